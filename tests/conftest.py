@@ -1,11 +1,33 @@
-"""What every test may ask for: the real data, where it is, and small synthetic volumes."""
+"""What every test may ask for, and the switch that makes Qt unimportable."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+WINDOW_PACKAGES = {"PyQt5", "PyQt6", "PySide2", "PySide6", "qtpy", "napari", "superqt", "magicgui"}
+
+
+class _Refuse(MetaPathFinder):
+    """Refuses to import anything that needs a window."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name.partition(".")[0] in WINDOW_PACKAGES:
+            raise ImportError(f"{name} is blocked: this part must work without a window")
+        return None
+
+
+if os.environ.get("EMSEG_BLOCK_QT"):
+    sys.meta_path.insert(0, _Refuse())
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
+_MODULE_OF = {
     "Hierarchy": "segmentation",
     "InputError": "errors",
     "Segmentation": "segmentation",
@@ -34,13 +34,26 @@ _PUBLIC = {
     "score_curve": "evaluation",
 }
 
-__all__ = sorted(_PUBLIC) + ["__version__"]
+__all__ = [
+    "Hierarchy",
+    "InputError",
+    "Segmentation",
+    "Volume",
+    "__version__",
+    "build_hierarchy",
+    "build_network",
+    "evaluate",
+    "open_volume",
+    "predict",
+    "save_volume",
+    "score_curve",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:
