@@ -58,7 +58,8 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.relu(self.norm1(self.conv1(x)))
         y = self.norm2(self.conv2(y))
-        return self.relu(y + self.shortcut(x))
+        out: Tensor = self.relu(y + self.shortcut(x))
+        return out
 
 
 class UNet2d(Network):
