@@ -1,0 +1,182 @@
+"""Step 4, Evaluate: labels and ground truth in, scores out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from napari_emseg.errors import InputError
+from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.steps.params import Params
+from napari_emseg.steps.step import Step
+from napari_emseg.volume import Volume
+
+
+class EvaluateParams(Params):
+    """What to compare a segmentation with, and by which scores."""
+
+    ground_truth_kind: Literal["labels", "membranes"] = Field(
+        default="labels",
+        title="Ground truth is",
+        description="labels: ids; membranes: an image of membranes, what is not membrane is cell.",
+    )
+    metrics: tuple[str, ...] | None = Field(
+        default=None,
+        title="Scores",
+        description="Names of the scores, by default all.",
+        json_schema_extra={"advanced": True},
+    )
+    sections: tuple[int, int] | None = Field(
+        default=None,
+        title="Sections",
+        description="Only these sections, as first:stop, counted from 0; stop itself is left out.",
+        json_schema_extra={"advanced": True},
+    )
+
+    @field_validator("sections", mode="before")
+    @classmethod
+    def _parse_sections(cls, value: Any) -> Any:
+        return parse_sections(value)
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _parse_metrics(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip()) or None
+        return value
+
+
+def parse_sections(value: Any) -> tuple[int, int] | None:
+    """Read a range of sections.
+
+    Parameters
+    ----------
+    value : str, pair of int or None
+        ``"A:B"``: from section A (counted from 0) up to but not including B.
+
+    Raises
+    ------
+    InputError
+        If it is no such range.
+
+    Examples
+    --------
+    >>> parse_sections("20:24")
+    (20, 24)
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*", value)):
+        value = match.groups()
+    try:
+        start, stop = (int(v) for v in value)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"A range of sections is written FIRST:STOP (in YAML: [FIRST, STOP]), not {value!r}."
+        ) from None
+    if not 0 <= start < stop:
+        raise InputError(f"The range of sections {start}:{stop} is empty; write it FIRST:STOP.")
+    return start, stop
+
+
+def take_sections(volume: Volume, sections: tuple[int, int] | None, noun: str) -> Volume:
+    """Return the given sections of `volume`, all of them for None.
+
+    Raises
+    ------
+    InputError
+        If the volume has not that many.
+    """
+    if sections is None:
+        return volume
+    start, stop = sections
+    if stop > volume.shape[0]:
+        raise InputError(
+            f"Sections {start}:{stop} were asked for, but the {noun} has {volume.shape[0]} "
+            f"(0:{volume.shape[0]})."
+        )
+    data = volume.read((slice(start, stop),))
+    return volume.derive(data, kind=volume.kind)
+
+
+def match_sections(
+    volume: Volume, ground_truth: Volume, sections: tuple[int, int] | None, noun: str
+) -> tuple[Volume, Volume]:
+    """Cut both volumes to `sections` and check that they cover the same voxels.
+
+    Raises
+    ------
+    InputError
+        If they do not; when only the number of sections differs, the message
+        names the flag that helps.
+    """
+    volume = take_sections(volume, sections, noun)
+    ground_truth = take_sections(ground_truth, sections, "ground truth")
+    (depth, *plane), (true_depth, *true_plane) = volume.shape, ground_truth.shape
+    if plane != true_plane:
+        raise InputError(
+            f"The {noun} has sections of {_size(plane)} and the ground truth of "
+            f"{_size(true_plane)} pixels: they must show the same field."
+        )
+    if depth != true_depth:
+        raise InputError(
+            f"The {noun} has {depth} sections and the ground truth {true_depth}: compare a range "
+            f"that both have, such as 0:{min(depth, true_depth)} (in the shell: --sections)."
+        )
+    return volume, ground_truth
+
+
+def _size(plane: list[int]) -> str:
+    return f"{plane[0]} x {plane[1]}"
+
+
+def run(
+    labels: Volume,
+    ground_truth: Volume,
+    *,
+    params: EvaluateParams,
+    progress: Progress = NO_PROGRESS,
+) -> dict[str, float]:
+    """Score a segmentation.
+
+    Parameters
+    ----------
+    labels, ground_truth : Volume
+        Ids (or membranes, see `params`), ZYX, the same field.
+    params : EvaluateParams
+        Kind of ground truth, scores, sections.
+    progress : Progress, optional
+        Told the sections done.
+
+    Returns
+    -------
+    dict of str to float
+        Score name to value.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ or a score does not exist.
+    """
+    from napari_emseg.evaluation import evaluate
+
+    labels, ground_truth = match_sections(labels, ground_truth, params.sections, "segmentation")
+    return evaluate(
+        labels,
+        ground_truth,
+        ground_truth_kind=params.ground_truth_kind,
+        metrics=params.metrics,
+        progress=progress,
+    )
+
+
+STEP = Step(
+    name="evaluate",
+    title="Evaluate",
+    inputs=("labels", "ground_truth"),
+    output="scores",
+    params=EvaluateParams,
+    run=run,
+)

@@ -1,0 +1,148 @@
+"""What every step has, and the record it leaves in what it made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from napari_emseg import __version__
+from napari_emseg.registry import resolve
+from napari_emseg.steps import STEPS
+from napari_emseg.steps.params import Params
+from napari_emseg.volume import Volume
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the job.
+
+    Attributes
+    ----------
+    name : str
+        Key in `STEPS` and in a recipe.
+    title : str
+        What people read.
+    inputs : tuple of str
+        The roles of the volumes that `run` takes first, in order.
+    output : str
+        The role of what `run` returns.
+    params : type
+        The frozen model of its parameters.
+    run : callable
+        ``run(*inputs, params=..., progress=...)``.
+    """
+
+    name: str
+    title: str
+    inputs: tuple[str, ...]
+    output: str
+    params: type[Params]
+    run: Callable[..., Any]
+
+
+def get_step(name: str) -> Step:
+    """Return the step called `name`.
+
+    Raises
+    ------
+    InputError
+        If there is none; the message lists those there are.
+    """
+    return cast(Step, resolve(STEPS, name, "step"))
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One executed step: enough to repeat it and to tell whether it is out of date.
+
+    Attributes
+    ----------
+    step : str
+        Key in `STEPS`.
+    params : mapping
+        The parameters as plain values.
+    inputs : mapping of str to str
+        Role to :func:`fingerprint` of the volume used.
+    version : str
+        Version of this package.
+    """
+
+    step: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    version: str = __version__
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        return {
+            "step": self.step,
+            "params": dict(self.params),
+            "inputs": dict(self.inputs),
+            "version": self.version,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> StepRecord:
+        """Inverse of :meth:`to_dict`."""
+        return cls(
+            step=str(values["step"]),
+            params=dict(values["params"]),
+            inputs={str(k): str(v) for k, v in values["inputs"].items()},
+            version=str(values.get("version", "")),
+        )
+
+
+def record_step(step: str, params: Params, **inputs: Volume) -> StepRecord:
+    """Describe an execution of `step`."""
+    return StepRecord(
+        step=step,
+        params=params.model_dump(mode="json"),
+        inputs={role: fingerprint(volume) for role, volume in inputs.items()},
+    )
+
+
+def with_record(volume: Volume, record: StepRecord, source: Volume) -> Volume:
+    """Return `volume` with `record` after those of `source` in ``provenance["steps"]``."""
+    earlier = source.provenance.get("steps") or []
+    return volume.derive(volume.data, kind=volume.kind, steps=[*earlier, record.to_dict()])
+
+
+def last_record(provenance: Mapping[str, Any]) -> StepRecord | None:
+    """Return the record of the step that made a volume, or None if no step made it."""
+    records = provenance.get("steps")
+    if not isinstance(records, list | tuple) or not records:
+        return None
+    try:
+        return StepRecord.from_dict(records[-1])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None  # written by something else; then we know nothing of its making
+
+
+def fingerprint(volume: Volume) -> str:
+    """Identify the voxels of a volume cheaply and independently of where it is stored.
+
+    Reads at most five sections and samples them, so a stroke of the brush may
+    go unnoticed while another stack, crop or network does not.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+
+    Examples
+    --------
+    >>> volume = Volume(np.zeros((2, 3, 4), np.uint8))
+    >>> fingerprint(volume) == fingerprint(volume)
+    True
+    """
+    depth, height, width = volume.shape[-3:]
+    digest = hashlib.sha256(repr((volume.shape, volume.dtype.str)).encode())
+    rows, columns = (slice(None, None, max(1, n // 128)) for n in (height, width))
+    for z in sorted({round(z) for z in np.linspace(0, depth - 1, 5)}):
+        section = volume.read((..., z, slice(None), slice(None)))[..., rows, columns]
+        digest.update(np.ascontiguousarray(section).tobytes())
+    return digest.hexdigest()[:16]
