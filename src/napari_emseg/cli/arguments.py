@@ -1,0 +1,148 @@
+"""Flags made from params models, and arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from napari_emseg.errors import InputError
+from napari_emseg.steps.fields import FieldDescription, describe_fields
+from napari_emseg.steps.params import parse_params
+from napari_emseg.volume import ZYX, Kind, Volume
+
+P = TypeVar("P", bound=BaseModel)
+_METAVARS = {"int": "N", "float": "X", "str": "NAME", "range": "FIRST:STOP", "list": "A,B"}
+
+
+def add_params(
+    parser: argparse.ArgumentParser, model: type[BaseModel], *, skip: Collection[str] = ()
+) -> None:
+    """Give `parser` one flag for each parameter of `model` but those in `skip`."""
+    for field in describe_fields(model):
+        if field.name not in skip:
+            _add_flag(parser, field)
+
+
+def _add_flag(parser: argparse.ArgumentParser, field: FieldDescription) -> None:
+    options: dict[str, Any] = {
+        "default": argparse.SUPPRESS,
+        "help": _help(field).replace("%", "%%"),
+    }
+    if field.type == "bool":
+        options["action"] = argparse.BooleanOptionalAction
+    elif field.type == "choice":
+        options["choices"] = field.choices
+    else:
+        # Kept as text: the params model reads and checks it, with its own words.
+        options["metavar"] = _METAVARS[field.type]
+    parser.add_argument(f"--{field.name.replace('_', '-')}", **options)
+
+
+def _help(field: FieldDescription) -> str:
+    text = field.description.rstrip(".") or field.title
+    if field.default is None or field.default == "":
+        return text
+    return f"{text} (default {field.format(field.default)})"
+
+
+def read_params(args: argparse.Namespace, model: type[P]) -> P:
+    """Make `model` from the flags given.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range; the sentence names the flag.
+    """
+    given = {name: value for name, value in vars(args).items() if name in model.model_fields}
+    try:
+        return parse_params(model, given)
+    except InputError as error:
+        message = str(error)
+        name = message.split(" ", 1)[0]
+        if name in model.model_fields:
+            message = f"--{name.replace('_', '-')}{message.removeprefix(name)}"
+        raise InputError(message) from None
+
+
+def add_voxel_size(parser: argparse.ArgumentParser) -> None:
+    """Add ``--voxel-size-nm Z Y X``."""
+    parser.add_argument(
+        "--voxel-size-nm",
+        nargs=3,
+        type=float,
+        metavar=("Z", "Y", "X"),
+        help="voxel size in nm, where the file does not say it or is wrong",
+    )
+
+
+def voxel_size(args: argparse.Namespace) -> ZYX | None:
+    """Return what ``--voxel-size-nm`` said."""
+    if args.voxel_size_nm is None:
+        return None
+    z, y, x = args.voxel_size_nm
+    return (z, y, x)
+
+
+def open_input(path: str, kind: Kind, *, noun: str, voxel_size_nm: ZYX | None = None) -> Volume:
+    """Open a file that should hold a volume of `kind`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or clearly holds something else.
+    """
+    from napari_emseg.io import open_volume
+
+    return open_volume(path, kind=kind, voxel_size_nm=voxel_size_nm)
+
+
+def notes_of(*volumes: Volume) -> list[str]:
+    """Collect what was noticed when the volumes were opened or made, without repetition."""
+    notes = [note for volume in volumes for note in volume.provenance.get("notes") or ()]
+    return list(dict.fromkeys(map(str, notes)))
+
+
+def check_target(path: str, *sources: str) -> None:
+    """Make sure before a long computation that its result can be written to `path`.
+
+    Raises
+    ------
+    InputError
+        If the format is not known, the folder missing or not writable, or
+        `path` is one of `sources`.
+    """
+    from napari_emseg.io import WRITERS
+
+    target = Path(path)
+    name = target.name.lower().partition(":")[0] if ":" in target.name else target.name.lower()
+    if not any(name.endswith(suffix) for suffix in WRITERS):
+        known = ", ".join(sorted(WRITERS))
+        raise InputError(f"Cannot write {path}: its name must end in one of {known}.")
+    check_folder(path)
+    for source in sources:
+        if os.path.realpath(source) == os.path.realpath(path):
+            raise InputError(f"The result would replace its own input {path}; choose another name.")
+
+
+def check_folder(path: str) -> None:
+    """Make sure that a file can be made at `path`.
+
+    Raises
+    ------
+    InputError
+        If its folder is missing or not writable.
+    """
+    folder = Path(path).absolute().parent
+    if ".h5:" in path or ".hdf5:" in path:
+        folder = Path(path.rpartition(":")[0]).absolute().parent
+    while folder.suffix == ".zarr" or (not folder.exists() and ".zarr" in str(folder)):
+        folder = folder.parent
+    if not folder.is_dir():
+        raise InputError(f"Cannot write {path}: there is no folder {folder}; make it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"Cannot write {path}: the folder is not writable; choose another.")

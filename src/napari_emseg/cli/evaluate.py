@@ -1,0 +1,53 @@
+"""``emseg evaluate SEGMENTATION GROUND_TRUTH``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from napari_emseg.cli.arguments import add_params, check_folder, open_input, read_params
+from napari_emseg.cli.output import table
+from napari_emseg.io.atomic import atomic_write
+from napari_emseg.progress import Progress
+from napari_emseg.steps.evaluate import EvaluateParams
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("segmentation", help="labels to judge")
+    parser.add_argument("ground_truth", help="labels, or an image of membranes")
+    add_params(parser, EvaluateParams)
+    parser.add_argument("--csv", metavar="FILE", help="also write the scores to this table")
+
+
+def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Score labels."""
+    params = read_params(args, EvaluateParams)
+    if args.csv:
+        check_folder(args.csv)
+    labels = open_input(args.segmentation, "labels", noun="segmentation")
+    truth = open_ground_truth(args.ground_truth, params.ground_truth_kind)
+
+    from napari_emseg.steps.evaluate import run as evaluate
+
+    scores = evaluate(labels, truth, params=params, progress=progress)
+    if args.csv:
+        with atomic_write(args.csv) as temporary:
+            temporary.write_text(scores_csv(scores))
+    return dict(scores)
+
+
+def open_ground_truth(path: str, kind: str) -> Any:
+    """Open ground truth: ids, or an image of membranes as it is."""
+    return open_input(path, "labels" if kind == "labels" else "raw", noun="ground truth")
+
+
+def scores_csv(scores: Mapping[str, float]) -> str:
+    """Return scores as a table of two columns."""
+    return "score,value\n" + "".join(f"{k},{v!r}\n" for k, v in scores.items())
+
+
+def describe(report: Mapping[str, Any]) -> str:
+    """Return the report as text."""
+    return table(list(report.items()))

@@ -1,0 +1,33 @@
+"""``emseg gui [FILES ...]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from napari_emseg.errors import InputError
+from napari_emseg.progress import Progress
+from napari_emseg.registry import resolve
+
+_WINDOWS = {"gui": "napari_emseg.gui:launch"}  # by name: the arrows point down only
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("files", nargs="*", metavar="FILE", help="stacks or sessions to open")
+
+
+def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Open napari with the workspace; returns when the window is closed."""
+    for path in args.files:
+        if not os.path.exists(path.partition(":/")[0]):
+            raise InputError(f"There is no file {path}.")
+    resolve(_WINDOWS, "gui", "window")(args.files)
+    return {"files": args.files}
+
+
+def describe(report: Mapping[str, Any]) -> str:
+    """Return the report as text: nothing."""
+    return ""

@@ -1,0 +1,62 @@
+"""``emseg predict RAW OUT``."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from napari_emseg.cli.arguments import (
+    add_params,
+    add_voxel_size,
+    check_target,
+    notes_of,
+    open_input,
+    read_params,
+    voxel_size,
+)
+from napari_emseg.progress import Progress
+from napari_emseg.steps.predict import PredictParams
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("raw", help="grey-value stack")
+    parser.add_argument("out", help="boundary map to write: .tif, .h5:/name or .zarr")
+    add_params(parser, PredictParams)
+    add_voxel_size(parser)
+
+
+def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Predict a boundary map and write it."""
+    params = read_params(args, PredictParams)
+    check_target(args.out, args.raw)
+    raw = open_input(args.raw, "raw", noun="raw stack", voxel_size_nm=voxel_size(args))
+
+    from napari_emseg.inference import choose_device
+    from napari_emseg.io import save_volume
+    from napari_emseg.steps.predict import run as predict
+
+    started = time.perf_counter()
+    boundary = predict(raw, params=params, progress=progress)
+    seconds = time.perf_counter() - started
+    save_volume(boundary, args.out, progress=progress)
+    return {
+        "sections": boundary.shape[0],
+        "seconds": round(seconds, 3),
+        "seconds_per_section": round(seconds / boundary.shape[0], 3),
+        "device": str(boundary.provenance.get("device") or choose_device(params.device)),
+        "model": str(boundary.provenance.get("model", params.model)),
+        "voxel_size_nm": boundary.voxel_size_nm,
+        "output": args.out,
+        "notes": notes_of(raw, boundary),
+    }
+
+
+def describe(report: Mapping[str, Any]) -> str:
+    """Return the report as text."""
+    return (
+        f"{report['sections']} sections in {report['seconds']:.1f} s on {report['device']} "
+        f"with {report['model']}: {report['output']}"
+    )

@@ -1,0 +1,43 @@
+"""``emseg run RECIPE.yaml INPUT OUTDIR``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from napari_emseg.cli.arguments import add_voxel_size, voxel_size
+from napari_emseg.cli.output import table
+from napari_emseg.progress import Progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("recipe", help="YAML file, as exported from the viewer")
+    parser.add_argument("input", help="what the first step takes, usually a grey-value stack")
+    parser.add_argument("outdir", help="folder for the results, made if missing")
+    parser.add_argument("--ground-truth", metavar="FILE", help="for an evaluate step")
+    parser.add_argument(
+        "--suffix", choices=(".tif", ".h5", ".zarr"), default=".tif", help="format of the results"
+    )
+    add_voxel_size(parser)
+
+
+def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Repeat a recipe."""
+    from napari_emseg.recipe import load_recipe, run_recipe
+
+    return run_recipe(
+        load_recipe(args.recipe),
+        args.input,
+        args.outdir,
+        ground_truth=args.ground_truth,
+        voxel_size_nm=voxel_size(args),
+        suffix=args.suffix,
+        progress=progress,
+    )
+
+
+def describe(report: Mapping[str, Any]) -> str:
+    """Return the report as text."""
+    return table([*report["files"].items(), *(report["scores"] or {}).items()])

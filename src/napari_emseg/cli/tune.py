@@ -1,0 +1,55 @@
+"""``emseg tune BOUNDARY GROUND_TRUTH``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from napari_emseg.cli.arguments import add_params, open_input, read_params
+from napari_emseg.cli.evaluate import open_ground_truth
+from napari_emseg.progress import Progress
+from napari_emseg.steps.evaluate import EvaluateParams, match_sections
+from napari_emseg.steps.segment import SegmentParams, build
+
+METRICS = ("v_rand", "v_info", "voi")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("boundary", help="boundary map, 1 = membrane")
+    parser.add_argument("ground_truth", help="labels, or an image of membranes")
+    add_params(parser, SegmentParams, skip=("h", "min_size_voxels", "exact_borders"))
+    add_params(parser, EvaluateParams, skip=("metrics",))
+    parser.add_argument(
+        "--metric", choices=METRICS, default="v_rand", help="score to be best (default v_rand)"
+    )
+
+
+def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
+    """Find the best h."""
+    segment = read_params(args, SegmentParams)
+    evaluate = read_params(args, EvaluateParams)
+    boundary = open_input(args.boundary, "boundary", noun="boundary map")
+    truth = open_ground_truth(args.ground_truth, evaluate.ground_truth_kind)
+    boundary, truth = match_sections(boundary, truth, evaluate.sections, "boundary map")
+
+    from napari_emseg.evaluation import score_curve
+
+    hierarchy = build(boundary, params=segment, progress=progress)
+    curve = score_curve(
+        hierarchy, truth, ground_truth_kind=evaluate.ground_truth_kind, progress=progress
+    )
+    best_h, best_value = curve.best(args.metric)
+    values = getattr(curve, args.metric)
+    return {
+        "metric": args.metric,
+        "best_h": float(best_h),
+        "best_value": float(best_value),
+        "curve": {"h": curve.h.tolist(), "value": values.tolist()},
+    }
+
+
+def describe(report: Mapping[str, Any]) -> str:
+    """Return the report as text."""
+    return f"best {report['metric']} {report['best_value']:.4f} at --h {report['best_h']:.6g}"
