@@ -1,1 +1,1 @@
-"""To be filled."""
+"""Data to start with: a made-up stack, and public ones."""
