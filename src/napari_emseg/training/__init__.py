@@ -1,1 +1,39 @@
-"""To be filled."""
+"""Training networks on raw sections and their labels.
+
+Importing this package does not import torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from napari_emseg.training.params import AugmentParams, TrainParams
+
+if TYPE_CHECKING:
+    from napari_emseg.training.dataset import TrainingPair, hold_out, load_training_set
+    from napari_emseg.training.trainer import TrainResult, train
+
+__all__ = [
+    "AugmentParams",
+    "TrainParams",
+    "TrainResult",
+    "TrainingPair",
+    "hold_out",
+    "load_training_set",
+    "train",
+]
+
+_LAZY = {
+    "TrainResult": "trainer",
+    "TrainingPair": "dataset",
+    "hold_out": "dataset",
+    "load_training_set": "dataset",
+    "train": "trainer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
