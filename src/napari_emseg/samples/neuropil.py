@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numba
 import numpy as np
@@ -88,7 +89,7 @@ def grow_neuropil(
     discs = _sow(rng, field_nm, float(depths_nm[0]), depth_nm)
     _settle(discs, float(depths_nm[0]), iterations=150)
     yield discs
-    for previous, depth in zip(depths_nm[:-1], depths_nm[1:], strict=True):
+    for previous, depth in pairwise(depths_nm):
         _wander(rng, discs, float(depth - previous))
         _settle(discs, float(depth), iterations=3)
         yield discs
@@ -99,8 +100,13 @@ def _sow(
 ) -> Discs:
     size = np.asarray(field_nm, np.float64) + 2 * MARGIN_NM
     radii = _draw_radii(rng, area_nm2=float(size.prod()) * 0.97)
-    position, radius, cell, ranges = [], [], [], []
-    springs, lengths, ends = [], [], []
+    position: list[npt.NDArray[np.float64]] = []
+    radius: list[float] = []
+    cell: list[int] = []
+    ranges: list[tuple[float, float]] = []
+    springs: list[tuple[int, int]] = []
+    lengths: list[float] = []
+    ends: list[float] = []
     for number, cell_radius in enumerate(radii, start=1):
         beads, spacing, stiff = _draw_chain(rng, cell_radius)
         centre = rng.uniform(0, 1, 2) * size
@@ -185,7 +191,7 @@ def _wander(rng: np.random.Generator, discs: Discs, step_nm: float) -> None:
     keep = math.exp(-step_nm / 350.0)
     kick = math.sqrt(1 - keep**2)
     discs.velocity *= keep
-    discs.velocity += kick * rng.normal(0, 0.42, (count, 2))
+    discs.velocity += kick * rng.normal(0, 0.5, (count, 2))
     discs.position += discs.velocity * step_nm
     keep = math.exp(-step_nm / 300.0)
     discs.swelling *= keep
@@ -271,7 +277,7 @@ def partition(discs: Discs, y_nm: FloatArray, x_nm: FloatArray) -> tuple[IntArra
         Zero on the line half way between two cells, positive everywhere.
     """
     present = discs.radius > 0
-    return _partition(
+    cell, distance = _partition(
         np.ascontiguousarray(discs.position[present].astype(np.float32)),
         discs.radius[present].astype(np.float32),
         discs.cell[present],
@@ -279,6 +285,7 @@ def partition(discs: Discs, y_nm: FloatArray, x_nm: FloatArray) -> tuple[IntArra
         x_nm,
         np.float32(ROUNDING_NM),
     )
+    return cell, distance
 
 
 @numba.njit(cache=True)
@@ -295,7 +302,7 @@ def _partition(position, radius, cell, y_nm, x_nm, rounding):  # type: ignore[no
             bottom, right = min(top + tile, height), min(left + tile, width)
             cy = y_nm[(top + bottom) // 2, (left + right) // 2]
             cx = x_nm[(top + bottom) // 2, (left + right) // 2]
-            reach = np.float32(0)
+            reach = 0.0
             for y in range(top, bottom):
                 for x in range(left, right):
                     reach = max(reach, math.hypot(y_nm[y, x] - cy, x_nm[y, x] - cx))

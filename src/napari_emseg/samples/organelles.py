@@ -262,7 +262,7 @@ def draw_tubules(
     ok = section.cell[rows, columns] == discs.cell[disc]
     ok &= section.distance[rows, columns] > 18
     rows, columns = rows[ok], columns[ok]
-    depth = rng.uniform(12, 38, len(rows))
+    depth = rng.uniform(6, 30, len(rows))
 
     def profile(r: npt.NDArray[np.float64], k: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         return np.asarray(depth[k] * np.exp(-((r / 9.0) ** 2)))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,7 @@ from napari_emseg.samples.smooth_noise import SmoothNoise
 from napari_emseg.volume import Volume
 
 FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int32]
 
 MEMBRANE_NM = 5.0
 """Standard deviation of the dark line of one membrane."""
@@ -147,13 +150,13 @@ class _Tissue:
         self._sections = shape[0]
         # A section is looked at where it was cut above, in the middle and below.
         self._depths = np.arange(2 * shape[0] + 1) * voxel[0] / 2
-        self._y = np.arange(shape[1]) * voxel[1]
-        self._x = np.arange(shape[2]) * voxel[2]
+        self._y = np.arange(shape[1], dtype=np.float64) * voxel[1]
+        self._x = np.arange(shape[2], dtype=np.float64) * voxel[2]
         self._shift = rng.normal(0, misalignment_px, (shape[0], 2)) * voxel[1:]
         self._warp = [
             (amplitude, self._noise(length), self._noise(length))
-            for amplitude, length in ((55.0, (420.0, 210.0)), (11.0, (160.0, 48.0)),
-                                      (2.2, (60.0, 17.0)))
+            for amplitude, length in ((55.0, (420.0, 210.0)), (9.0, (160.0, 55.0)),
+                                      (1.6, (60.0, 17.0)))
         ]  # fmt: skip
         self._slip = [self._noise((1.01 * voxel[0], 180.0)) for _ in range(2)]
         self._slip_nm = 0.5 * misalignment_px * voxel[1]
@@ -165,7 +168,7 @@ class _Tissue:
     def _noise(self, length_nm: tuple[float, float]) -> SmoothNoise:
         return SmoothNoise(self._rng, self._depths, self._y, self._x, length_nm)
 
-    def cut(self):  # type: ignore[no-untyped-def]
+    def cut(self) -> Iterator[_Cut]:
         """Yield a _Cut for each section, top to bottom."""
         rng, depths = self._rng, self._depths
         field = (float(self._y[-1]), float(self._x[-1]))
@@ -217,19 +220,19 @@ class _Tissue:
         return y, x
 
 
-def _project(*levels):  # type: ignore[no-untyped-def]
+def _project(*levels: tuple[IntArray, FloatArray]) -> FloatArray:
     """Average the darkness of membranes over the thickness of a section.
 
     Each level is (cell, distance_nm). Between two levels the signed distance is
     taken to change evenly; it changes sign where the cell changes.
     """
     total = np.zeros(levels[0][0].shape, np.float32)
-    for (cell_a, near), (cell_b, far) in zip(levels[:-1], levels[1:], strict=True):
+    for (cell_a, near), (cell_b, far) in pairwise(levels):
         far = np.where(cell_a == cell_b, far, -far)
         change = far - near
         change = np.where(np.abs(change) < 0.5, np.float32(0.5), change)
         total += (_darkness(near + change) - _darkness(near)) / change
-    return total / (len(levels) - 1)
+    return np.asarray(total / (len(levels) - 1), np.float32)
 
 
 def _darkness(distance: FloatArray) -> FloatArray:
@@ -247,7 +250,7 @@ def _expose(
     """Turn a section into the grey values a camera would record."""
     section = cut.section
     shape = section.cell.shape
-    grey = 156 + cut.tone
+    grey = 154 + cut.tone + 5 * cut.patches
     texture = _texture(rng, shape, section.pixel)
     inside = draw_mitochondria(
         grey, section, cut.discs, cut.organelles.mitochondria, cut.wobble, cut.patches
@@ -260,16 +263,16 @@ def _expose(
     is_deep = np.clip((section.distance - 22) / 12, 0, 1) * ~inside
     sheet = np.exp(-((cut.sheets / 0.09) ** 2)) * np.clip(cut.patches - 0.4, 0, 1)
     grey -= 30 * sheet * is_deep
-    grey += 20 * cut.grain * texture
+    grey += 20 * cut.grain * texture * (1 - 0.5 * np.clip(cut.membrane, 0, 1))
     grey -= 86 * np.minimum(cut.membrane, 1.15) * (1 + 0.12 * cut.patches)
     if with_fold:
         grey -= _fold(rng, section)
     grey = ndimage.gaussian_filter(grey, 0.6)
     grey += noise * ndimage.gaussian_filter(rng.normal(0, 16, shape).astype(np.float32), 0.55)
-    grey += 5 * cut.shade
+    grey += 9 * cut.shade
     gain, offset = math.exp(rng.normal(0, 0.05)), rng.normal(0, 7)
     grey = (grey - 128) * gain + 128 + offset
-    return np.clip(np.round(grey), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.round(grey), 0, 255), np.uint8)
 
 
 def _texture(
@@ -282,7 +285,7 @@ def _texture(
         layer = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), sigma, mode="wrap")
         total += weight * layer / max(float(layer.std()), 1e-6)
     # Grains are dark on a lighter ground, so dark extremes are larger than bright ones.
-    return total - 0.3 * total**2 + 0.3
+    return np.asarray(total - 0.15 * total**2 + 0.15, np.float32)
 
 
 def _fold(rng: np.random.Generator, section: Section) -> FloatArray:
