@@ -1,0 +1,141 @@
+"""How many voxels each segment shares with each ground-truth object, sparsely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Ids = npt.NDArray[np.uint64]
+Counts = npt.NDArray[np.int64]
+Pairs = tuple[Ids, Ids, Counts]
+
+COLLAPSE_ABOVE = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Contingency:
+    """Sparse contingency table of a segmentation and a ground truth.
+
+    Only voxels where the ground truth is not 0 are counted. Row k says that
+    `count[k]` voxels have id `segment[k]` in the segmentation and `truth[k]` in
+    the ground truth; rows are sorted by (segment, truth) and unique.
+
+    Attributes
+    ----------
+    segment, truth : ndarray of uint64, shape (pairs,)
+    count : ndarray of int64, shape (pairs,)
+        In voxels, all positive.
+    """
+
+    segment: Ids
+    truth: Ids
+    count: Counts
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels counted: those of the ground-truth foreground."""
+        return int(self.count.sum())
+
+    @cached_property
+    def segment_sizes(self) -> Counts:
+        """Foreground voxels of each segment, in ascending order of id."""
+        return self._sizes_and_places(self.segment)[0]
+
+    @cached_property
+    def truth_sizes(self) -> Counts:
+        """Voxels of each ground-truth object, in ascending order of id."""
+        return self._sizes_and_places(self.truth)[0]
+
+    @cached_property
+    def segment_size_of_pair(self) -> Counts:
+        """Foreground voxels of the segment of each pair."""
+        sizes, places = self._sizes_and_places(self.segment)
+        return sizes[places]
+
+    @cached_property
+    def truth_size_of_pair(self) -> Counts:
+        """Voxels of the ground-truth object of each pair."""
+        sizes, places = self._sizes_and_places(self.truth)
+        return sizes[places]
+
+    def _sizes_and_places(self, ids: Ids) -> tuple[Counts, npt.NDArray[np.intp]]:
+        unique, places = np.unique(ids, return_inverse=True)
+        sizes = np.zeros(unique.size, np.int64)
+        np.add.at(sizes, places, self.count)
+        return sizes, places
+
+
+class ContingencyBuilder:
+    """Counts pairs of ids section by section.
+
+    Memory stays linear in the number of distinct pairs: what the sections add
+    is collapsed whenever it outgrows the table.
+
+    Examples
+    --------
+    >>> builder = ContingencyBuilder()
+    >>> builder.add(np.array([[1, 1, 2]]), np.array([[7, 7, 0]]))
+    >>> table = builder.build()
+    >>> table.segment, table.truth, table.count
+    (array([1], dtype=uint64), array([7], dtype=uint64), array([2]))
+    """
+
+    def __init__(self) -> None:
+        self._table: Pairs = _no_pairs()
+        self._pending: list[Pairs] = []
+        self._n_pending = 0
+
+    def add(self, segmentation: npt.NDArray[np.integer], truth: npt.NDArray[np.integer]) -> None:
+        """Count the voxels of one section (two arrays of ids of one shape)."""
+        pairs = _count_runs(segmentation.ravel(), truth.ravel())
+        self._pending.append(pairs)
+        self._n_pending += pairs[0].size
+        if self._n_pending > max(self._table[0].size, COLLAPSE_ABOVE):
+            self._collapse()
+
+    def build(self) -> Contingency:
+        """Return the table of everything added so far."""
+        self._collapse()
+        return Contingency(*self._table)
+
+    def _collapse(self) -> None:
+        parts = [self._table, *self._pending]
+        segment, truth, count = (np.concatenate(column) for column in zip(*parts, strict=True))
+        self._table = _sum_equal(segment, truth, count)
+        self._pending, self._n_pending = [], 0
+
+
+def _no_pairs() -> Pairs:
+    return np.zeros(0, np.uint64), np.zeros(0, np.uint64), np.zeros(0, np.int64)
+
+
+def _count_runs(segment: npt.NDArray[np.integer], truth: npt.NDArray[np.integer]) -> Pairs:
+    # A section is long runs of one pair: sorting runs is much cheaper than sorting voxels.
+    if segment.size == 0:
+        return _no_pairs()
+    is_start = np.ones(segment.size, bool)
+    np.not_equal(segment[1:], segment[:-1], out=is_start[1:])
+    is_start[1:] |= truth[1:] != truth[:-1]
+    start = np.flatnonzero(is_start)
+    length = np.diff(start, append=segment.size)
+    start_truth = truth[start]
+    inside = start_truth != 0
+    return _sum_equal(
+        segment[start[inside]].astype(np.uint64),
+        start_truth[inside].astype(np.uint64),
+        length[inside].astype(np.int64),
+    )
+
+
+def _sum_equal(segment: Ids, truth: Ids, count: Counts) -> Pairs:
+    if segment.size == 0:
+        return _no_pairs()
+    order = np.lexsort((truth, segment))
+    segment, truth, count = segment[order], truth[order], count[order]
+    is_first = np.ones(segment.size, bool)
+    is_first[1:] = (segment[1:] != segment[:-1]) | (truth[1:] != truth[:-1])
+    first = np.flatnonzero(is_first)
+    return segment[first], truth[first], np.add.reduceat(count, first)

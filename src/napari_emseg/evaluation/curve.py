@@ -1,0 +1,352 @@
+"""Scores at every height of a merge tree, from one walk up the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_emseg.errors import InputError
+from napari_emseg.evaluation.contingency import Contingency, ContingencyBuilder
+from napari_emseg.evaluation.metrics import LOWER_IS_BETTER
+from napari_emseg.evaluation.pairs import GroundTruthKind, StackPair, open_pair
+from napari_emseg.progress import NO_PROGRESS, Progress
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+
+
+class TreeLike(Protocol):
+    """Merges between fragments: ids and the height at which they join."""
+
+    @property
+    def a(self) -> npt.NDArray[Any]: ...
+    @property
+    def b(self) -> npt.NDArray[Any]: ...
+    @property
+    def height(self) -> npt.NDArray[Any]: ...
+
+
+class HierarchyLike(Protocol):
+    """Fragments (ids 1..F, 0 = none) and the tree that merges them."""
+
+    @property
+    def fragments(self) -> Any: ...
+    @property
+    def tree(self) -> Any: ...
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreCurve:
+    """Scores of all cuts of a hierarchy.
+
+    Entry k holds for every cut height from `h[k]` up to, not including, `h[k + 1]`.
+
+    Attributes
+    ----------
+    h : ndarray, shape (n,)
+        0 (no merge, all fragments), then each distinct merge height, ascending,
+        in the type of the tree's heights.
+    v_rand, v_rand_split, v_rand_merge : ndarray of float64, shape (n,)
+    v_info, v_info_split, v_info_merge : ndarray of float64, shape (n,)
+    voi_split, voi_merge : ndarray of float64, shape (n,)
+        In bits.
+    notes : tuple of str
+        What was assumed about the ground truth, for people.
+    """
+
+    h: Floats
+    v_rand: Floats
+    v_rand_split: Floats
+    v_rand_merge: Floats
+    v_info: Floats
+    v_info_split: Floats
+    v_info_merge: Floats
+    voi_split: Floats
+    voi_merge: Floats
+    notes: tuple[str, ...] = ()
+
+    def values(self, metric: str) -> Floats:
+        """Return a score at every height.
+
+        Parameters
+        ----------
+        metric : str
+            A field, or ``voi`` (split + merge), or ``adapted_rand_error``.
+
+        Raises
+        ------
+        InputError
+            If the curve has no such score.
+        """
+        if metric == "voi":
+            return self.voi_split + self.voi_merge
+        if metric == "adapted_rand_error":
+            return 1.0 - self.v_rand
+        if metric not in SCORE_NAMES:
+            known = ", ".join([*SCORE_NAMES, "voi", "adapted_rand_error"])
+            raise InputError(f"There is no score curve of '{metric}'; choose one of: {known}.")
+        return np.asarray(getattr(self, metric))
+
+    def best(self, metric: str = "v_rand") -> tuple[float, float]:
+        """Return the best cut height for a metric, and the score there.
+
+        The best score is held on an interval of heights; the height returned is
+        near its middle, and the shortest decimal there, so that rounding cannot
+        leave the interval. Of several best intervals the widest counts; where the
+        best is to merge everything, the height is that of the last merge.
+
+        Parameters
+        ----------
+        metric : str
+            As in :meth:`values`; errors and VOI are minimised.
+
+        Returns
+        -------
+        h, value : float
+        """
+        values = self.values(metric)
+        best = values.min() if metric in LOWER_IS_BETTER else values.max()
+        low, high = _widest_run(values == best, self.h)
+        if high is None:
+            return float(low), float(best)
+        return _short_decimal_between(low, high), float(best)
+
+    def at(self, h: float) -> dict[str, float]:
+        """Return all scores of the cut at `h` (0 or more).
+
+        Raises
+        ------
+        InputError
+            If `h` is negative or not a number.
+        """
+        # Rounded as the heights are, so that this is the cut that `Hierarchy.cut(h)` makes.
+        k = int(np.searchsorted(self.h, self.h.dtype.type(h), side="right")) - 1
+        if k < 0 or not h >= 0:
+            raise InputError(f"h must be 0 or more, not {h}.")
+        return {name: float(getattr(self, name)[k]) for name in SCORE_NAMES}
+
+    def thin(self, n_points: int) -> ScoreCurve:
+        """Return at most `n_points` points of the curve, for a plot.
+
+        Points are spread evenly over the range of `h`; the first, the last and the best
+        V_rand are kept.
+        """
+        if self.h.size <= n_points:
+            return self
+        grid = np.linspace(float(self.h[0]), float(self.h[-1]), max(2, n_points - 1))
+        chosen = np.searchsorted(self.h, grid.astype(self.h.dtype), side="right") - 1
+        chosen = np.unique(np.append(chosen, [0, int(np.argmax(self.v_rand))]))[:n_points]
+        return replace(self, **{name: getattr(self, name)[chosen] for name in ("h", *SCORE_NAMES)})
+
+
+SCORE_NAMES = tuple(f.name for f in fields(ScoreCurve) if f.name not in ("h", "notes"))
+
+
+def score_curve(
+    hierarchy: HierarchyLike,
+    ground_truth: Any,
+    *,
+    ground_truth_kind: GroundTruthKind = "labels",
+    sections: Iterable[int] | None = None,
+    invert: bool | None = None,
+    progress: Progress = NO_PROGRESS,
+) -> ScoreCurve:
+    """Score every cut of a hierarchy at once, exactly.
+
+    Equal to :func:`evaluate` of ``hierarchy.cut(h)`` at every `h`; small segments
+    are not joined (minimum size 0). Takes one pass over the voxels and one walk up
+    the tree.
+
+    Parameters
+    ----------
+    hierarchy : Hierarchy
+        Anything with ``fragments`` (ids 1..F) and ``tree.a``, ``tree.b``, ``tree.height``.
+    ground_truth : Volume or array-like, shape of the fragments
+    ground_truth_kind, sections, invert
+        As in :func:`evaluate`.
+    progress : Progress
+        Told after each section.
+
+    Returns
+    -------
+    ScoreCurve
+
+    Raises
+    ------
+    InputError
+        As :func:`evaluate`.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> tree = SimpleNamespace(a=np.array([1, 2]), b=np.array([2, 3]), height=np.array([0.1, 0.5]))
+    >>> hierarchy = SimpleNamespace(fragments=np.array([[[1, 2, 3]]]), tree=tree)
+    >>> curve = score_curve(hierarchy, np.array([[[4, 4, 9]]]))
+    >>> curve.h, curve.v_rand_split
+    (array([0. , 0.1, 0.5]), array([0.6, 1. , 1. ]))
+    >>> curve.best("v_rand")
+    (0.3, 1.0)
+    """
+    from napari_emseg.evaluation.tree_walk import link_entries, order_leaves, walk
+
+    pair = open_pair(
+        hierarchy.fragments, ground_truth, kind=ground_truth_kind, sections=sections, invert=invert
+    )
+    entries = _collect(pair, progress)
+    tree = hierarchy.tree
+    height = np.asarray(tree.height)
+    order = np.argsort(height, kind="stable")
+    h, rank = np.unique(np.append(height.dtype.type(0), height[order]), return_inverse=True)
+    a, b = np.asarray(tree.a, np.int64)[order], np.asarray(tree.b, np.int64)[order]
+    n_fragments = int(max(a.max(initial=0), b.max(initial=0), entries.fragment.max(initial=0)))
+    never = h.size
+    place, gap = order_leaves(n_fragments, a, b, rank[1:], never)
+
+    by_place = np.argsort(place[entries.fragment], kind="stable")
+    entries = entries.take(by_place)
+    previous, link = link_entries(
+        place[entries.fragment], entries.column, gap, entries.n_columns, never
+    )
+    linked = np.flatnonzero(link < never)
+    linked = linked[np.argsort(link[linked], kind="stable")]
+    scores = walk(
+        previous,
+        link,
+        linked,
+        entries.voxels,
+        entries.margin,
+        entries.group,
+        entries.truth_square,
+        entries.truth_log,
+        entries.zero_square,
+        entries.zero_log,
+        entries.n_voxels,
+        h.size,
+    )
+    return ScoreCurve(h, *np.ascontiguousarray(scores.T), notes=pair.notes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Entries:
+    """Overlaps of fragments with objects, and whole fragments, as columns of one sparse matrix.
+
+    A group is what is scored by itself: the stack, or one section of membranes.
+    """
+
+    fragment: Ints
+    column: Ints
+    voxels: Ints
+    margin: Ints
+    group: Ints
+    n_columns: int
+    truth_square: Ints
+    truth_log: Floats
+    zero_square: Ints
+    zero_log: Floats
+    n_voxels: Ints
+
+    def take(self, order: npt.NDArray[np.intp]) -> _Entries:
+        per_entry = ("fragment", "column", "voxels", "margin", "group")
+        return replace(self, **{name: getattr(self, name)[order] for name in per_entry})
+
+
+def _collect(pair: StackPair, progress: Progress) -> _Entries:
+    tables = [table for table in _tables(pair, progress) if table.n_voxels]
+    if not tables:
+        raise InputError(
+            "The ground truth is empty (0 everywhere) in the sections chosen, so there is "
+            "nothing to compare; choose others."
+        )
+    rows: list[tuple[Ints, Ints, Ints, Ints, Ints]] = []
+    n_columns = 0
+    for group, table in enumerate(tables):
+        _, object_of_pair = np.unique(table.truth, return_inverse=True)
+        fragments = np.unique(table.segment)
+        n_objects = table.truth_sizes.size
+        overlap = _rows(table.segment, n_columns + object_of_pair, table.count, 0, group)
+        n_columns += n_objects
+        whole = _rows(fragments, np.full(fragments.size, n_columns), table.segment_sizes, 1, group)
+        n_columns += 1
+        rows += [overlap, whole]
+    fragment, column, voxels, margin, group_of = (
+        np.concatenate(parts) for parts in zip(*rows, strict=True)
+    )
+    inside = fragment != 0
+    zeros = [_zero_sums(table) for table in tables]
+    return _Entries(
+        fragment[inside],
+        column[inside],
+        voxels[inside],
+        margin[inside],
+        group_of[inside],
+        n_columns,
+        np.array([np.dot(t.truth_sizes, t.truth_sizes) for t in tables]),
+        np.array([_sum_x_log2_x(t.truth_sizes) for t in tables]),
+        np.array([square for square, _ in zeros], np.int64),
+        np.array([log for _, log in zeros]),
+        np.array([t.n_voxels for t in tables]),
+    )
+
+
+def _tables(pair: StackPair, progress: Progress) -> list[Contingency]:
+    tables = []
+    builder = ContingencyBuilder()
+    for fragments, truth in pair.read(progress):
+        builder.add(fragments, truth)
+        if pair.is_per_section:
+            tables.append(builder.build())
+            builder = ContingencyBuilder()
+    return tables if pair.is_per_section else [builder.build()]
+
+
+def _rows(
+    fragment: npt.NDArray[Any], column: npt.NDArray[Any], voxels: Ints, margin: int, group: int
+) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    return (
+        fragment.astype(np.int64),
+        column.astype(np.int64),
+        voxels,
+        np.full(voxels.size, margin, np.int64),
+        np.full(voxels.size, group, np.int64),
+    )
+
+
+def _zero_sums(table: Contingency) -> tuple[list[int], list[float]]:
+    overlap = table.count[table.segment == 0]
+    n_zeros = int(overlap.sum())
+    square = [int(np.dot(overlap, overlap)), n_zeros**2, n_zeros]
+    return square, [_sum_x_log2_x(overlap), _sum_x_log2_x(np.array([n_zeros])[: int(n_zeros > 0)])]
+
+
+def _sum_x_log2_x(counts: Ints) -> float:
+    return float(np.dot(counts, np.log2(counts))) if counts.size else 0.0
+
+
+def _widest_run(
+    is_best: npt.NDArray[np.bool_], h: Floats
+) -> tuple[np.floating[Any], np.floating[Any] | None]:
+    """Start and end of the widest interval of h on which `is_best`; end None at the top."""
+    edges = np.flatnonzero(np.diff(is_best.astype(np.int8), prepend=0, append=0))
+    starts, stops = edges[::2], edges[1::2]
+    if stops[-1] == h.size:
+        # Above the last merge nothing changes any more: an interval without end has no width.
+        widths = [*(h[stops[:-1]] - h[starts[:-1]]), h[-1] - h[starts[-1]]]
+    else:
+        widths = list(h[stops] - h[starts])
+    widest = int(np.argmax(widths))
+    stop = stops[widest]
+    return h[starts[widest]], (h[stop] if stop < h.size else None)
+
+
+def _short_decimal_between(low: np.floating[Any], high: np.floating[Any]) -> float:
+    """Return the shortest decimal near the middle of [low, high), even after rounding."""
+    middle = (float(low) + float(high)) / 2
+    for digits in range(1, 17):
+        candidate = round(middle, digits)
+        if float(low) <= candidate and low <= type(low)(candidate) < high:
+            return candidate
+    return float(low)

@@ -1,0 +1,113 @@
+"""A segmentation and its ground truth, checked once and read section by section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy.typing as npt
+
+from napari_emseg.errors import InputError
+from napari_emseg.evaluation.membranes import MembraneRule, inspect_membranes
+from napari_emseg.evaluation.stacks import as_stack, check_ids, read_ids, read_section
+from napari_emseg.progress import NO_PROGRESS, Progress
+
+GroundTruthKind = Literal["labels", "membranes"]
+
+
+@dataclass(frozen=True, eq=False)
+class StackPair:
+    """A segmentation and its ground truth, of fitting shapes.
+
+    Attributes
+    ----------
+    segmentation, truth : array-like, ZYX
+    sections : tuple of int
+        The sections that count.
+    kind : {"labels", "membranes"}
+        What `truth` is.
+    rule : MembraneRule or None
+        How membranes are read.
+    """
+
+    segmentation: Any
+    truth: Any
+    sections: tuple[int, ...]
+    kind: GroundTruthKind
+    rule: MembraneRule | None = None
+
+    @property
+    def is_per_section(self) -> bool:
+        """Whether each section is compared by itself (membranes know no third dimension)."""
+        return self.kind == "membranes"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed about the ground truth, for people."""
+        return () if self.rule is None else (self.rule.note,)
+
+    def read(
+        self, progress: Progress = NO_PROGRESS, message: str = "Comparing sections"
+    ) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+        """Yield ids of the segmentation and of the ground truth, section by section."""
+        for done, z in enumerate(self.sections):
+            ids = read_ids(self.segmentation, z, "segmentation")
+            if self.rule is None:
+                truth = read_ids(self.truth, z, "ground truth")
+            else:
+                truth = self.rule.label_section(read_section(self.truth, z))
+            yield ids, truth
+            progress.update(done + 1, len(self.sections), message)
+
+
+def open_pair(
+    segmentation: Any,
+    ground_truth: Any,
+    *,
+    kind: GroundTruthKind,
+    sections: Iterable[int] | None,
+    invert: bool | None,
+) -> StackPair:
+    """Check that two stacks can be compared.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, a section is missing, the kind is unknown, or one
+        of the two does not hold what it should.
+    """
+    if kind not in ("labels", "membranes"):
+        raise InputError(f"'{kind}' is no kind of ground truth; choose labels or membranes.")
+    first = as_stack(segmentation, "the segmentation")
+    second = as_stack(ground_truth, "the ground truth")
+    chosen = _check_shapes(tuple(first.shape), tuple(second.shape), sections)
+    check_ids(first, chosen, "segmentation")
+    if kind == "labels":
+        check_ids(second, chosen, "ground truth")
+        return StackPair(first, second, chosen, kind)
+    rule = inspect_membranes(second, invert=invert, sections=chosen)
+    return StackPair(first, second, chosen, kind, rule)
+
+
+def _check_shapes(
+    segmentation: tuple[int, ...], truth: tuple[int, ...], sections: Iterable[int] | None
+) -> tuple[int, ...]:
+    hint = ""
+    if sections is None and segmentation[1:] == truth[1:]:
+        hint = " Choose the sections that both have."
+    # A ground truth of the first sections only is common; then the choice of sections decides.
+    if segmentation[1:] != truth[1:] or (sections is None and segmentation != truth):
+        raise InputError(
+            f"The segmentation has shape {segmentation} but the ground truth has shape {truth}."
+            + hint
+        )
+    n_sections = min(segmentation[0], truth[0])
+    if sections is None:
+        return tuple(range(n_sections))
+    chosen = tuple(dict.fromkeys(int(z) for z in sections))
+    missing = [z for z in chosen if not 0 <= z < n_sections]
+    if missing or not chosen:
+        what = f"Section {missing[0]} does not exist" if missing else "No section is chosen"
+        raise InputError(f"{what}; there are sections 0 to {n_sections - 1}.")
+    return chosen

@@ -1,0 +1,99 @@
+"""Score a segmentation against ground truth."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from napari_emseg.errors import InputError
+from napari_emseg.evaluation.comparison import Comparison, ComparisonBuilder
+from napari_emseg.evaluation.metrics import METRICS
+from napari_emseg.evaluation.pairs import GroundTruthKind, StackPair, open_pair
+from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.registry import resolve
+
+_log = logging.getLogger(__name__)
+
+
+def evaluate(
+    segmentation: Any,
+    ground_truth: Any,
+    *,
+    ground_truth_kind: GroundTruthKind = "labels",
+    metrics: Iterable[str] | None = None,
+    sections: Iterable[int] | None = None,
+    invert: bool | None = None,
+    progress: Progress = NO_PROGRESS,
+) -> dict[str, float]:
+    """Score a segmentation against ground truth.
+
+    Parameters
+    ----------
+    segmentation : Volume or array-like of ids, ZYX (or YX: one section)
+    ground_truth : Volume or array-like, same shape
+        Voxels of value 0 are not counted (in membranes: the membranes).
+    ground_truth_kind : {"labels", "membranes"}
+        ``labels``: ids in 3D, the stack is compared as a whole. ``membranes``: an
+        image of membranes; true objects are the 4-connected components of what is
+        not membrane, in each section by itself, and a score is the mean of the
+        sections' scores, as in the ISBI 2012 challenge. Sections that are all
+        membrane do not count.
+    metrics : iterable of str, optional
+        Names from `METRICS`; all by default.
+    sections : iterable of int, optional
+        Score these sections only; then the two stacks may differ in depth.
+    invert : bool, optional
+        For membranes: True if bright is cell interior, False if bright is
+        membrane; by default recognised.
+    progress : Progress
+        Told after each section.
+
+    Returns
+    -------
+    dict of str to float
+        Finite in every case; see :mod:`napari_emseg.evaluation.metrics`.
+
+    Raises
+    ------
+    InputError
+        If the stacks do not fit, do not hold ids, the ground truth is empty, or a
+        metric is unknown.
+
+    Examples
+    --------
+    >>> truth = np.array([[[1, 1, 2, 2]]])
+    >>> scores = evaluate(np.array([[[5, 5, 5, 5]]]), truth, metrics=["voi_split", "voi_merge"])
+    >>> scores
+    {'voi_split': 0.0, 'voi_merge': 1.0}
+    """
+    wanted = list(METRICS) if metrics is None else list(metrics)
+    functions = {name: resolve(METRICS, name, "metric") for name in wanted}
+    pair = open_pair(
+        segmentation, ground_truth, kind=ground_truth_kind, sections=sections, invert=invert
+    )
+    for note in pair.notes:
+        _log.info(note)
+    comparisons = [c for c in _compare(pair, progress) if c.table.n_voxels]
+    if not comparisons:
+        raise InputError(
+            "The ground truth is empty (0 everywhere) in the sections chosen, so there is "
+            "nothing to compare; choose others."
+        )
+    return {
+        name: float(np.mean([score(comparison) for comparison in comparisons]))
+        for name, score in functions.items()
+    }
+
+
+def _compare(pair: StackPair, progress: Progress) -> Iterator[Comparison]:
+    builder = ComparisonBuilder()
+    for segmentation, truth in pair.read(progress):
+        builder.add(segmentation, truth)
+        if pair.is_per_section:
+            yield builder.build()
+            builder = ComparisonBuilder()
+    if not pair.is_per_section:
+        yield builder.build()
