@@ -1,1 +1,40 @@
-"""To be filled."""
+"""From a boundary map to segments that follow a slider."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_emseg.segmentation.forest import MergeTree
+    from napari_emseg.segmentation.hierarchy import Hierarchy, build_hierarchy, build_section
+    from napari_emseg.segmentation.segmentation import Segmentation, SegmentView
+
+_MODULE_OF = {
+    "Hierarchy": "hierarchy",
+    "MergeTree": "forest",
+    "SegmentView": "segmentation",
+    "Segmentation": "segmentation",
+    "build_hierarchy": "hierarchy",
+    "build_section": "hierarchy",
+}
+
+__all__ = [
+    "Hierarchy",
+    "MergeTree",
+    "SegmentView",
+    "Segmentation",
+    "build_hierarchy",
+    "build_section",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Compiled kernels take a moment to load, so a module is imported when it is used.
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

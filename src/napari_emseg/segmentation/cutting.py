@@ -1,0 +1,117 @@
+"""From the forest to a table: which segment each fragment belongs to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_emseg.segmentation.forest import find_root
+from napari_emseg.segmentation.jit import kernel
+
+
+@kernel
+def cut_heights(outside: Any, height: Any, h: Any, first: int, stop: int, table: Any) -> int:
+    """Give fragments `first` to `stop` the id of the deepest minimum their water reaches.
+
+    Only minima of dynamics above `h` keep their water. `table` must be zero
+    where it is not yet known. Return the number of minima that were kept.
+    """
+    n_segments = 0
+    for i in range(first, stop):
+        j = i
+        while table[j] == 0 and height[j] <= h:
+            j = outside[j]
+        if table[j] == 0:
+            table[j] = j
+            n_segments += 1
+        segment = table[j]
+        j = i
+        while table[j] == 0:
+            table[j] = segment
+            j = outside[j]
+    return n_segments
+
+
+@kernel
+def absorb_small(
+    inside: Any,
+    outside: Any,
+    order: Any,
+    size: Any,
+    min_size: int,
+    first: int,
+    stop: int,
+    table: Any,
+) -> int:
+    """Join each segment below `min_size` to the neighbour it is least separated from.
+
+    `table` holds, for fragments `first` to `stop`, ids of fragments that are
+    their own segment; `order` lists merges in ascending saddle. The lowest pass
+    out of a segment is a merge of the forest, so one run over the merges does
+    it, and two segments that are both large enough are never joined. The larger
+    keeps its id. Return the number of segments that vanished.
+    """
+    total = size[first:stop].copy()
+    total[:] = 0
+    for i in range(first, stop):
+        total[table[i] - first] += size[i]
+    n_absorbed = 0
+    for k in range(order.size):
+        edge = order[k]
+        a, b = find_root(table, inside[edge]), find_root(table, outside[edge])
+        if a == b:
+            continue
+        size_a, size_b = total[a - first], total[b - first]
+        if size_a >= min_size and size_b >= min_size:
+            continue
+        if size_a > size_b or (size_a == size_b and a < b):
+            a, b = b, a
+        table[a] = b
+        total[b - first] = size_a + size_b
+        n_absorbed += 1
+    for i in range(first, stop):
+        table[i] = find_root(table, i)
+    return n_absorbed
+
+
+@kernel
+def fill_levels(
+    outside: Any, saddle: Any, height: Any, minimum: Any, floor: Any, level: Any
+) -> None:
+    """Set the level up to which each basin is filled when shallow minima drown.
+
+    The reconstruction of the map plus `floor` above the map is, in basin i, the
+    map cut off below at ``level[i]``: a minimum deeper than `floor` is filled
+    by `floor`, any other up to where its water runs off.
+    """
+    known = height > floor
+    path = outside.copy()
+    for i in range(1, outside.size):
+        if known[i]:
+            level[i] = minimum[i] + floor
+    for i in range(1, outside.size):
+        n = 0
+        j = i
+        while not known[j]:
+            path[n] = j
+            n += 1
+            j = outside[j]
+        for k in range(n - 1, -1, -1):
+            here = path[k]
+            level[here] = max(saddle[here], level[outside[here]])
+            known[here] = True
+
+
+@kernel
+def fill(height: Any, labels: Any, level: Any, filled: Any) -> None:
+    """Write ``max(height, level[labels])``."""
+    old, ids, new = height.reshape(-1), labels.reshape(-1), filled.reshape(-1)
+    for p in range(old.size):
+        new[p] = max(old[p], level[ids[p]])
+
+
+@kernel
+def relabel(labels: Any, table: Any, out: Any) -> None:
+    """Write ``table[labels]``; both arrays C-contiguous and of one shape."""
+    ids, new = labels.reshape(-1), out.reshape(-1)
+    for p in range(ids.size):
+        new[p] = table[ids[p]]

@@ -1,0 +1,294 @@
+"""The minimum spanning forest of the basins: which merges matter, and at what height."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_emseg.segmentation.jit import kernel
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """How each fragment's minimum ends when the water rises.
+
+    Where the water of two basins meets, the higher minimum ends (of equal ones
+    the larger id); the merge is filed under the fragment of that minimum. The
+    arrays have one entry per fragment id, entry 0 unused.
+
+    Attributes
+    ----------
+    inside, outside : uint32
+        The two *adjacent* fragments between which the water passes; `inside`
+        lies on the side of the minimum that ends. Both 0 for a minimum that
+        never ends.
+    saddle : float32
+        The lowest pass between them; infinite if there is none.
+    height : float32
+        ``saddle - minimum`` in float32: the dynamics of the minimum.
+    order : uint32
+        The fragments that end, in ascending order of saddle.
+    """
+
+    inside: npt.NDArray[np.uint32]
+    outside: npt.NDArray[np.uint32]
+    saddle: npt.NDArray[np.float32]
+    height: npt.NDArray[np.float32]
+    order: npt.NDArray[np.uint32]
+
+    @property
+    def n_fragments(self) -> int:
+        """Number of fragments."""
+        return self.inside.size - 1
+
+
+@dataclass(frozen=True, eq=False)
+class MergeTree:
+    """Merges in ascending height; cutting at h joins all with ``height <= h``.
+
+    Attributes
+    ----------
+    a, b : uint32
+        The adjacent fragments that each merge joins.
+    height : float32
+        Ascending; merges of equal height are in order of their saddle.
+    saddle : float32
+        Value of the boundary map at the pass.
+    n_fragments : int
+        Number of fragments; without merges there are as many segments.
+    """
+
+    a: npt.NDArray[np.uint32]
+    b: npt.NDArray[np.uint32]
+    height: npt.NDArray[np.float32]
+    saddle: npt.NDArray[np.float32]
+    n_fragments: int
+
+
+Edges = tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.float32]]
+
+
+def build_forest(edges: Edges, minimum: npt.NDArray[np.float32]) -> Forest:
+    """Build the forest from saddles between adjacent fragments.
+
+    Parameters
+    ----------
+    edges : a, b (uint32), saddle (float32)
+        Pairs of adjacent fragments; a pair may occur more than once. Order
+        decides between equal saddles, so the same edges give the same forest.
+    minimum : float32
+        Lowest value of each fragment; entry 0 unused.
+
+    Returns
+    -------
+    Forest
+        By Kruskal's algorithm.
+    """
+    a, b, saddle = edges
+    n = minimum.size
+    inside, outside = np.zeros(n, np.uint32), np.zeros(n, np.uint32)
+    level, height = np.full(n, np.inf, np.float32), np.full(n, np.inf, np.float32)
+    order = np.empty(max(n - 2, 0), np.uint32)
+    n_merges = kruskal(
+        a, b, saddle, argsort(saddle), minimum, inside, outside, level, height, order
+    )
+    return Forest(inside, outside, level, height, order[:n_merges])
+
+
+def sorted_tree(forest: Forest) -> MergeTree:
+    """List the merges of `forest` by height, then saddle."""
+    order = forest.order[argsort(forest.saddle[forest.order])]
+    order = order[argsort(forest.height[order])]
+    return MergeTree(
+        a=forest.inside[order],
+        b=forest.outside[order],
+        height=forest.height[order],
+        saddle=forest.saddle[order],
+        n_fragments=forest.n_fragments,
+    )
+
+
+def join(forests: list[Forest]) -> Forest:
+    """Put forests side by side; the ids of each are shifted past those before it."""
+    starts = np.cumsum([0] + [forest.n_fragments for forest in forests])
+
+    def shifted(name: str) -> npt.NDArray[np.uint32]:
+        parts = [np.zeros(1, np.uint32)]
+        for start, forest in zip(starts, forests, strict=False):
+            ids: npt.NDArray[np.uint32] = getattr(forest, name)[1:]
+            parts.append(np.where(ids > 0, ids + np.uint32(start), np.uint32(0)))
+        return np.concatenate(parts)
+
+    def plain(name: str) -> npt.NDArray[np.float32]:
+        none = np.array([np.inf], np.float32)
+        return np.concatenate([none, *(getattr(forest, name)[1:] for forest in forests)])
+
+    order = [f.order + np.uint32(start) for start, f in zip(starts, forests, strict=False)]
+    return Forest(
+        shifted("inside"),
+        shifted("outside"),
+        plain("saddle"),
+        plain("height"),
+        np.concatenate(order),
+    )
+
+
+def find_edges(height: Any, labels: Any, z_start: int, z_stop: int) -> Edges:
+    """Find the lowest pass between adjacent labels of sections `z_start` to `z_stop`.
+
+    The faces towards section `z_stop` count too where that section exists.
+    """
+    a, b, saddle = collect_edges(height, labels, z_start, z_stop)
+    return a, b, saddle
+
+
+@kernel
+def _insert(slots: Any, a: Any, b: Any, saddle: Any, n: int, i: Any, j: Any, value: Any) -> int:
+    """Lower the saddle of (i, j), or append the pair; return the number of pairs."""
+    if i > j:
+        i, j = j, i
+    mask = slots.size - 1
+    key = i * 0x9E3779B1 + j * 0x85EBCA6B
+    slot = (key ^ (key >> 17)) & mask
+    while True:
+        edge = slots[slot]
+        if edge < 0:
+            slots[slot] = n
+            a[n] = i
+            b[n] = j
+            saddle[n] = value
+            return n + 1
+        if a[edge] == i and b[edge] == j:
+            saddle[edge] = min(saddle[edge], value)
+            return n
+        slot = (slot + 1) & mask
+
+
+@kernel
+def _grown(array: Any, size: int) -> Any:
+    bigger = np.empty(size, array.dtype)
+    bigger[: array.size] = array
+    return bigger
+
+
+@kernel
+def _rehashed(a: Any, b: Any, n: int, n_slots: int) -> Any:
+    slots = np.full(n_slots, -1, np.int32)
+    mask = n_slots - 1
+    for edge in range(n):
+        key = np.int64(a[edge]) * 0x9E3779B1 + np.int64(b[edge]) * 0x85EBCA6B
+        slot = (key ^ (key >> 17)) & mask
+        while slots[slot] >= 0:
+            slot = (slot + 1) & mask
+        slots[slot] = edge
+    return slots
+
+
+@kernel
+def collect_edges(height: Any, labels: Any, z_start: int, z_stop: int) -> Any:
+    """Run over all faces between different labels, keeping each pair's lowest."""
+    n_z, n_y, n_x = height.shape
+    room = 1024
+    while room < 6 * n_x:
+        room *= 2
+    a, b = np.empty(room, np.uint32), np.empty(room, np.uint32)
+    saddle = np.empty(room, np.float32)
+    slots = np.full(2 * room, -1, np.int32)
+    n = 0
+    for z in range(z_start, z_stop):
+        for y in range(n_y):
+            if n + 3 * n_x > room:
+                room *= 2
+                a, b, saddle = _grown(a, room), _grown(b, room), _grown(saddle, room)
+                slots = _rehashed(a, b, n, 2 * room)
+            for x in range(n_x):
+                i = np.int64(labels[z, y, x])
+                value = height[z, y, x]
+                if x + 1 < n_x and labels[z, y, x + 1] != i:
+                    j = np.int64(labels[z, y, x + 1])
+                    pass_value = max(value, height[z, y, x + 1])
+                    n = _insert(slots, a, b, saddle, n, i, j, pass_value)
+                if y + 1 < n_y and labels[z, y + 1, x] != i:
+                    j = np.int64(labels[z, y + 1, x])
+                    pass_value = max(value, height[z, y + 1, x])
+                    n = _insert(slots, a, b, saddle, n, i, j, pass_value)
+                if z + 1 < n_z and labels[z + 1, y, x] != i:
+                    j = np.int64(labels[z + 1, y, x])
+                    pass_value = max(value, height[z + 1, y, x])
+                    n = _insert(slots, a, b, saddle, n, i, j, pass_value)
+    return a[:n].copy(), b[:n].copy(), saddle[:n].copy()
+
+
+@kernel
+def argsort(values: Any) -> Any:
+    """Sort indices of float32 `values`, none negative, stably in linear time."""
+    n = values.size
+    key = values.view(np.uint32)  # floats from 0 up are ordered like their bits
+    order, other = np.empty(n, np.uint32), np.empty(n, np.uint32)
+    for i in range(n):
+        order[i] = i
+    count = np.empty(2049, np.int64)
+    for shift in (0, 11, 22):
+        count[:] = 0
+        for i in range(n):
+            count[((key[i] >> shift) & 2047) + 1] += 1
+        for digit in range(2048):
+            count[digit + 1] += count[digit]
+        for i in range(n):
+            digit = (key[order[i]] >> shift) & 2047
+            other[count[digit]] = order[i]
+            count[digit] += 1
+        order, other = other, order
+    return order
+
+
+@kernel
+def find_root(above: Any, i: int) -> int:
+    """Root of `i`, halving the path on the way."""
+    while above[i] != i:
+        above[i] = above[above[i]]
+        i = above[i]
+    return i
+
+
+@kernel
+def kruskal(
+    a: Any,
+    b: Any,
+    saddle: Any,
+    edge_order: Any,
+    minimum: Any,
+    inside: Any,
+    outside: Any,
+    level: Any,
+    height: Any,
+    order: Any,
+) -> int:
+    """Merge along ascending saddles; fill the forest's arrays; return the merges made."""
+    above = np.empty(minimum.size, np.uint32)
+    for i in range(above.size):
+        above[i] = i
+    n_merges = 0
+    for k in range(edge_order.size):
+        edge = edge_order[k]
+        i, j = a[edge], b[edge]
+        # Roots are deepest minima: the forest must know who ends, so no union by rank.
+        survivor, ends = find_root(above, i), find_root(above, j)
+        if survivor == ends:
+            continue
+        if minimum[survivor] > minimum[ends] or (
+            minimum[survivor] == minimum[ends] and survivor > ends
+        ):
+            survivor, ends = ends, survivor
+            i, j = j, i
+        above[ends] = survivor
+        inside[ends] = j
+        outside[ends] = i
+        level[ends] = saddle[edge]
+        height[ends] = saddle[edge] - minimum[ends]
+        order[n_merges] = ends
+        n_merges += 1
+    return n_merges

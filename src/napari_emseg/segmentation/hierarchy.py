@@ -1,0 +1,393 @@
+"""The hierarchy: fragments flooded once, and the forest that every slider position cuts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_emseg.errors import InputError
+from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.segmentation.basins import MAX_VOXELS
+from napari_emseg.segmentation.cutting import absorb_small, cut_heights
+from napari_emseg.segmentation.flooding import Flooded, flood
+from napari_emseg.segmentation.forest import Forest, MergeTree, join, sorted_tree
+from napari_emseg.segmentation.parallel import map_threads
+from napari_emseg.segmentation.segmentation import Cut, Segmentation, Table
+from napari_emseg.segmentation.smoothing import (
+    check_sigma,
+    read_section,
+    smooth_section,
+    smooth_volume,
+)
+from napari_emseg.segmentation.storage import (
+    FORMAT,
+    check_forest,
+    check_format,
+    damaged,
+    largest_id,
+    read_forest,
+    read_volume,
+    write_array,
+    write_forest,
+    write_volume,
+)
+from napari_emseg.volume import Volume
+
+Mode = Literal["2d", "3d"]
+FLOOR = 1 / 255
+_ARRAYS = ("minimum", "fragment_sizes_voxels", "smoothed", "section_starts")
+
+
+@dataclass(frozen=True, eq=False)
+class Hierarchy:
+    """Everything a slider needs: cutting it is a matter of milliseconds.
+
+    Attributes
+    ----------
+    fragments : Volume
+        (z, y, x) uint32, ids 1..F, each connected. In "2d" the ids of each
+        section are a range, section after section.
+    forest : Forest
+        How each fragment's minimum ends.
+    minimum : (F + 1,) float32
+        Lowest value of the smoothed map in each fragment; entry 0 unused.
+    fragment_sizes_voxels : (F + 1,) int64
+        Voxels of each fragment.
+    smoothed : (z, y, x) float32
+        The map that was flooded.
+    mode : {"2d", "3d"}
+        Whether each section is by itself.
+    sigma_px, floor : float
+        As given to :func:`build_hierarchy`.
+    section_starts : (n_z + 1,) int64
+        In "2d" the first id of each section, then F + 1; empty in "3d".
+    """
+
+    fragments: Volume
+    forest: Forest
+    minimum: npt.NDArray[np.float32]
+    fragment_sizes_voxels: npt.NDArray[np.int64]
+    smoothed: npt.NDArray[np.float32]
+    mode: Mode
+    sigma_px: float
+    floor: float
+    section_starts: npt.NDArray[np.int64]
+
+    @property
+    def n_fragments(self) -> int:
+        """Number of fragments F."""
+        return self.forest.n_fragments
+
+    @cached_property
+    def tree(self) -> MergeTree:
+        """The merges in ascending height."""
+        return sorted_tree(self.forest)
+
+    def section_ids(self, z: int) -> range:
+        """Ids of the fragments that can occur in section `z`: in "3d" all of them."""
+        if self.mode == "3d":
+            return range(1, self.n_fragments + 1)
+        return range(int(self.section_starts[z]), int(self.section_starts[z + 1]))
+
+    def cut(self, h: float, min_size_voxels: int = 0) -> Segmentation:
+        """Join the fragments into segments.
+
+        Parameters
+        ----------
+        h : float
+            Minima of dynamics up to `h` are merged, as in H-minima. Below the
+            hierarchy's floor nothing changes any more.
+        min_size_voxels : int
+            A segment smaller than this joins the neighbour from which the
+            lowest pass separates it.
+
+        Returns
+        -------
+        Segmentation
+            A segment's id is that of a fragment in it, the one with the deepest
+            minimum of its largest part, so it stays the same from cut to cut.
+
+        Raises
+        ------
+        InputError
+            If `h` is not in [0, 1] or the size is negative.
+        """
+        h, min_size = _check_cut(h, min_size_voxels)
+        table = np.zeros(self.n_fragments + 1, np.uint32)
+        if self.mode == "3d":
+            self._cut_ids(table, range(1, table.size), self.forest.order, h, min_size)
+        else:
+            for z in range(self.section_starts.size - 1):
+                self._cut_ids(table, self.section_ids(z), self._merges(z), h, min_size)
+        return Segmentation(self.fragments, table, Cut(self, h, min_size))
+
+    def cut_section(self, z: int, h: float, min_size_voxels: int = 0) -> Table:
+        """Like :meth:`cut`, for the fragments of section `z` only.
+
+        In "2d" the time does not depend on the other sections; in "3d"
+        everything is cut.
+
+        Returns
+        -------
+        (F + 1,) uint32
+            The table; in "2d" zero for fragments of other sections.
+        """
+        h, min_size = _check_cut(h, min_size_voxels)
+        table = np.zeros(self.n_fragments + 1, np.uint32)
+        merges = self.forest.order if self.mode == "3d" else self._merges(z)
+        self._cut_ids(table, self.section_ids(z), merges, h, min_size)
+        return table
+
+    def write(self, group: Any) -> None:
+        """Store the hierarchy in an open, empty ``h5py.Group``."""
+        group.attrs.update(format=FORMAT, mode=self.mode, sigma_px=self.sigma_px, floor=self.floor)
+        write_volume(group, "fragments", self.fragments)
+        for name in _ARRAYS:
+            write_array(group, name, getattr(self, name))
+        write_forest(group.create_group("forest"), self.forest)
+
+    @classmethod
+    def read(cls, group: Any) -> Hierarchy:
+        """Read the hierarchy that :meth:`write` stored in an ``h5py.Group``.
+
+        Raises
+        ------
+        InputError
+            If there is none, or if it is damaged.
+        """
+        check_format(group)
+        try:
+            hierarchy = cls(
+                fragments=read_volume(group, "fragments"),
+                forest=read_forest(group["forest"]),
+                mode=group.attrs["mode"],
+                sigma_px=float(group.attrs["sigma_px"]),
+                floor=float(group.attrs["floor"]),
+                **{name: group[name][...] for name in _ARRAYS},
+            )
+        except (KeyError, OSError, TypeError) as error:
+            raise damaged() from error
+        check_forest(hierarchy.forest, largest_id(hierarchy.fragments.data))
+        return hierarchy
+
+    def _merges(self, z: int) -> npt.NDArray[np.uint32]:
+        """Return the merges within section `z`: one fewer than it has fragments."""
+        first, stop = self.section_starts[z], self.section_starts[z + 1]
+        return self.forest.order[first - 1 - z : stop - 2 - z]
+
+    def _cut_ids(
+        self,
+        table: Table,
+        ids: range,
+        merges: npt.NDArray[np.uint32],
+        h: float,
+        min_size_voxels: int,
+    ) -> None:
+        forest = self.forest
+        cut_heights(forest.outside, forest.height, np.float32(h), ids.start, ids.stop, table)
+        if min_size_voxels > 1:
+            absorb_small(
+                forest.inside,
+                forest.outside,
+                merges,
+                self.fragment_sizes_voxels,
+                min_size_voxels,
+                ids.start,
+                ids.stop,
+                table,
+            )
+
+
+def build_hierarchy(
+    boundary: Volume | npt.NDArray[Any],
+    *,
+    sigma_px: float = 1.5,
+    mode: Mode = "2d",
+    floor: float = FLOOR,
+    progress: Progress = NO_PROGRESS,
+) -> Hierarchy:
+    """Flood a boundary map once, for every H-minima threshold at the same time.
+
+    The basins of the smoothed map are joined by a minimum spanning forest of
+    their saddles. Cutting it at h gives as many segments as the regional minima
+    of the reconstruction of ``map + h`` above ``map``, that is, as H-minima
+    followed by the watershed.
+
+    Parameters
+    ----------
+    boundary : Volume or (z, y, x) array
+        1 = membrane, 0 = inside; float in [0, 1], or uint8 meaning value / 255.
+    sigma_px : float
+        Gaussian smoothing in pixels along x. In "3d" it is the same length in
+        nm along all axes where the voxel size is known.
+    mode : {"2d", "3d"}
+        Each section by itself (4 neighbours) or the volume (6 neighbours).
+    floor : float
+        Minima of dynamics up to this are never told apart.
+    progress : Progress
+        Called once per section and phase.
+
+    Returns
+    -------
+    Hierarchy
+
+    Raises
+    ------
+    InputError
+        If the map holds NaN, infinity or values outside [0, 1], is no boundary
+        map, or if a parameter is out of range.
+
+    References
+    ----------
+    Dynamics: M. Grimaud, "New measure of contrast: the dynamics", Proc. SPIE
+    1769, 1992, doi:10.1117/12.60650. Minimum spanning forests: J. Cousty et
+    al., IEEE TPAMI 31, 2009, doi:10.1109/TPAMI.2008.173.
+
+    Examples
+    --------
+    >>> ridge = np.array([[[0.0, 0.1, 0.0, 0.9, 0.2]]], np.float32)
+    >>> hierarchy = build_hierarchy(ridge, sigma_px=0)
+    >>> hierarchy.fragments.data
+    array([[[1, 1, 2, 2, 3]]], dtype=uint32)
+    >>> [hierarchy.cut(h).n_segments for h in (0.0, 0.1, 0.7)]
+    [3, 2, 1]
+    """
+    boundary = _as_boundary(boundary)
+    sigma_px, floor = check_sigma(sigma_px), _check_floor(floor)
+    if mode == "2d":
+        return _build_2d(boundary, sigma_px, floor, progress)
+    if mode == "3d":
+        return _build_3d(boundary, sigma_px, floor, progress)
+    raise InputError(f"The mode must be one of {get_args(Mode)}, not '{mode}'.")
+
+
+def build_section(
+    boundary: npt.NDArray[Any], sigma_px: float = 1.5, floor: float = FLOOR
+) -> Hierarchy:
+    """Build the hierarchy of one section, for the preview while sigma is dragged.
+
+    Parameters
+    ----------
+    boundary : (y, x) array
+        As in :func:`build_hierarchy`.
+    sigma_px, floor : float
+        As in :func:`build_hierarchy`.
+
+    Returns
+    -------
+    Hierarchy
+        Of shape (1, y, x); but for the numbering the same as this section's
+        part of the hierarchy of the stack in "2d".
+    """
+    volume = _as_boundary(np.asarray(boundary)[np.newaxis])
+    return _build_2d(volume, check_sigma(sigma_px), _check_floor(floor), NO_PROGRESS)
+
+
+def _build_2d(boundary: Volume, sigma_px: float, floor: float, progress: Progress) -> Hierarchy:
+    n_z = boundary.shape[0]
+    labels, smoothed = np.empty(boundary.shape, np.uint32), np.empty(boundary.shape, np.float32)
+
+    def build(z: int) -> Flooded:
+        smoothed[z] = smooth_section(read_section(boundary, z), sigma_px)
+        return flood(smoothed[z : z + 1], labels[z : z + 1], floor)
+
+    def report(done: int) -> None:
+        progress.update(done, n_z, "Flooding the sections")
+
+    parts = map_threads(build, n_z, report)
+    starts = np.cumsum([1] + [part.forest.n_fragments for part in parts])
+
+    def number(z: int) -> None:
+        labels[z] += np.uint32(starts[z] - 1)
+
+    map_threads(number, n_z)
+    joined = join([part.forest for part in parts])
+    flooded = Flooded(joined, _join([p.minimum for p in parts]), _join([p.size for p in parts]))
+    return _assemble(boundary, labels, smoothed, flooded, "2d", sigma_px, floor, starts)
+
+
+def _build_3d(boundary: Volume, sigma_px: float, floor: float, progress: Progress) -> Hierarchy:
+    smoothed = smooth_volume(boundary, sigma_px, progress)
+    labels = np.empty(boundary.shape, np.uint32)
+    flooded = flood(smoothed, labels, floor)
+    starts = np.empty(0, np.int64)
+    return _assemble(boundary, labels, smoothed, flooded, "3d", sigma_px, floor, starts)
+
+
+def _join(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Concatenate arrays by id, keeping a single unused entry 0."""
+    return np.concatenate([parts[0][:1], *(part[1:] for part in parts)])
+
+
+def _assemble(
+    boundary: Volume,
+    labels: npt.NDArray[np.uint32],
+    smoothed: npt.NDArray[np.float32],
+    flooded: Flooded,
+    mode: Mode,
+    sigma_px: float,
+    floor: float,
+    section_starts: npt.NDArray[np.int64],
+) -> Hierarchy:
+    notes = [*boundary.provenance.get("notes", ()), *_blank_notes(smoothed, mode)]
+    history: dict[str, Any] = {"mode": mode, "sigma_px": sigma_px, "floor": floor}
+    if notes:
+        history["notes"] = notes
+    return Hierarchy(
+        fragments=boundary.derive(labels, kind="fragments", **history),
+        forest=flooded.forest,
+        minimum=flooded.minimum,
+        fragment_sizes_voxels=flooded.size,
+        smoothed=smoothed,
+        mode=mode,
+        sigma_px=sigma_px,
+        floor=floor,
+        section_starts=section_starts,
+    )
+
+
+def _blank_notes(smoothed: npt.NDArray[np.float32], mode: Mode) -> list[str]:
+    """Say which sections hold one value only, so that they became one fragment."""
+    blank = [z for z, section in enumerate(smoothed) if section.min() == section.max()]
+    if mode == "3d" and not (len(blank) == len(smoothed) and np.ptp(smoothed[:, 0, 0]) == 0):
+        return []
+    if not blank:
+        return []
+    if mode == "3d":
+        return ["The boundary map is blank: the volume is one fragment."]
+    which = ", ".join(str(z) for z in blank[:10]) + (", ..." if len(blank) > 10 else "")
+    return [f"{len(blank)} blank sections, each one fragment: {which}."]
+
+
+def _as_boundary(boundary: Volume | npt.NDArray[Any]) -> Volume:
+    if not isinstance(boundary, Volume):
+        boundary = Volume(boundary, kind="boundary", name="The boundary map")
+    if boundary.kind != "boundary":
+        raise InputError(
+            f"{boundary.name or 'The volume'} is of kind '{boundary.kind}', but a boundary map is "
+            "to be segmented. Predict one from the raw sections, or open it as a boundary map."
+        )
+    if np.prod(boundary.shape, dtype=float) > MAX_VOXELS:
+        raise InputError(
+            f"The boundary map has {np.prod(boundary.shape, dtype=float):.3g} voxels; "
+            f"{MAX_VOXELS:.3g} can be segmented at once. Cut it into smaller volumes."
+        )
+    return boundary
+
+
+def _check_floor(floor: float) -> float:
+    if not 0 <= floor < 1:
+        raise InputError(f"The floor must lie between 0 and 1, not {floor}; 1/255 is usual.")
+    return float(floor)
+
+
+def _check_cut(h: float, min_size_voxels: int) -> tuple[float, int]:
+    if not 0 <= h <= 1:
+        raise InputError(f"h must lie between 0 and 1, not {h}; try 0.05 to 0.2.")
+    if not min_size_voxels >= 0:
+        raise InputError(f"The minimum size must be 0 voxels or more, not {min_size_voxels}.")
+    return float(h), int(min_size_voxels)

@@ -1,0 +1,126 @@
+"""From a boundary map as it comes to the smoothed float32 map that is flooded."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_emseg.errors import InputError
+from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.segmentation.parallel import map_threads, usable_cpus
+from napari_emseg.volume import ZYX, Volume
+
+MAX_SIGMA_PX = 100.0
+_MIN_SIGMA_Z_PX = 0.25  # narrower, the outer weights are below 0.04 %
+_ROUNDING = 1e-3  # how far a float map may stray from [0, 1] by arithmetic alone
+
+Map = npt.NDArray[np.float32]
+
+
+def check_sigma(sigma_px: float) -> float:
+    """Return `sigma_px` as a float if it is one that can be used."""
+    if not 0 <= sigma_px <= MAX_SIGMA_PX:
+        raise InputError(
+            f"The smoothing sigma must lie between 0 and {MAX_SIGMA_PX:g} px, not {sigma_px}; "
+            "1 to 3 px suits most maps."
+        )
+    return float(sigma_px)
+
+
+def read_section(boundary: Volume, z: int) -> Map:
+    """Read section `z` of a boundary map as (y, x) float32 in [0, 1].
+
+    Raises
+    ------
+    InputError
+        If it holds NaN, infinity or values outside [0, 1].
+    """
+    return as_map(boundary.read(z), f"Section {z} of the boundary map")
+
+
+def as_map(values: npt.NDArray[np.generic], what: str) -> Map:
+    """Convert boundary values to float32 in [0, 1]; uint8 means value / 255."""
+    if values.dtype == np.uint8:
+        return values.astype(np.float32) / np.float32(255)
+    section: Map = np.array(values, np.float32)
+    low, high = float(section.min()), float(section.max())
+    if not np.isfinite([low, high]).all():
+        n_bad = int(np.count_nonzero(~np.isfinite(section)))
+        raise InputError(
+            f"{what} holds {n_bad} values that are NaN or infinite; replace them first, "
+            "for instance by 1 (boundary)."
+        )
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
+        raise InputError(
+            f"{what} has values from {low:g} to {high:g}; a boundary map lies between 0 (inside) "
+            "and 1 (membrane). Rescale it, or save it as 8 bit."
+        )
+    return np.clip(section, 0, 1, out=section)
+
+
+def smooth_section(section: Map, sigma_px: float) -> Map:
+    """Smooth one (y, x) section with a Gaussian of `sigma_px`, mirrored at the rim."""
+    if sigma_px == 0:
+        return section
+    smoothed: Map = ndimage.gaussian_filter(section, sigma_px)
+    return smoothed
+
+
+def sigma_zyx_px(sigma_px: float, voxel_size_nm: ZYX | None) -> ZYX:
+    """Sigma along each axis that is the same length in nm; cubes where nothing is known.
+
+    `sigma_px` counts voxels along x.
+
+    Examples
+    --------
+    >>> sigma_zyx_px(2.0, (20, 4, 4))
+    (0.4, 2.0, 2.0)
+    """
+    if voxel_size_nm is None:
+        return (sigma_px, sigma_px, sigma_px)
+    z, y, x = voxel_size_nm
+    return (sigma_px * x / z, sigma_px * x / y, sigma_px)
+
+
+def smooth_volume(boundary: Volume, sigma_px: float, progress: Progress = NO_PROGRESS) -> Map:
+    """Smooth a boundary map in 3D, isotropically in nm where the voxel size is known.
+
+    Parameters
+    ----------
+    boundary : Volume
+        (z, y, x).
+    sigma_px : float
+        In voxels along x. Along z nothing is done below 0.25 voxels.
+    progress : Progress
+        Called once per section.
+
+    Returns
+    -------
+    (z, y, x) float32
+        As ``scipy.ndimage.gaussian_filter`` on the float32 map.
+    """
+    smoothed = np.empty(boundary.shape, np.float32)
+    n_z, n_y, _ = smoothed.shape
+    n_bands = min(n_y, 4 * usable_cpus())
+    sigma_z, *sigma_yx = sigma_zyx_px(sigma_px, boundary.voxel_size_nm)
+
+    def read(z: int) -> None:
+        smoothed[z] = read_section(boundary, z)
+
+    def smooth_z(band: int) -> None:
+        rows = smoothed[:, band * n_y // n_bands : (band + 1) * n_y // n_bands]
+        ndimage.gaussian_filter1d(rows, sigma_z, axis=0, output=rows)
+
+    def smooth_yx(z: int) -> None:
+        if sigma_px > 0:
+            ndimage.gaussian_filter(smoothed[z], sigma_yx, output=smoothed[z])
+
+    def report(done: int) -> None:
+        progress.update(done, n_z, "Smoothing the boundary map")
+
+    map_threads(read, n_z)
+    if sigma_z >= _MIN_SIGMA_Z_PX:
+        map_threads(smooth_z, n_bands)
+    map_threads(smooth_yx, n_z, report)
+    return smoothed

@@ -1,0 +1,81 @@
+"""Volumes and forests inside an HDF5 group, as part of a session file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from napari_emseg.errors import InputError
+from napari_emseg.segmentation.forest import Forest
+from napari_emseg.volume import Volume
+
+FORMAT = "napari-emseg hierarchy 1"
+
+
+def write_array(group: Any, name: str, array: Any) -> None:
+    """Store an array, large ones compressed section by section."""
+    if array.ndim == 3:
+        chunks = (1, *array.shape[1:])
+        group.create_dataset(name, data=array, chunks=chunks, compression="lzf", shuffle=True)
+    else:
+        group.create_dataset(name, data=array)
+
+
+def write_volume(group: Any, name: str, volume: Volume) -> None:
+    """Store the voxels, the geometry and the history of a volume."""
+    write_array(group, name, volume.read())
+    facts = {
+        "kind": volume.kind,
+        "voxel_size_nm": volume.voxel_size_nm,
+        "offset_nm": volume.offset_nm,
+        "name": volume.name,
+        "provenance": dict(volume.provenance),
+    }
+    group[name].attrs["volume"] = json.dumps(facts)
+
+
+def read_volume(group: Any, name: str) -> Volume:
+    """Read what :func:`write_volume` stored."""
+    return Volume(group[name][...], **json.loads(group[name].attrs["volume"]))
+
+
+def write_forest(group: Any, forest: Forest) -> None:
+    """Store the arrays of a forest."""
+    for field in fields(forest):
+        write_array(group, field.name, getattr(forest, field.name))
+
+
+def read_forest(group: Any) -> Forest:
+    """Read what :func:`write_forest` stored."""
+    return Forest(**{field.name: group[field.name][...] for field in fields(Forest)})
+
+
+def check_format(group: Any) -> None:
+    """Refuse a group that holds something else."""
+    if group.attrs.get("format") != FORMAT:
+        raise InputError(
+            f"{group.file.filename} holds no hierarchy that this version can read; "
+            "build it again from the boundary map."
+        )
+
+
+def damaged() -> InputError:
+    """Return the error to raise for a hierarchy that cannot be read."""
+    return InputError("The stored hierarchy is damaged; build it again from the boundary map.")
+
+
+def check_forest(forest: Forest, n_fragments: int) -> None:
+    """Refuse arrays that do not fit together, which would be read out of bounds."""
+    by_id = (forest.inside, forest.outside, forest.saddle, forest.height)
+    ids = (forest.inside, forest.outside, forest.order)
+    fits = all(array.shape == (n_fragments + 1,) for array in by_id)
+    if not fits or any(array.max(initial=0) > n_fragments for array in ids):
+        raise damaged()
+
+
+def largest_id(labels: Any) -> int:
+    """Return the largest id of a label array."""
+    return int(np.max(labels, initial=0))
