@@ -45,7 +45,8 @@ def _add_flag(parser: argparse.ArgumentParser, field: FieldDescription) -> None:
 
 def _help(field: FieldDescription) -> str:
     text = field.description.rstrip(".") or field.title
-    if field.default is None or field.default == "":
+    text = text[0].lower() + text[1:]
+    if field.default in (None, "", "default"):
         return text
     return f"{text} (default {field.format(field.default)})"
 
@@ -88,7 +89,7 @@ def voxel_size(args: argparse.Namespace) -> ZYX | None:
     return (z, y, x)
 
 
-def open_input(path: str, kind: Kind, *, noun: str, voxel_size_nm: ZYX | None = None) -> Volume:
+def open_input(path: str, kind: Kind, *, voxel_size_nm: ZYX | None = None) -> Volume:
     """Open a file that should hold a volume of `kind`.
 
     Raises
@@ -99,6 +100,11 @@ def open_input(path: str, kind: Kind, *, noun: str, voxel_size_nm: ZYX | None = 
     from napari_emseg.io import open_volume
 
     return open_volume(path, kind=kind, voxel_size_nm=voxel_size_nm)
+
+
+def open_ground_truth(path: str, kind: str) -> Volume:
+    """Open ground truth: ids, or an image of membranes as it is."""
+    return open_input(path, "labels" if kind == "labels" else "raw")
 
 
 def notes_of(*volumes: Volume) -> list[str]:

@@ -6,7 +6,13 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from napari_emseg.cli.arguments import add_params, check_folder, open_input, read_params
+from napari_emseg.cli.arguments import (
+    add_params,
+    check_folder,
+    open_ground_truth,
+    open_input,
+    read_params,
+)
 from napari_emseg.cli.output import table
 from napari_emseg.io.atomic import atomic_write
 from napari_emseg.progress import Progress
@@ -26,7 +32,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     params = read_params(args, EvaluateParams)
     if args.csv:
         check_folder(args.csv)
-    labels = open_input(args.segmentation, "labels", noun="segmentation")
+    labels = open_input(args.segmentation, "labels")
     truth = open_ground_truth(args.ground_truth, params.ground_truth_kind)
 
     from napari_emseg.steps.evaluate import run as evaluate
@@ -36,11 +42,6 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         with atomic_write(args.csv) as temporary:
             temporary.write_text(scores_csv(scores))
     return dict(scores)
-
-
-def open_ground_truth(path: str, kind: str) -> Any:
-    """Open ground truth: ids, or an image of membranes as it is."""
-    return open_input(path, "labels" if kind == "labels" else "raw", noun="ground truth")
 
 
 def scores_csv(scores: Mapping[str, float]) -> str:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from napari_emseg.cli.doctor import has_screen
 from napari_emseg.errors import InputError
 from napari_emseg.progress import Progress
 from napari_emseg.registry import resolve
@@ -24,6 +25,8 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     for path in args.files:
         if not os.path.exists(path.partition(":/")[0]):
             raise InputError(f"There is no file {path}.")
+    if not has_screen():
+        raise InputError("There is no screen here; on a server use xvfb-run or a remote desktop.")
     resolve(_WINDOWS, "gui", "window")(args.files)
     return {"files": args.files}
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -101,22 +103,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    command = next((a for a in arguments if a in COMMANDS), None)
+    command = next((a for a in arguments if not a.startswith("-")), None)
+    if command is not None and command not in COMMANDS:
+        raise InputError(f"There is no command '{command}'; choose one of: {', '.join(COMMANDS)}.")
+    if not arguments:
+        write(build_parser().format_help())
+        return DONE
     args = build_parser(command).parse_args(arguments)
     module: Any = import_module(COMMANDS[args.command][0])
     progress = TerminalProgress(sys.stderr, quiet=args.quiet)
-    with _TerminateAsInterrupt():
+    with _TerminateAsInterrupt(), _log_to_stderr(quiet=args.quiet):
         try:
             report = module.run(args, progress)
         finally:
             progress.close()
+    exit_code = int(report.pop("exit_code", DONE))
     for note in report.get("notes", ()):
         say(f"note: {note}")
     if args.json:
         write(dump_json(report))
     elif text := module.describe(report):
         write(text)
-    return int(report.get("exit_code", DONE))
+    return exit_code
 
 
 def _fail(code: int, sentence: str, debug: bool) -> int:
@@ -124,6 +132,21 @@ def _fail(code: int, sentence: str, debug: bool) -> int:
         traceback.print_exc(file=sys.stderr)
     say(f"emseg: {sentence}")
     return code
+
+
+@contextmanager
+def _log_to_stderr(*, quiet: bool) -> Iterator[None]:
+    """Show what the package logs as notes."""
+    logger, before = logging.getLogger("napari_emseg"), logging.getLogger("napari_emseg").level
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("note: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 class _TerminateAsInterrupt:

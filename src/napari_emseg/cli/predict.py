@@ -32,9 +32,8 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Predict a boundary map and write it."""
     params = read_params(args, PredictParams)
     check_target(args.out, args.raw)
-    raw = open_input(args.raw, "raw", noun="raw stack", voxel_size_nm=voxel_size(args))
+    raw = open_input(args.raw, "raw", voxel_size_nm=voxel_size(args))
 
-    from napari_emseg.inference import choose_device
     from napari_emseg.io import save_volume
     from napari_emseg.steps.predict import run as predict
 
@@ -42,12 +41,13 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     boundary = predict(raw, params=params, progress=progress)
     seconds = time.perf_counter() - started
     save_volume(boundary, args.out, progress=progress)
+    made = boundary.provenance.get("predict", {})
     return {
         "sections": boundary.shape[0],
         "seconds": round(seconds, 3),
         "seconds_per_section": round(seconds / boundary.shape[0], 3),
-        "device": str(boundary.provenance.get("device") or choose_device(params.device)),
-        "model": str(boundary.provenance.get("model", params.model)),
+        "device": str(made.get("device", params.device)),
+        "model": str(made.get("model", params.model)),
         "voxel_size_nm": boundary.voxel_size_nm,
         "output": args.out,
         "notes": notes_of(raw, boundary),

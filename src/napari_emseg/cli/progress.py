@@ -26,8 +26,8 @@ class TerminalProgress:
         self._stream = stream
         self._quiet = quiet
         self._is_terminal = stream.isatty()
-        self._message = ""
         self._started = self._shown = time.monotonic()
+        self._first_done = self._done = self._total = 0
         self._is_line_open = False
 
     def update(self, done: int, total: int, message: str = "") -> None:
@@ -35,21 +35,18 @@ class TerminalProgress:
         if self._quiet:
             return
         now = time.monotonic()
-        if message != self._message or done <= 1:
-            self._message, self._started = message, now
-        every = _REDRAW_S if self._is_terminal else _LOG_EVERY_S
-        is_last = done >= total and self._is_terminal
-        if now - self._shown < every and not is_last:
+        if total != self._total or done < self._done:  # another computation began
+            self._started, self._first_done = now, max(0, done - 1)
+        self._done, self._total = done, total
+        if now - self._shown < (_REDRAW_S if self._is_terminal else _LOG_EVERY_S):
             return
         self._shown = now
-        left_s = (now - self._started) / done * (total - done) if done else None
+        words = _words(done, total, message, self._seconds_left(now))
         if self._is_terminal:
-            self._stream.write(
-                f"\r\x1b[K{_bar(done, total)} {_words(done, total, message, left_s)}"
-            )
+            self._stream.write(f"\r\x1b[K{_bar(done, total)} {words}")
             self._is_line_open = True
         else:
-            self._stream.write(_words(done, total, message, left_s) + "\n")
+            self._stream.write(words + "\n")
         self._stream.flush()
 
     def close(self) -> None:
@@ -59,6 +56,12 @@ class TerminalProgress:
             self._stream.flush()
             self._is_line_open = False
 
+    def _seconds_left(self, now: float) -> float | None:
+        advanced = self._done - self._first_done
+        if advanced <= 1 or self._done >= self._total:
+            return None
+        return (now - self._started) / advanced * (self._total - self._done)
+
 
 def _bar(done: int, total: int) -> str:
     full = round(_BAR_WIDTH * min(1.0, done / max(1, total)))
@@ -66,10 +69,8 @@ def _bar(done: int, total: int) -> str:
 
 
 def _words(done: int, total: int, message: str, left_s: float | None) -> str:
-    words = f"{message or 'working'}: {done} of {total}"
-    if left_s is not None and done < total:
-        words += f", {format_seconds(left_s)} left"
-    return words
+    words = message or f"{done} of {total}"
+    return words if left_s is None else f"{words}, {format_seconds(left_s)} left"
 
 
 def format_seconds(seconds: float) -> str:
@@ -78,7 +79,7 @@ def format_seconds(seconds: float) -> str:
     Examples
     --------
     >>> format_seconds(40), format_seconds(150), format_seconds(7500)
-    ('40 s', '3 min', '2 h 5 min')
+    ('40 s', '2 min', '2 h 5 min')
     """
     if seconds < 100:
         return f"{seconds:.0f} s"

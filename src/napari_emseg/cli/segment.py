@@ -32,9 +32,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Segment a boundary map and write the labels."""
     params = read_params(args, SegmentParams)
     check_target(args.out, args.boundary)
-    boundary = open_input(
-        args.boundary, "boundary", noun="boundary map", voxel_size_nm=voxel_size(args)
-    )
+    boundary = open_input(args.boundary, "boundary", voxel_size_nm=voxel_size(args))
 
     from napari_emseg.io import save_volume
     from napari_emseg.steps.segment import build, write

@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from napari_emseg.cli.arguments import add_params, open_input, read_params
-from napari_emseg.cli.evaluate import open_ground_truth
+from napari_emseg.cli.arguments import add_params, open_ground_truth, open_input, read_params
 from napari_emseg.progress import Progress
 from napari_emseg.steps.evaluate import EvaluateParams, match_sections
 from napari_emseg.steps.segment import SegmentParams, build
@@ -30,7 +29,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Find the best h."""
     segment = read_params(args, SegmentParams)
     evaluate = read_params(args, EvaluateParams)
-    boundary = open_input(args.boundary, "boundary", noun="boundary map")
+    boundary = open_input(args.boundary, "boundary")
     truth = open_ground_truth(args.ground_truth, evaluate.ground_truth_kind)
     boundary, truth = match_sections(boundary, truth, evaluate.sections, "boundary map")
 

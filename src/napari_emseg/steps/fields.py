@@ -61,6 +61,8 @@ class FieldDescription:
 def describe_fields(model: type[BaseModel]) -> list[FieldDescription]:
     """List the parameters of a model in the order they are written.
 
+    A parameter that is itself a model is left out: it has no single widget or flag.
+
     Examples
     --------
     >>> from napari_emseg.steps.segment import SegmentParams
@@ -68,7 +70,15 @@ def describe_fields(model: type[BaseModel]) -> list[FieldDescription]:
     >>> sigma.name, sigma.minimum, sigma.maximum, sigma.unit
     ('sigma_px', 0.0, 20.0, 'px')
     """
-    return [_describe(name, info) for name, info in model.model_fields.items()]
+    return [
+        _describe(name, info)
+        for name, info in model.model_fields.items()
+        if not _is_model(_split_optional(info.annotation)[0])
+    ]
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _describe(name: str, info: FieldInfo) -> FieldDescription:

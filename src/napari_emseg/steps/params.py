@@ -59,6 +59,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
             return f"{name} must be at most {context['le']:g}, not {given}."
         case "greater_than":
             return f"{name} must be more than {context['gt']:g}, not {given}."
+        case "less_than":
+            return f"{name} must be less than {context['lt']:g}, not {given}."
         case "literal_error":
             return f"{name} must be {context['expected']}, not '{given}'."
         case "finite_number":
@@ -72,7 +74,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         case "string_too_short":
             return f"{name} must not be empty."
         case "value_error":
-            return str(context["error"])
+            message = str(context["error"])
+            return message if message.endswith(".") else f"{message}."
     return f"{name} cannot be {given!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
 
 
