@@ -130,17 +130,18 @@ class ScoreCurve:
         return {name: float(getattr(self, name)[k]) for name in SCORE_NAMES}
 
     def thin(self, n_points: int) -> ScoreCurve:
-        """Return at most `n_points` points of the curve, for a plot.
+        """Return at most `n_points` points (3 or more) of the curve, for a plot.
 
-        Points are spread evenly over the range of `h`; the first, the last and the best
-        V_rand are kept.
+        They are spread evenly over the range of `h`; the first, the last and the
+        best V_rand are among them.
         """
         if self.h.size <= n_points:
             return self
-        grid = np.linspace(float(self.h[0]), float(self.h[-1]), max(2, n_points - 1))
-        chosen = np.searchsorted(self.h, grid.astype(self.h.dtype), side="right") - 1
-        chosen = np.unique(np.append(chosen, [0, int(np.argmax(self.v_rand))]))[:n_points]
-        return replace(self, **{name: getattr(self, name)[chosen] for name in ("h", *SCORE_NAMES)})
+        grid = np.linspace(self.h[0], self.h[-1], n_points - 1, dtype=self.h.dtype)
+        chosen = np.searchsorted(self.h, grid, side="right") - 1
+        chosen = np.unique(np.append(chosen, np.argmax(self.v_rand)))
+        kept: dict[str, Any] = {name: getattr(self, name)[chosen] for name in ("h", *SCORE_NAMES)}
+        return replace(self, **kept)
 
 
 SCORE_NAMES = tuple(f.name for f in fields(ScoreCurve) if f.name not in ("h", "notes"))
@@ -251,7 +252,8 @@ class _Entries:
 
     def take(self, order: npt.NDArray[np.intp]) -> _Entries:
         per_entry = ("fragment", "column", "voxels", "margin", "group")
-        return replace(self, **{name: getattr(self, name)[order] for name in per_entry})
+        taken: dict[str, Any] = {name: getattr(self, name)[order] for name in per_entry}
+        return replace(self, **taken)
 
 
 def _collect(pair: StackPair, progress: Progress) -> _Entries:
