@@ -228,7 +228,8 @@ def score_curve(
         entries.n_voxels,
         h.size,
     )
-    return ScoreCurve(h, *np.ascontiguousarray(scores.T), notes=pair.notes)
+    columns = dict(zip(SCORE_NAMES, np.ascontiguousarray(scores.T), strict=True))
+    return ScoreCurve(h=h, notes=pair.notes, **columns)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,18 +10,33 @@ O(P log P) for P overlapping pairs, whatever the shape of the tree.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
 import numpy as np
-from numba import njit
 
 from napari_emseg.evaluation.formulas import info_scores, rand_scores
 
-_rand = njit(rand_scores)
-_info = njit(info_scores)
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _kernel(function: Function) -> Function:
+    """Compile at the first call, without the interpreter lock, and remember it on disk."""
+    try:
+        compiled: Function = numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # numba found no folder it can write to
+        compiled = numba.njit(nogil=True)(function)
+    return compiled
+
+
+_rand = _kernel(rand_scores)
+_info = _kernel(info_scores)
 
 N_SCORES = 8
 
 
-@njit(cache=True)
+@_kernel
 def _find(parent, node):  # type: ignore[no-untyped-def]
     while parent[node] != node:
         parent[node] = parent[parent[node]]
@@ -29,7 +44,7 @@ def _find(parent, node):  # type: ignore[no-untyped-def]
     return node
 
 
-@njit(cache=True)
+@_kernel
 def order_leaves(n_fragments, a, b, rank, never):  # type: ignore[no-untyped-def]
     """Lay fragments out so that every cluster of the tree is an interval.
 
@@ -82,7 +97,7 @@ def order_leaves(n_fragments, a, b, rank, never):  # type: ignore[no-untyped-def
     return place, gap
 
 
-@njit(cache=True)
+@_kernel
 def link_entries(place, column, gap, n_columns, never):  # type: ignore[no-untyped-def]
     """Link each entry to the one before it in its column.
 
@@ -124,12 +139,12 @@ def link_entries(place, column, gap, n_columns, never):  # type: ignore[no-untyp
     return previous, rank
 
 
-@njit(cache=True)
+@_kernel
 def _x_log2_x(count):  # type: ignore[no-untyped-def]
     return count * np.log2(count) if count > 0 else 0.0
 
 
-@njit(cache=True)
+@_kernel
 def _entropies(squares, logs, truth_square, truth_log, n):  # type: ignore[no-untyped-def]
     # Sums of squares are exact integers, so they tell a true 0 from rounding.
     joint_square, segment_square = squares
@@ -141,7 +156,7 @@ def _entropies(squares, logs, truth_square, truth_log, n):  # type: ignore[no-un
     return split, merge, segment, truth
 
 
-@njit(cache=True)
+@_kernel
 def _score_group(square, log, truth_square, truth_log, zero_square, zero_log, n):  # type: ignore[no-untyped-def]
     """Eight scores of one group from its sums; zeros as singletons, for VOI as a label."""
     n_zeros = zero_square[2]
@@ -158,7 +173,7 @@ def _score_group(square, log, truth_square, truth_log, zero_square, zero_log, n)
     return (rand[0], rand[1], rand[2], info[0], info[1], info[2], voi[0], voi[1])
 
 
-@njit(cache=True)
+@_kernel
 def _add_exactly(total, lost, k, value):  # type: ignore[no-untyped-def]
     """Neumaier's compensated sum, so that millions of small steps do not drift."""
     new = total[k] + value
@@ -169,7 +184,7 @@ def _add_exactly(total, lost, k, value):  # type: ignore[no-untyped-def]
     total[k] = new
 
 
-@njit(cache=True)
+@_kernel
 def walk(  # type: ignore[no-untyped-def]
     previous,
     rank,
