@@ -69,6 +69,11 @@ class ScoreCurve:
     voi_merge: Floats
     notes: tuple[str, ...] = ()
 
+    @property
+    def voi(self) -> Floats:
+        """Variation of information, split + merge, in bits."""
+        return self.voi_split + self.voi_merge
+
     def values(self, metric: str) -> Floats:
         """Return a score at every height.
 
@@ -83,7 +88,7 @@ class ScoreCurve:
             If the curve has no such score.
         """
         if metric == "voi":
-            return self.voi_split + self.voi_merge
+            return self.voi
         if metric == "adapted_rand_error":
             return 1.0 - self.v_rand
         if metric not in SCORE_NAMES:

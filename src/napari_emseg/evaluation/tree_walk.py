@@ -10,14 +10,19 @@ O(P log P) for P overlapping pairs, whatever the shape of the tree.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from napari_emseg.evaluation.formulas import info_scores, rand_scores
 
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Scores = tuple[float, float, float, float, float, float, float, float]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -37,7 +42,7 @@ N_SCORES = 8
 
 
 @_kernel
-def _find(parent, node):  # type: ignore[no-untyped-def]
+def _find(parent: Ints, node: int) -> int:
     while parent[node] != node:
         parent[node] = parent[parent[node]]
         node = parent[node]
@@ -45,7 +50,7 @@ def _find(parent, node):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def order_leaves(n_fragments, a, b, rank, never):  # type: ignore[no-untyped-def]
+def order_leaves(n_fragments: int, a: Ints, b: Ints, rank: Ints, never: int) -> tuple[Ints, Ints]:
     """Lay fragments out so that every cluster of the tree is an interval.
 
     Parameters
@@ -72,7 +77,7 @@ def order_leaves(n_fragments, a, b, rank, never):  # type: ignore[no-untyped-def
     following = np.zeros(n_fragments + 1, np.int64)
     gap_after = np.full(n_fragments + 1, never, np.int64)
     for k in range(a.size):
-        one, two = _find(parent, np.int64(a[k])), _find(parent, np.int64(b[k]))
+        one, two = _find(parent, a[k]), _find(parent, b[k])
         if one == two:
             continue
         if size[one] < size[two]:
@@ -98,7 +103,9 @@ def order_leaves(n_fragments, a, b, rank, never):  # type: ignore[no-untyped-def
 
 
 @_kernel
-def link_entries(place, column, gap, n_columns, never):  # type: ignore[no-untyped-def]
+def link_entries(
+    place: Ints, column: Ints, gap: Ints, n_columns: int, never: int
+) -> tuple[Ints, Ints]:
     """Link each entry to the one before it in its column.
 
     Parameters
@@ -140,24 +147,34 @@ def link_entries(place, column, gap, n_columns, never):  # type: ignore[no-untyp
 
 
 @_kernel
-def _x_log2_x(count):  # type: ignore[no-untyped-def]
-    return count * np.log2(count) if count > 0 else 0.0
+def _x_log2_x(count: int) -> float:
+    return count * math.log2(count) if count > 0 else 0.0
 
 
 @_kernel
-def _entropies(squares, logs, truth_square, truth_log, n):  # type: ignore[no-untyped-def]
+def _entropies(
+    squares: tuple[int, int], logs: tuple[float, float], truth_square: int, truth_log: float, n: int
+) -> tuple[float, float, float, float]:
     # Sums of squares are exact integers, so they tell a true 0 from rounding.
     joint_square, segment_square = squares
     joint_log, segment_log = logs
     split = max(0.0, truth_log - joint_log) / n if joint_square != truth_square else 0.0
     merge = max(0.0, segment_log - joint_log) / n if joint_square != segment_square else 0.0
-    segment = np.log2(n) - segment_log / n if segment_square != n * n else 0.0
-    truth = np.log2(n) - truth_log / n if truth_square != n * n else 0.0
+    segment = math.log2(n) - segment_log / n if segment_square != n * n else 0.0
+    truth = math.log2(n) - truth_log / n if truth_square != n * n else 0.0
     return split, merge, segment, truth
 
 
 @_kernel
-def _score_group(square, log, truth_square, truth_log, zero_square, zero_log, n):  # type: ignore[no-untyped-def]
+def _score_group(
+    square: Ints,
+    log: Floats,
+    truth_square: int,
+    truth_log: float,
+    zero_square: Ints,
+    zero_log: Floats,
+    n: int,
+) -> Scores:
     """Eight scores of one group from its sums; zeros as singletons, for VOI as a label."""
     n_zeros = zero_square[2]
     squares = (square[0] + n_zeros, square[1] + n_zeros)
@@ -174,7 +191,7 @@ def _score_group(square, log, truth_square, truth_log, zero_square, zero_log, n)
 
 
 @_kernel
-def _add_exactly(total, lost, k, value):  # type: ignore[no-untyped-def]
+def _add_exactly(total: Floats, lost: Floats, k: int, value: float) -> None:
     """Neumaier's compensated sum, so that millions of small steps do not drift."""
     new = total[k] + value
     if abs(total[k]) >= abs(value):
@@ -185,20 +202,20 @@ def _add_exactly(total, lost, k, value):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def walk(  # type: ignore[no-untyped-def]
-    previous,
-    rank,
-    order,
-    count,
-    margin,
-    group,
-    truth_square,
-    truth_log,
-    zero_square,
-    zero_log,
-    n,
-    n_ranks,
-):
+def walk(
+    previous: Ints,
+    rank: Ints,
+    order: Ints,
+    count: Ints,
+    margin: Ints,
+    group: Ints,
+    truth_square: Ints,
+    truth_log: Floats,
+    zero_square: Ints,
+    zero_log: Floats,
+    n: Ints,
+    n_ranks: int,
+) -> Floats:
     """Scores after every distinct height.
 
     Parameters
