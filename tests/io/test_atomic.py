@@ -86,12 +86,8 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     ],
 )
 def test_the_systems_errors_become_one_sentence(tmp_path: Path, number: int, words: str) -> None:
-    with (
-        pytest.raises(InputError, match=words) as caught,
-        atomic_write(tmp_path / "a") as temporary,
-    ):
-        temporary.write_text("half")
-        raise OSError(number, os.strerror(number))
+    with pytest.raises(InputError, match=words) as caught:
+        _write_half(tmp_path / "a", OSError(number, os.strerror(number)))
     assert str(caught.value).count(". ") == 0
     assert os.listdir(tmp_path) == []
 

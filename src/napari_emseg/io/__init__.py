@@ -7,11 +7,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_emseg.io.atomic import atomic_write
+    from napari_emseg.io.kinds import guess_kind
+    from napari_emseg.io.volumes import (
+        READERS,
+        WRITERS,
+        can_open,
+        describe,
+        open_volume,
+        save_volume,
+    )
 
-__all__ = ["atomic_write"]
+__all__ = [
+    "READERS",
+    "WRITERS",
+    "atomic_write",
+    "can_open",
+    "describe",
+    "guess_kind",
+    "open_volume",
+    "save_volume",
+]
 
 _PUBLIC = {
+    "READERS": "volumes",
+    "WRITERS": "volumes",
     "atomic_write": "atomic",
+    "can_open": "volumes",
+    "describe": "volumes",
+    "guess_kind": "kinds",
+    "open_volume": "volumes",
+    "save_volume": "volumes",
 }
 
 

@@ -1,0 +1,71 @@
+"""What a reader finds in a file, before anything is decided about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_emseg.volume import ZYX, ArrayLike, Volume
+
+Size = tuple[float | None, float | None, float | None]
+UNKNOWN: Size = (None, None, None)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Array and metadata as a file has them.
+
+    Attributes
+    ----------
+    data : array-like
+        Lazy where the file allows; one axis for each letter of `axes`.
+    axes : str
+        Letters of the axes in order: T, C, Z, Y, X, S (colour samples); others are
+        axes without a known meaning.
+    format : str
+        For people: "TIFF", "OME-Zarr 0.5", ...
+    size_nm : (z, y, x) in nm
+        Voxel size; None along an axis where the file does not tell.
+    offset_nm : (z, y, x) in nm
+        Centre of the first voxel.
+    ours : mapping
+        What `save_volume` wrote down: kind, name, provenance and exact geometry.
+    kind : str or None
+        Kind the format itself tells (OME-Zarr labels).
+    notes : tuple of str
+        One sentence for everything noticed.
+    """
+
+    data: ArrayLike
+    axes: str
+    format: str
+    size_nm: Size = UNKNOWN
+    offset_nm: ZYX = (0.0, 0.0, 0.0)
+    ours: Mapping[str, Any] = field(default_factory=dict)
+    kind: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def describe_volume(volume: Volume) -> str:
+    """Return as one line of ASCII JSON what no image format has a place for."""
+    return json.dumps(
+        {
+            "kind": volume.kind,
+            "name": volume.name,
+            "voxel_size_nm": volume.voxel_size_nm,
+            "offset_nm": volume.offset_nm,
+            "provenance": dict(volume.provenance),
+        },
+        default=str,
+    )
+
+
+def parse_ours(text: Any) -> dict[str, Any]:
+    """Return what `describe_volume` wrote, or an empty dict for anything else."""
+    try:
+        ours = json.loads(text)
+    except (TypeError, ValueError):
+        return {}
+    return ours if isinstance(ours, dict) and "kind" in ours else {}

@@ -1,0 +1,375 @@
+"""Opening, saving and describing volumes of any format we know."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_emseg.errors import InputError
+from napari_emseg.io.atomic import atomic_write
+from napari_emseg.io.kinds import guess_kind, is_inverted
+from napari_emseg.io.lazy import AxesView, MapArray
+from napari_emseg.io.location import check_exists, is_zarr, split_location, stem_of, suffix_of
+from napari_emseg.io.sections import has_images
+from napari_emseg.io.source import Source
+from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.registry import resolve
+from napari_emseg.volume import ZYX, Kind, Volume
+
+READERS = {
+    ".tif": "napari_emseg.io.tiff:read_tiff",
+    ".tiff": "napari_emseg.io.tiff:read_tiff",
+    ".ome.tif": "napari_emseg.io.tiff:read_tiff",
+    ".ome.tiff": "napari_emseg.io.tiff:read_tiff",
+    ".btf": "napari_emseg.io.tiff:read_tiff",
+    ".png": "napari_emseg.io.sections:read_image",
+    ".jpg": "napari_emseg.io.sections:read_image",
+    ".jpeg": "napari_emseg.io.sections:read_image",
+    ".bmp": "napari_emseg.io.sections:read_image",
+}
+WRITERS = {
+    ".tif": "napari_emseg.io.tiff:write_tiff",
+    ".tiff": "napari_emseg.io.tiff:write_tiff",
+    ".ome.tif": "napari_emseg.io.tiff:write_tiff",
+    ".ome.tiff": "napari_emseg.io.tiff:write_tiff",
+}
+
+_FOLDER_READER = "napari_emseg.io.sections:read_sections"
+_SAMPLE_PX = 512
+
+
+def open_volume(
+    path: str | os.PathLike[str],
+    *,
+    voxel_size_nm: Sequence[float] | None = None,
+    kind: Kind | None = None,
+    invert: bool | None = None,
+) -> Volume:
+    """Open a volume from a file or folder, reading voxels only when they are used.
+
+    Parameters
+    ----------
+    path : path-like
+        A TIFF, HDF5 or image file, a folder of section images, or a Zarr store;
+        ``"file.h5:/dataset"`` and ``"store.zarr/array"`` name an array inside.
+    voxel_size_nm : (z, y, x) in nm, optional
+        Used instead of what the file says.
+    kind : str, optional
+        What the voxels are; by default what the file says, else a guess from a small
+        sample (see `guess_kind`).
+    invert : bool, optional
+        For a boundary map or membrane drawing: whether to swap 0 and 1. By default it
+        is swapped where most of it is near the top, as cells are, unless we wrote it.
+
+    Returns
+    -------
+    Volume
+        ZYX, or CZYX for affinities. ``provenance["notes"]`` has one sentence for
+        everything noticed or changed, ``provenance["source"]`` the path.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is damaged or not a grey volume.
+
+    Examples
+    --------
+    >>> import tempfile, napari_emseg
+    >>> path = Path(tempfile.mkdtemp()) / "raw.tif"
+    >>> raw = Volume(np.zeros((2, 3, 4), np.uint8), voxel_size_nm=(50, 4, 4))
+    >>> _ = napari_emseg.save_volume(raw, path)
+    >>> napari_emseg.open_volume(path).voxel_size_nm
+    (50.0, 4.0, 4.0)
+    """
+    file, inside = split_location(path)
+    source = _read_source(file, inside)
+    where = str(file) if not inside else f"{file}:/{inside}"
+    notes = list(source.notes)
+    ours = source.ours
+    told: Any = kind or ours.get("kind") or source.kind
+    data = _to_zyx(source, told, where, notes)
+    if 0 in data.shape:
+        raise InputError(f"{where} has shape {tuple(data.shape)}, so it holds no voxels.")
+    sample = None
+    if told is None:
+        sample = take_sample(data)
+        told = guess_kind(sample)
+        if told != "raw":
+            what = {"boundary": "a boundary map"}.get(told, told)
+            notes.append(f"The file does not say what it holds; it looks like {what}.")
+    if told == "boundary":
+        is_known = ours.get("kind") == "boundary"
+        data = _to_boundary(data, sample, invert, where, notes, is_known=is_known)
+    elif invert:
+        raise InputError(f"Only boundary maps can be inverted, and {where} is {told}.")
+    return Volume(
+        data,
+        kind=told,
+        voxel_size_nm=_voxel_size(source, voxel_size_nm, notes),
+        offset_nm=_three(ours.get("offset_nm")) or source.offset_nm,
+        name=ours.get("name") or _name(file, inside),
+        provenance=_provenance(source, where, notes),
+    )
+
+
+def save_volume(
+    volume: Volume, path: str | os.PathLike[str], *, progress: Progress = NO_PROGRESS
+) -> Path:
+    """Write a volume with its voxel size, offset, kind, name and provenance.
+
+    Parameters
+    ----------
+    volume : Volume
+        Read section by section, so it may be larger than memory.
+    path : path-like
+        The suffix chooses the format (see `WRITERS`); ``"file.h5:/name"`` adds to or
+        replaces in a file what has that name.
+    progress : Progress
+        Told after each section; when it stops the job, what was there before stays.
+
+    Returns
+    -------
+    Path
+        The file or store written.
+
+    Raises
+    ------
+    InputError
+        If the suffix is unknown, or the disk is full or not writable.
+    """
+    file, inside = split_location(path)
+    suffix = suffix_of(file)
+    if suffix not in WRITERS:
+        raise InputError(f"Cannot write {file}: {_unknown_suffix(suffix, WRITERS)}")
+    write = resolve(WRITERS, suffix, "format")
+    with atomic_write(file) as temporary:
+        write(volume, temporary, inside, progress=progress)
+    return file
+
+
+def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Tell what a file holds, reading no more of it than a small sample.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `open_volume`.
+
+    Returns
+    -------
+    dict
+        ``path, format, name, kind, shape, dtype, voxel_size_nm`` (null where the file
+        does not tell), ``offset_nm, notes``; all values fit for JSON.
+
+    Raises
+    ------
+    InputError
+        As `open_volume`.
+    """
+    volume = open_volume(path)
+    return {
+        "path": os.fspath(path),
+        "format": volume.provenance["format"],
+        "name": volume.name,
+        "kind": volume.kind,
+        "shape": list(volume.shape),
+        "dtype": str(volume.dtype),
+        "voxel_size_nm": volume.voxel_size_nm and list(volume.voxel_size_nm),
+        "offset_nm": list(volume.offset_nm),
+        "notes": list(volume.provenance["notes"]),
+    }
+
+
+def can_open(path: str | os.PathLike[str]) -> bool:
+    """Whether `open_volume` would try this path; looks at names only.
+
+    Parameters
+    ----------
+    path : path-like
+        A file or folder.
+
+    Examples
+    --------
+    >>> can_open("stack.tif"), can_open("notes.txt")
+    (True, False)
+    """
+    try:
+        file, _ = split_location(path)
+    except InputError:
+        return False
+    if file.is_dir():
+        return suffix_of(file) in READERS or is_zarr(file) or has_images(file)
+    return suffix_of(file) in READERS
+
+
+def take_sample(data: Any) -> npt.NDArray[Any]:
+    """Read the middle of the first, middle and last section of a (C)ZYX array.
+
+    Parameters
+    ----------
+    data : array-like
+        Its last three axes are ZYX.
+
+    Returns
+    -------
+    ndarray, (..., up to 3, up to 512, up to 512)
+    """
+    n_sections, height, width = data.shape[-3:]
+    top, left = max(0, (height - _SAMPLE_PX) // 2), max(0, (width - _SAMPLE_PX) // 2)
+    rows, columns = slice(top, top + _SAMPLE_PX), slice(left, left + _SAMPLE_PX)
+    picked = sorted({0, n_sections // 2, n_sections - 1})
+    return np.stack([np.asarray(data[..., z, rows, columns]) for z in picked], axis=-3)
+
+
+def _read_source(file: Path, inside: str) -> Source:
+    check_exists(file)
+    suffix = suffix_of(file)
+    if file.is_dir() and is_zarr(file):
+        suffix = ".zarr"
+    elif file.is_dir() and suffix != ".zarr":
+        read: Callable[[Path, str], Source] = resolve({"": _FOLDER_READER}, "", "format")
+        return read(file, inside)
+    if suffix not in READERS:
+        raise InputError(f"Cannot open {file}: {_unknown_suffix(suffix, READERS)}")
+    read = resolve(READERS, suffix, "format")
+    return read(file, inside)
+
+
+def _unknown_suffix(suffix: str, known: dict[str, str]) -> str:
+    what = f"'{suffix}' is an unknown suffix" if suffix else "its name has no suffix"
+    return f"{what}; convert it or rename it to one of {', '.join(known)}."
+
+
+def _to_zyx(source: Source, kind: str | None, where: str, notes: list[str]) -> Any:
+    """Bring any axes to ZYX (CZYX for affinities), saying in `notes` what was done."""
+    axes, shape = source.axes, tuple(source.data.shape)
+    size = dict(zip(axes, shape, strict=True))
+    if size.get("S", 1) > 1:
+        raise InputError(
+            f"{where} is a colour image; convert it to grey first (in Fiji: Image > Type > 8-bit)."
+        )
+    wanted = "CZYX" if kind == "affinities" else "ZYX"
+    extra = [axis for axis in axes if axis not in wanted and size[axis] != 1]
+    as_sections = "Z"
+    if len(extra) == 1 and size.get("Z", 1) == 1 and _may_count_sections(extra[0], size):
+        as_sections = extra.pop()
+        if as_sections in "TC":
+            noun = {"T": "time points", "C": "channels"}[as_sections]
+            notes.append(f"The file's {size[as_sections]} {noun} were opened as sections.")
+    if extra:
+        raise InputError(_too_many_axes(extra, size, where))
+    if len(axes) > len(wanted) and as_sections == "Z":
+        notes.append(f"Axes of length 1 were dropped: {axes} {shape} is now ZYX.")
+    if "Z" not in axes and as_sections == "Z" and not source.ours:
+        notes.append("The file holds a single section.")
+    picked = [as_sections if axis == "Z" else axis for axis in wanted]
+    order = [axes.index(axis) if axis in axes else None for axis in picked]
+    if order == list(range(len(axes))):
+        return source.data
+    if isinstance(source.data, np.ndarray):
+        return _view(source.data, order)
+    return AxesView(source.data, order, source=where)
+
+
+def _may_count_sections(axis: str, size: dict[str, int]) -> bool:
+    return axis != "C" or size["C"] > 4
+
+
+def _too_many_axes(extra: Sequence[str], size: dict[str, int], where: str) -> str:
+    noun = {"C": "channels", "T": "time points"}
+    what = " and ".join(f"{size[axis]} {noun.get(axis, f'along axis {axis}')}" for axis in extra)
+    hint = "save the one to segment as a stack of its own"
+    if extra == ["C"]:
+        hint += ", or open it as affinities if that is what it holds"
+    return f"{where} has {what} besides z, y and x; {hint}."
+
+
+def _view(array: npt.NDArray[Any], order: Sequence[int | None]) -> npt.NDArray[Any]:
+    kept = [axis for axis in order if axis is not None]
+    left_out = [axis for axis in range(array.ndim) if axis not in kept]
+    array = array.transpose(left_out + kept)[(0,) * len(left_out)]
+    new = [at for at, axis in enumerate(order) if axis is None]
+    return np.expand_dims(array, tuple(new))
+
+
+def _to_boundary(
+    data: Any,
+    sample: npt.NDArray[Any] | None,
+    invert: bool | None,
+    where: str,
+    notes: list[str],
+    *,
+    is_known: bool,
+) -> Any:
+    """Bring a map to 1 = membrane in [0, 1] (uint8: 255), saying what was done."""
+    if is_known and invert is None:
+        return data
+    sample = take_sample(data) if sample is None else sample
+    top = _top(sample)
+    flip = invert
+    if flip is None:
+        flip = is_inverted(sample, top)
+        if flip:
+            notes.append("Membranes are dark in the file; they were inverted to be bright.")
+        elif flip is None:
+            notes.append(
+                "It is not certain that membranes are bright in this map; "
+                "look at it, and switch 'invert' if they are dark."
+            )
+    elif flip:
+        notes.append("The map was inverted as asked.")
+    natural = 255 if sample.dtype == np.uint8 else 1
+    if top != natural:
+        notes.append(f"Values were divided by {top:g} to lie between 0 and 1.")
+        return MapArray(data, flip=bool(flip), top=top, source=where)
+    return MapArray(data, flip=True, source=where) if flip else data
+
+
+def _top(sample: npt.NDArray[Any]) -> float:
+    """Return the value that means 1 in a boundary map."""
+    if sample.dtype == bool:
+        return 1
+    highest = float(np.max(sample[np.isfinite(sample)], initial=0))
+    if highest <= 1 and (sample.dtype.kind == "f" or set(np.unique(sample)) == {0, 1}):
+        return 1
+    return 255 if highest <= 255 else float(np.iinfo(np.uint16).max)
+
+
+def _voxel_size(source: Source, given: Sequence[float] | None, notes: list[str]) -> Any:
+    if given is not None:
+        return given
+    exact = _three(source.ours.get("voxel_size_nm"))
+    if exact is not None:
+        return exact
+    if None not in source.size_nm:
+        return source.size_nm
+    known = {axis: step for axis, step in zip("zyx", source.size_nm, strict=True) if step}
+    if known:
+        told = " and ".join(f"{axis} {step:g} nm" for axis, step in known.items())
+        notes.append(f"The file gives only part of the voxel size: {told}.")
+    return None
+
+
+def _three(value: Any) -> ZYX | None:
+    if not isinstance(value, (list, tuple)) or len(value) != 3:
+        return None
+    z, y, x = (float(v) for v in value)
+    return (z, y, x)
+
+
+def _name(file: Path, inside: str) -> str:
+    stem = stem_of(file)
+    return f"{stem} {inside.rpartition('/')[2]}" if inside else stem
+
+
+def _provenance(source: Source, where: str, notes: list[str]) -> dict[str, Any]:
+    written = dict(source.ours.get("provenance", {}))
+    fresh = {"source": where, "format": source.format, "notes": notes}
+    # What the file tells of its own source and notes is about an earlier file.
+    earlier = {key: written.pop(key) for key in (*fresh, "origin") if key in written}
+    return {**written, **fresh, **({"origin": earlier} if earlier else {})}
