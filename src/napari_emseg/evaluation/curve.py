@@ -15,7 +15,8 @@ from napari_emseg.evaluation.metrics import LOWER_IS_BETTER
 from napari_emseg.evaluation.pairs import GroundTruthKind, StackPair, open_pair
 from napari_emseg.progress import NO_PROGRESS, Progress
 
-Floats = npt.NDArray[np.floating[Any]]
+Floats = npt.NDArray[np.float64]
+Heights = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 
 
@@ -58,7 +59,7 @@ class ScoreCurve:
         What was assumed about the ground truth, for people.
     """
 
-    h: Floats
+    h: Heights
     v_rand: Floats
     v_rand_split: Floats
     v_rand_merge: Floats
@@ -335,7 +336,7 @@ def _sum_x_log2_x(counts: Ints) -> float:
 
 
 def _widest_run(
-    is_best: npt.NDArray[np.bool_], h: Floats
+    is_best: npt.NDArray[np.bool_], h: Heights
 ) -> tuple[np.floating[Any], np.floating[Any] | None]:
     """Start and end of the widest interval of h on which `is_best`; end None at the top."""
     edges = np.flatnonzero(np.diff(is_best.astype(np.int8), prepend=0, append=0))
