@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from napari_emseg.errors import InputError
 from napari_emseg.steps.fields import FieldDescription, describe_fields
 from napari_emseg.steps.params import parse_params
+from napari_emseg.steps.plausibility import check_plausible
 from napari_emseg.volume import ZYX, Kind, Volume
 
 P = TypeVar("P", bound=BaseModel)
@@ -45,7 +46,6 @@ def _add_flag(parser: argparse.ArgumentParser, field: FieldDescription) -> None:
 
 def _help(field: FieldDescription) -> str:
     text = field.description.rstrip(".") or field.title
-    text = text[0].lower() + text[1:]
     if field.default in (None, "", "default"):
         return text
     return f"{text} (default {field.format(field.default)})"
@@ -77,7 +77,23 @@ def add_voxel_size(parser: argparse.ArgumentParser) -> None:
         nargs=3,
         type=float,
         metavar=("Z", "Y", "X"),
-        help="voxel size in nm, where the file does not say it or is wrong",
+        help="Voxel size in nm, where the file does not say it or is wrong",
+    )
+
+
+def add_invert(parser: argparse.ArgumentParser) -> None:
+    """Add ``--invert`` and ``--no-invert`` for a boundary map."""
+    parser.add_argument(
+        "--invert",
+        action=argparse.BooleanOptionalAction,
+        help="Swap 0 and 1 of the boundary map, or never do (default: recognised)",
+    )
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Add ``--force``."""
+    parser.add_argument(
+        "--force", action="store_true", help="Take files as what is needed whatever they look like"
     )
 
 
@@ -89,7 +105,14 @@ def voxel_size(args: argparse.Namespace) -> ZYX | None:
     return (z, y, x)
 
 
-def open_input(path: str, kind: Kind, *, voxel_size_nm: ZYX | None = None) -> Volume:
+def open_input(
+    path: str,
+    kind: Kind,
+    *,
+    force: bool,
+    voxel_size_nm: ZYX | None = None,
+    invert: bool | None = None,
+) -> Volume:
     """Open a file that should hold a volume of `kind`.
 
     Raises
@@ -99,12 +122,20 @@ def open_input(path: str, kind: Kind, *, voxel_size_nm: ZYX | None = None) -> Vo
     """
     from napari_emseg.io import open_volume
 
-    return open_volume(path, kind=kind, voxel_size_nm=voxel_size_nm)
+    volume = open_volume(path, kind=kind, voxel_size_nm=voxel_size_nm, invert=invert)
+    if not force:
+        try:
+            check_plausible(volume)
+        except InputError as error:
+            raise InputError(f"{str(error).rstrip('.')}; --force takes it all the same.") from None
+    return volume
 
 
-def open_ground_truth(path: str, kind: str) -> Volume:
+def open_ground_truth(path: str, kind: str, *, force: bool) -> Volume:
     """Open ground truth: ids, or an image of membranes as it is."""
-    return open_input(path, "labels" if kind == "labels" else "raw")
+    if kind == "labels":
+        return open_input(path, "labels", force=force)
+    return open_input(path, "raw", force=True)
 
 
 def notes_of(*volumes: Volume) -> list[str]:

@@ -53,7 +53,7 @@ class Check:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("--no-self-test", action="store_true", help="only look, compute nothing")
+    parser.add_argument("--no-self-test", action="store_true", help="Only look, compute nothing")
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:

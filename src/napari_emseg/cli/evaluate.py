@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari_emseg.cli.arguments import (
+    add_force,
     add_params,
     check_folder,
     open_ground_truth,
@@ -21,10 +22,11 @@ from napari_emseg.steps.evaluate import EvaluateParams
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("segmentation", help="labels to judge")
-    parser.add_argument("ground_truth", help="labels, or an image of membranes")
+    parser.add_argument("segmentation", help="Labels to judge")
+    parser.add_argument("ground_truth", help="Labels, or an image of membranes")
     add_params(parser, EvaluateParams)
-    parser.add_argument("--csv", metavar="FILE", help="also write the scores to this table")
+    add_force(parser)
+    parser.add_argument("--csv", metavar="FILE", help="Also write the scores to this table")
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -32,8 +34,8 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     params = read_params(args, EvaluateParams)
     if args.csv:
         check_folder(args.csv)
-    labels = open_input(args.segmentation, "labels")
-    truth = open_ground_truth(args.ground_truth, params.ground_truth_kind)
+    labels = open_input(args.segmentation, "labels", force=args.force)
+    truth = open_ground_truth(args.ground_truth, params.ground_truth_kind, force=args.force)
 
     from napari_emseg.steps.evaluate import run as evaluate
 

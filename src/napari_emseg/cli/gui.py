@@ -17,7 +17,7 @@ _WINDOWS = {"gui": "napari_emseg.gui:launch"}  # by name: the arrows point down 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("files", nargs="*", metavar="FILE", help="stacks or sessions to open")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="Stacks or sessions to open")
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:

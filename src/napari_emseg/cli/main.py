@@ -59,9 +59,9 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
         )
         if name == command:
             import_module(module).add_arguments(sub)
-            sub.add_argument("--json", action="store_true", help="one JSON object on stdout")
-            sub.add_argument("--quiet", action="store_true", help="no progress")
-            sub.add_argument("--debug", action="store_true", help="show tracebacks")
+            sub.add_argument("--json", action="store_true", help="One JSON object on stdout")
+            sub.add_argument("--quiet", action="store_true", help="No progress")
+            sub.add_argument("--debug", action="store_true", help="Show tracebacks")
     return parser
 
 

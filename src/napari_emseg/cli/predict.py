@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari_emseg.cli.arguments import (
+    add_force,
     add_params,
     add_voxel_size,
     check_target,
@@ -22,17 +23,18 @@ from napari_emseg.steps.predict import PredictParams
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("raw", help="grey-value stack")
-    parser.add_argument("out", help="boundary map to write: .tif, .h5:/name or .zarr")
+    parser.add_argument("raw", help="Grey-value stack")
+    parser.add_argument("out", help="Boundary map to write: .tif, .h5:/name or .zarr")
     add_params(parser, PredictParams)
     add_voxel_size(parser)
+    add_force(parser)
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Predict a boundary map and write it."""
     params = read_params(args, PredictParams)
     check_target(args.out, args.raw)
-    raw = open_input(args.raw, "raw", voxel_size_nm=voxel_size(args))
+    raw = open_input(args.raw, "raw", force=args.force, voxel_size_nm=voxel_size(args))
 
     from napari_emseg.io import save_volume
     from napari_emseg.steps.predict import run as predict

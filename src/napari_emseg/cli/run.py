@@ -14,11 +14,11 @@ from napari_emseg.progress import Progress
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("recipe", help="YAML file, as exported from the viewer")
-    parser.add_argument("input", help="what the first step takes, usually a grey-value stack")
-    parser.add_argument("outdir", help="folder for the results, made if missing")
-    parser.add_argument("--ground-truth", metavar="FILE", help="for an evaluate step")
+    parser.add_argument("input", help="What the first step takes, usually a grey-value stack")
+    parser.add_argument("outdir", help="Folder for the results, made if missing")
+    parser.add_argument("--ground-truth", metavar="FILE", help="For an evaluate step")
     parser.add_argument(
-        "--suffix", choices=(".tif", ".h5", ".zarr"), default=".tif", help="format of the results"
+        "--suffix", choices=(".tif", ".h5", ".zarr"), default=".tif", help="Format of the results"
     )
     add_voxel_size(parser)
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari_emseg.cli.arguments import (
+    add_force,
+    add_invert,
     add_params,
     add_voxel_size,
     check_target,
@@ -22,17 +24,25 @@ from napari_emseg.steps.segment import SegmentParams
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("boundary", help="boundary map, 1 = membrane")
-    parser.add_argument("out", help="labels to write: .tif, .h5:/name or .zarr")
+    parser.add_argument("boundary", help="Boundary map, 1 = membrane")
+    parser.add_argument("out", help="Labels to write: .tif, .h5:/name or .zarr")
     add_params(parser, SegmentParams)
     add_voxel_size(parser)
+    add_invert(parser)
+    add_force(parser)
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Segment a boundary map and write the labels."""
     params = read_params(args, SegmentParams)
     check_target(args.out, args.boundary)
-    boundary = open_input(args.boundary, "boundary", voxel_size_nm=voxel_size(args))
+    boundary = open_input(
+        args.boundary,
+        "boundary",
+        force=args.force,
+        invert=args.invert,
+        voxel_size_nm=voxel_size(args),
+    )
 
     from napari_emseg.io import save_volume
     from napari_emseg.steps.segment import build, write

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emseg.cli.arguments import (
+    add_force,
     add_params,
     add_voxel_size,
     check_folder,
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "data",
         nargs="+",
         metavar="RAW LABELS | SET.yaml",
-        help="a stack and its labels (the last sections are kept for validation), or a YAML "
+        help="A stack and its labels (the last sections are kept for validation), or a YAML "
         "file listing several; the last name is the model to write",
     )
     parser.add_argument(
@@ -47,9 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="labels",
         help="labels: ids; membranes: an image of membranes (default labels)",
     )
-    parser.add_argument("--resume", action="store_true", help="go on where training stopped")
+    parser.add_argument("--resume", action="store_true", help="Go on where training stopped")
     add_params(parser, TrainParams)
     add_voxel_size(parser)
+    add_force(parser)
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -81,8 +83,8 @@ def _open_pair(
     data: list[str], args: argparse.Namespace
 ) -> tuple[TrainParams, list[TrainingPair], ModelInfo | None]:
     params = read_params(args, TrainParams)
-    raw = open_input(data[0], "raw", voxel_size_nm=voxel_size(args))
-    labels = open_ground_truth(data[1], args.labels_kind)
+    raw = open_input(data[0], "raw", force=args.force, voxel_size_nm=voxel_size(args))
+    labels = open_ground_truth(data[1], args.labels_kind, force=args.force)
 
     from napari_emseg.training import hold_out
 

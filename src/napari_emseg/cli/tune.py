@@ -6,7 +6,15 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from napari_emseg.cli.arguments import add_params, open_ground_truth, open_input, read_params
+from napari_emseg.cli.arguments import (
+    add_force,
+    add_invert,
+    add_params,
+    notes_of,
+    open_ground_truth,
+    open_input,
+    read_params,
+)
 from napari_emseg.progress import Progress
 from napari_emseg.steps.evaluate import EvaluateParams, match_sections
 from napari_emseg.steps.segment import SegmentParams, build
@@ -16,12 +24,14 @@ METRICS = ("v_rand", "v_info", "voi")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("boundary", help="boundary map, 1 = membrane")
-    parser.add_argument("ground_truth", help="labels, or an image of membranes")
+    parser.add_argument("boundary", help="Boundary map, 1 = membrane")
+    parser.add_argument("ground_truth", help="Labels, or an image of membranes")
     add_params(parser, SegmentParams, skip=("h", "min_size_voxels", "exact_borders"))
     add_params(parser, EvaluateParams, skip=("metrics",))
+    add_invert(parser)
+    add_force(parser)
     parser.add_argument(
-        "--metric", choices=METRICS, default="v_rand", help="score to be best (default v_rand)"
+        "--metric", choices=METRICS, default="v_rand", help="Score to be best (default v_rand)"
     )
 
 
@@ -29,23 +39,28 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Find the best h."""
     segment = read_params(args, SegmentParams)
     evaluate = read_params(args, EvaluateParams)
-    boundary = open_input(args.boundary, "boundary")
-    truth = open_ground_truth(args.ground_truth, evaluate.ground_truth_kind)
+    boundary = open_input(args.boundary, "boundary", force=args.force, invert=args.invert)
+    truth = open_ground_truth(args.ground_truth, evaluate.ground_truth_kind, force=args.force)
     boundary, truth = match_sections(boundary, truth, evaluate.sections, "boundary map")
 
     from napari_emseg.evaluation import score_curve
 
     hierarchy = build(boundary, params=segment, progress=progress)
     curve = score_curve(
-        hierarchy, truth, ground_truth_kind=evaluate.ground_truth_kind, progress=progress
+        hierarchy,
+        truth,
+        ground_truth_kind=evaluate.ground_truth_kind,
+        invert=evaluate.invert_ground_truth,
+        progress=progress,
     )
     best_h, best_value = curve.best(args.metric)
-    values = getattr(curve, args.metric)
+    values = curve.values(args.metric)
     return {
         "metric": args.metric,
         "best_h": float(best_h),
         "best_value": float(best_value),
         "curve": {"h": curve.h.tolist(), "value": values.tolist()},
+        "notes": [*notes_of(boundary), *curve.notes],
     }
 
 

@@ -22,6 +22,12 @@ class EvaluateParams(Params):
         title="Ground truth is",
         description="labels: ids; membranes: an image of membranes, what is not membrane is cell.",
     )
+    invert_ground_truth: bool | None = Field(
+        default=None,
+        title="Cells are bright",
+        description="For membranes: whether cells are bright in the image; empty: recognised.",
+        json_schema_extra={"advanced": True},
+    )
     metrics: tuple[str, ...] | None = Field(
         default=None,
         title="Scores",
@@ -168,6 +174,7 @@ def run(
         ground_truth,
         ground_truth_kind=params.ground_truth_kind,
         metrics=params.metrics,
+        invert=params.invert_ground_truth,
         progress=progress,
     )
 

@@ -18,7 +18,7 @@ class PredictParams(Params):
     model: str = Field(
         default="default",
         title="Model",
-        description="Name of a trained model or path of a .safetensors file; default: the bundled one.",
+        description="A trained model's name or .safetensors file; default: the bundled one.",
         min_length=1,
     )
     tta: bool = Field(
