@@ -1,1 +1,28 @@
-"""To be filled."""
+"""From raw sections to boundary maps, with a trained network.
+
+Importing this package does not import torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_emseg.inference.device import choose_device
+    from napari_emseg.inference.predictor import Predictor, predict, predict_section
+
+_PUBLIC = {
+    "Predictor": "predictor",
+    "choose_device": "device",
+    "predict": "predictor",
+    "predict_section": "predictor",
+}
+
+__all__ = ["Predictor", "choose_device", "predict", "predict_section"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)

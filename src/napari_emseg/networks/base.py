@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_emseg.errors import InputError
 
@@ -29,13 +30,30 @@ class Network(nn.Module):
         no input has any influence on it.
     size_multiple_px : int
         Where the network pools, its output depends on positions modulo this.
+    memory_bytes_per_px : int
+        About how much working memory a forward pass takes per pixel, float32.
     """
 
     name: str
     params: BaseModel
-    in_sections: int
+    in_sections: Literal[1, 3, 5]
     receptive_field_px: tuple[int, int, int]
     size_multiple_px: int
+    memory_bytes_per_px: int
+
+    def fuse(self) -> None:
+        """Fold normalisation layers into convolutions where that is faster.
+
+        For inference only: call it on a copy in evaluation mode. The output
+        stays the same; the weights no longer fit a model file.
+        """
+
+
+def fold(conv: nn.Module, norm: nn.Module) -> nn.Conv2d:
+    """Return one convolution that does what `conv` and then batch `norm` do."""
+    if not isinstance(conv, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
+        raise TypeError(f"cannot fold {type(norm).__name__} into {type(conv).__name__}")
+    return fuse_conv_bn_eval(conv, norm)
 
 
 def make_params(

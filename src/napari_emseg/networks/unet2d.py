@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from napari_emseg.networks.base import Network, make_params
+from napari_emseg.networks.base import Network, fold, make_params
 
 
 class UNet2dParams(BaseModel):
@@ -45,9 +45,9 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, channels, 3, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(channels)
+        self.norm1: nn.Module = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(channels)
+        self.norm2: nn.Module = nn.BatchNorm2d(channels)
         self.shortcut: nn.Module = (
             nn.Identity()
             if channels_in == channels
@@ -55,10 +55,15 @@ class ResidualBlock(nn.Module):
         )
         self.relu = nn.ReLU(inplace=True)
 
+    def fuse(self) -> None:
+        self.conv1 = fold(self.conv1, self.norm1)
+        self.conv2 = fold(self.conv2, self.norm2)
+        self.norm1 = self.norm2 = nn.Identity()
+
     def forward(self, x: Tensor) -> Tensor:
         y = self.relu(self.norm1(self.conv1(x)))
         y = self.norm2(self.conv2(y))
-        out: Tensor = self.relu(y + self.shortcut(x))
+        out: Tensor = self.relu(y.add_(self.shortcut(x)))
         return out
 
 
@@ -81,6 +86,8 @@ class UNet2d(Network):
         self.params = params
         self.in_sections = params.in_sections
         self.size_multiple_px = 2 ** (params.depth - 1)
+        # measured: float32 maps of full size alive at once, and some scratch
+        self.memory_bytes_per_px = 7 * 4 * params.width
         self.receptive_field_px = (params.in_sections, *(_receptive_field_px(params.depth),) * 2)
         widths = [params.width * 2**level for level in range(params.depth)]
         self.stem = nn.Sequential(
@@ -100,6 +107,13 @@ class UNet2d(Network):
         self.decoders = nn.ModuleList(ResidualBlock(width, width) for width in widths[:-1])
         self.head = nn.Conv2d(widths[0], 1, 1)
 
+    def fuse(self) -> None:
+        """Fold each batch normalisation into the convolution before it."""
+        self.stem[0] = fold(self.stem[0], self.stem[1])
+        self.stem[1] = nn.Identity()
+        for block in (*self.encoders, *self.decoders):
+            block.fuse()
+
     def forward(self, sections: Tensor) -> Tensor:
         height, width = sections.shape[-2:]
         x = self.stem(_pad_end(sections, self.size_multiple_px))
@@ -109,7 +123,7 @@ class UNet2d(Network):
             skips.append(x)
         x = self.dropout(skips.pop())
         for up, decoder in zip(reversed(self.ups), reversed(self.decoders), strict=True):
-            x = decoder(up(x) + skips.pop())
+            x = decoder(up(x).add_(skips.pop()))
         logits: Tensor = self.head(x)[..., :height, :width]
         return logits
 
