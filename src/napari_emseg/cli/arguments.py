@@ -125,7 +125,7 @@ def open_input(
     volume = open_volume(path, kind=kind, voxel_size_nm=voxel_size_nm, invert=invert)
     if not force:
         try:
-            check_plausible(volume)
+            check_plausible(volume, name=path)
         except InputError as error:
             raise InputError(f"{str(error).rstrip('.')}; --force takes it all the same.") from None
     return volume

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,17 +38,16 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     from napari_emseg.io import save_volume
     from napari_emseg.steps.predict import run as predict
 
-    started = time.perf_counter()
     boundary = predict(raw, params=params, progress=progress)
-    seconds = time.perf_counter() - started
     save_volume(boundary, args.out, progress=progress)
-    made = boundary.provenance.get("predict", {})
+    made = boundary.provenance["predict"]
+    seconds = float(made["seconds"])
     return {
         "sections": boundary.shape[0],
         "seconds": round(seconds, 3),
         "seconds_per_section": round(seconds / boundary.shape[0], 3),
-        "device": str(made.get("device", params.device)),
-        "model": str(made.get("model", params.model)),
+        "device": made["device"],
+        "model": made["model"],
         "voxel_size_nm": boundary.voxel_size_nm,
         "output": args.out,
         "notes": notes_of(raw, boundary),

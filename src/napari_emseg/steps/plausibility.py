@@ -22,11 +22,18 @@ _FEWEST_IDS = 8
 _EQUAL_IN_IDS = 0.85
 
 
-def check_plausible(volume: Volume) -> None:
+def check_plausible(volume: Volume, *, name: str = "") -> None:
     """Refuse a volume whose voxels clearly contradict its kind.
 
     Looks at a small sample and refuses only clear cases; a sample too small or
     constant passes.
+
+    Parameters
+    ----------
+    volume : Volume
+        Of kind raw, boundary or labels; others pass.
+    name : str, optional
+        What to call it, by default its name.
 
     Raises
     ------
@@ -44,7 +51,7 @@ def check_plausible(volume: Volume) -> None:
     if looks := _contradiction(volume):
         needed = {"raw": "grey values", "boundary": "a boundary map", "labels": "labels"}
         raise InputError(
-            f"{volume.name or 'The data'} looks like {looks}, but {needed[volume.kind]} "
+            f"{name or volume.name or 'The data'} looks like {looks}, but {needed[volume.kind]} "
             f"{'is' if volume.kind == 'boundary' else 'are'} needed."
         )
 

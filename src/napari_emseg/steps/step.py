@@ -106,9 +106,19 @@ def record_step(step: str, params: Params, **inputs: Volume) -> StepRecord:
 
 
 def with_record(volume: Volume, record: StepRecord, source: Volume) -> Volume:
-    """Return `volume` with `record` after those of `source` in ``provenance["steps"]``."""
+    """Return `volume` with `record` after those of `source` in ``provenance["steps"]``.
+
+    It is named after `source` and its own kind: "stack" gives "stack boundary"
+    and that "stack labels".
+    """
     earlier = source.provenance.get("steps") or []
-    return volume.derive(volume.data, kind=volume.kind, steps=[*earlier, record.to_dict()])
+    stem = source.name.removesuffix(source.kind).strip()
+    return volume.derive(
+        volume.data,
+        kind=volume.kind,
+        name=f"{stem} {volume.kind}".strip(),
+        steps=[*earlier, record.to_dict()],
+    )
 
 
 def last_record(provenance: Mapping[str, Any]) -> StepRecord | None:
