@@ -352,10 +352,10 @@ def _widest_run(
 
 
 def _short_decimal_between(low: np.floating[Any], high: np.floating[Any]) -> float:
-    """Return the shortest decimal near the middle of [low, high), even after rounding."""
-    middle = (float(low) + float(high)) / 2
+    """Return the shortest decimal in the middle half of [low, high), even after rounding."""
+    middle, quarter = (float(low) + float(high)) / 2, (float(high) - float(low)) / 4
     for digits in range(1, 17):
         candidate = round(middle, digits)
-        if float(low) <= candidate and low <= type(low)(candidate) < high:
+        if abs(candidate - middle) <= quarter and low <= type(low)(candidate) < high:
             return candidate
     return float(low)

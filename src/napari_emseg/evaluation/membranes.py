@@ -198,12 +198,18 @@ def _range(stack: Any, sections: list[int]) -> tuple[float, float]:
     return low, high
 
 
+def _middle(section: npt.NDArray[Any], size_px: int = 512) -> npt.NDArray[Any]:
+    """Cut out the middle of a section: enough to see how thick things are."""
+    y, x = (max(0, (n - size_px) // 2) for n in section.shape)
+    return section[y : y + size_px, x : x + size_px]
+
+
 def _is_bright_thin(stack: Any, sections: list[int], threshold: float, bright_share: float) -> bool:
     from scipy.ndimage import distance_transform_edt
 
     depths: dict[bool, list[float]] = {True: [], False: []}
     for z in {sections[0], sections[len(sections) // 2], sections[-1]}:
-        bright = read_section(stack, z) > threshold
+        bright = _middle(read_section(stack, z)) > threshold
         if bright.all() or not bright.any():
             continue
         for is_bright, mask in ((True, bright), (False, ~bright)):

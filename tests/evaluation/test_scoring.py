@@ -1,0 +1,124 @@
+"""`evaluate`: what it takes, what it refuses, and how membranes are scored."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_emseg.errors import InputError
+from napari_emseg.evaluation import evaluate
+from napari_emseg.progress import Cancelled
+from napari_emseg.volume import Volume
+
+TRUTH = np.repeat(np.repeat(np.arange(1, 25).reshape(2, 3, 4), 9, axis=1), 8, axis=2)
+MEMBRANES = np.zeros((3, 30, 41), np.uint8)
+MEMBRANES[:, ::10] = MEMBRANES[:, :, ::10] = 255
+
+
+def noise(shape: tuple[int, ...] = (2, 40, 40)) -> Any:
+    return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "says"),
+    [
+        ((TRUTH, TRUTH[:, 1:]), {}, r"shape \(2, 27, 32\) but the ground truth has .*26, 32\)"),
+        ((TRUTH, TRUTH[:1]), {}, "Choose the sections that both have"),
+        ((TRUTH, np.zeros_like(TRUTH)), {}, "ground truth is empty"),
+        ((TRUTH, TRUTH), {"metrics": ["v_rnd"]}, "no metric named 'v_rnd'.*v_rand"),
+        ((TRUTH, TRUTH), {"sections": [2]}, "Section 2 does not exist; there are sections 0 to 1"),
+        ((TRUTH, TRUTH), {"sections": []}, "No section is chosen"),
+        ((TRUTH, TRUTH), {"ground_truth_kind": "cells"}, "choose labels or membranes"),
+        ((TRUTH, TRUTH), {"ground_truth_kind": "membranes"}, "choose labels as the kind"),
+        ((TRUTH / 2, TRUTH), {}, "segmentation holds decimal numbers"),
+        ((TRUTH, TRUTH * 1.0), {}, "ground truth holds decimal numbers"),
+        ((TRUTH, -TRUTH), {}, "negative ids in section 0"),
+        ((noise(), noise()), {}, "segmentation looks like a raw grey image"),
+        ((np.ones((2, 40, 40), int), noise()), {}, "ground truth looks like a raw grey image"),
+        ((TRUTH[np.newaxis], TRUTH[np.newaxis]), {}, "z, y, x are needed"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(
+    arguments: tuple[Any, Any], options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        evaluate(*arguments, **options)
+
+
+def test_volumes_arrays_and_single_sections_score_alike() -> None:
+    segmentation = TRUTH // 2
+    expected = evaluate(segmentation[0], TRUTH[0])
+    assert evaluate(segmentation[:1], TRUTH[:1]) == expected
+    volumes = (Volume(a[:1], kind="labels") for a in (segmentation, TRUTH))
+    assert evaluate(*volumes) == expected
+
+
+def test_sections_may_come_from_stacks_of_unequal_depth() -> None:
+    segmentation = np.concatenate([TRUTH // 2, TRUTH])
+    assert evaluate(segmentation, TRUTH, sections=[1]) == evaluate(TRUTH[1] // 2, TRUTH[1])
+
+
+def test_only_the_metrics_asked_for_are_returned() -> None:
+    assert evaluate(TRUTH, TRUTH, metrics=["dice", "v_info"]) == {"dice": 1.0, "v_info": 1.0}
+
+
+def test_a_blank_section_of_ground_truth_does_not_count() -> None:
+    truth = TRUTH.copy()
+    truth[1] = 0
+    assert evaluate(TRUTH // 2, truth)["v_rand"] == evaluate(TRUTH[0] // 2, TRUTH[0])["v_rand"]
+
+
+def test_membranes_score_as_the_mean_of_sections() -> None:
+    halves = np.broadcast_to(np.arange(41) // 14 + 1, MEMBRANES.shape)
+    whole = np.ones_like(halves)
+    mixed = np.stack([halves[0], whole[1], halves[2]])
+    scores = evaluate(mixed, MEMBRANES, ground_truth_kind="membranes")
+    parts = [evaluate(mixed[z], MEMBRANES[z], ground_truth_kind="membranes") for z in range(3)]
+    for name, value in scores.items():
+        assert value == pytest.approx(np.mean([part[name] for part in parts])), name
+
+
+def test_ids_that_run_through_sections_are_no_merge_against_membranes() -> None:
+    from scipy.ndimage import label
+
+    cells = np.broadcast_to(label(MEMBRANES[0] == 0)[0], MEMBRANES.shape)
+    scores = evaluate(cells, MEMBRANES, ground_truth_kind="membranes")
+    assert scores["v_rand"] == scores["v_info"] == 1
+    assert scores["voi_split"] == scores["voi_merge"] == scores["pixel_error"] == 0
+
+
+def test_what_was_assumed_of_membranes_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "napari_emseg"):
+        evaluate(TRUTH[:, :20, :20], MEMBRANES[:2, :20, :20], ground_truth_kind="membranes")
+    assert "bright voxels taken as membrane" in caplog.text
+
+
+def test_progress_counts_sections_and_can_stop() -> None:
+    class StopAtTwo:
+        seen: list[tuple[int, int]] = []  # noqa: RUF012
+
+        def update(self, done: int, total: int, message: str = "") -> None:
+            self.seen.append((done, total))
+            if done == 2:
+                raise Cancelled
+
+    stack = np.ones((5, 4, 4), np.uint8)
+    with pytest.raises(Cancelled):
+        evaluate(stack, stack, progress=StopAtTwo())
+    assert StopAtTwo.seen == [(1, 5), (2, 5)]
+
+
+def test_real_labels_against_their_fragments(shared_data: Path) -> None:
+    truth, fragments = (
+        tifffile.imread(shared_data / "gala_fib" / f"train_{name}.tif")
+        for name in ("neurons", "watershed")
+    )
+    scores = evaluate(fragments, truth)
+    # an oversegmentation: nearly all errors are splits
+    assert scores["voi_split"] > 5 * scores["voi_merge"]
+    assert scores["v_rand_merge"] > scores["v_rand_split"]
