@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from napari_emseg.segmentation.jit import kernel
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
 
-MEDIAN_RADIUS_NM = 70.0
-RADIUS_SPREAD = 0.66
-RADIUS_RANGE_NM = (40.0, 290.0)
+MEDIAN_RADIUS_NM = 72.0
+RADIUS_SPREAD = 0.6
+RADIUS_RANGE_NM = (46.0, 280.0)
 MARGIN_NM = 420.0
 """Tissue kept beyond the field of view, so that its rim is like its middle."""
 ROUNDING_NM = 5.0
@@ -74,7 +75,7 @@ class Discs:
 def grow_neuropil(
     rng: np.random.Generator, field_nm: tuple[float, float], depths_nm: npt.NDArray[np.float64]
 ) -> Iterator[Discs]:
-    """Yield the discs at each of `depths_nm` (ascending); the same object, updated in place.
+    """Yield the discs at each of `depths_nm`, ascending.
 
     Parameters
     ----------
@@ -88,18 +89,22 @@ def grow_neuropil(
     depth_nm = float(depths_nm[-1] - depths_nm[0])
     discs = _sow(rng, field_nm, float(depths_nm[0]), depth_nm)
     _settle(discs, float(depths_nm[0]), iterations=150)
-    yield discs
+    yield _snapshot(discs)
     for previous, depth in pairwise(depths_nm):
         _wander(rng, discs, float(depth - previous))
         _settle(discs, float(depth), iterations=3)
-        yield discs
+        yield _snapshot(discs)
+
+
+def _snapshot(discs: Discs) -> Discs:
+    return replace(discs, position=discs.position.copy(), radius=discs.radius.copy())
 
 
 def _sow(
     rng: np.random.Generator, field_nm: tuple[float, float], top_nm: float, depth_nm: float
 ) -> Discs:
     size = np.asarray(field_nm, np.float64) + 2 * MARGIN_NM
-    radii = _draw_radii(rng, area_nm2=float(size.prod()) * 0.97)
+    radii = _draw_radii(rng, area_nm2=float(size.prod()) * 0.88)
     position: list[npt.NDArray[np.float64]] = []
     radius: list[float] = []
     cell: list[int] = []
@@ -164,9 +169,9 @@ def _draw_chain(rng: np.random.Generator, radius: float) -> tuple[list[float], f
         return [radius], 0.0, False
     if kind < 0.88:  # a lumpy profile of a few discs
         count = int(rng.integers(2, 5))
-        bead = max(radius / math.sqrt(0.75 * count), 32.0)
+        bead = max(radius / math.sqrt(0.75 * count), 36.0)
         return [bead * math.exp(rng.normal(0, 0.2)) for _ in range(count)], 1.15 * bead, False
-    bead = max(0.4 * radius, 36.0)  # cut lengthwise, or a sheet of glia
+    bead = max(0.42 * radius, 40.0)  # cut lengthwise, or a sheet of glia
     count = int(np.clip(radius**2 / bead**2, 4, 14))
     return [bead * math.exp(rng.normal(0, 0.12)) for _ in range(count)], 1.25 * bead, True
 
@@ -210,7 +215,7 @@ def _settle(discs: Discs, depth: float, iterations: int) -> None:
     )  # fmt: skip
 
 
-@numba.njit(cache=True)
+@kernel
 def _relax(  # type: ignore[no-untyped-def]
     position, radius, cell, springs, spring_length, spring_end, depth, origin, size, iterations
 ):
@@ -288,7 +293,7 @@ def partition(discs: Discs, y_nm: FloatArray, x_nm: FloatArray) -> tuple[IntArra
     return cell, distance
 
 
-@numba.njit(cache=True)
+@kernel
 def _partition(position, radius, cell, y_nm, x_nm, rounding):  # type: ignore[no-untyped-def]
     height, width = y_nm.shape
     owner = np.empty((height, width), np.int32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,9 @@ from napari_emseg.samples.neuropil import Discs
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
+Profile = Callable[
+    [npt.NDArray[np.float64], npt.NDArray[np.intp]], npt.NDArray[np.float64]
+]  # darkness at a distance in nm of the stamp with an index
 
 
 @dataclass(frozen=True)
@@ -270,14 +274,14 @@ def draw_tubules(
     _stamp(rng, grey, section, rows, columns, 18.0, profile)
 
 
-def _stamp(  # type: ignore[no-untyped-def]
+def _stamp(
     rng: np.random.Generator,
     grey: FloatArray,
     section: Section,
     rows: npt.NDArray[np.intp],
     columns: npt.NDArray[np.intp],
     reach_nm: float,
-    profile,
+    profile: Profile,
 ) -> None:
     """Subtract a round `profile(distance_nm, index)` around each position."""
     half = [math.ceil(reach_nm / p) for p in section.pixel]

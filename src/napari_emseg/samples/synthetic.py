@@ -34,7 +34,7 @@ MEMBRANE_NM = 5.0
 """Standard deviation of the dark line of one membrane."""
 HALF_CLEFT_NM = 6.2
 """Half the distance between the membranes of two cells that touch."""
-UNLABELLED_NM = 9.0
+UNLABELLED_NM = 10.0
 """Half the width of the band between two cells that belongs to neither."""
 
 
@@ -122,7 +122,13 @@ def _check(
 
 @dataclass(frozen=True)
 class _Cut:
-    """A section with what is needed to draw it."""
+    """A section with what is needed to draw it; each array is (Y, X).
+
+    `membrane` is its darkness in [0, 1]; `tone` and `grain` are grey level and
+    coarseness of the cytoplasm of each pixel's cell; the rest is smooth noise:
+    `wobble` bends outlines, `patches` gathers things, `sheets` makes endoplasmic
+    reticulum where it crosses zero, `shade` is uneven illumination.
+    """
 
     section: Section
     membrane: FloatArray
@@ -181,20 +187,15 @@ class _Tissue:
         grain = rng.uniform(0.8, 1.2, cells) + 0.6 * is_glia
         for z in range(self._sections):
             above = partition(discs, *self._look(z, depths[2 * z]))
-            discs = next(grown)
-            y, x = self._look(z, depths[2 * z + 1])
-            cell, distance = partition(discs, y, x)
-            section = Section(float(depths[2 * z + 1]), y, x, cell, distance, self._voxel[1:])
-            middle_radius, middle_position = discs.radius.copy(), discs.position.copy()
-            discs = next(grown)
+            middle, discs = next(grown), next(grown)
+            depth = float(depths[2 * z + 1])
+            y, x = self._look(z, depth)
+            cell, distance = partition(middle, y, x)
             below = partition(discs, *self._look(z, depths[2 * z + 2]))
-            end_radius, end_position = discs.radius.copy(), discs.position.copy()
-            discs.radius[:], discs.position[:] = middle_radius, middle_position
-            depth = section.depth
             yield _Cut(
-                section=section,
+                section=Section(depth, y, x, cell, distance, self._voxel[1:]),
                 membrane=_project(above, (cell, distance), below),
-                discs=discs,
+                discs=middle,
                 organelles=organelles,
                 tone=tone[cell].astype(np.float32),
                 grain=grain[cell].astype(np.float32),
@@ -203,7 +204,6 @@ class _Tissue:
                 sheets=self._sheets.at(depth),
                 shade=self._shade.at(depth),
             )
-            discs.radius[:], discs.position[:] = end_radius, end_position
 
     def _look(self, z: int, depth: float) -> tuple[FloatArray, FloatArray]:
         """Where in the tissue the pixels of section z look, at `depth`."""
@@ -263,7 +263,7 @@ def _expose(
     is_deep = np.clip((section.distance - 22) / 12, 0, 1) * ~inside
     sheet = np.exp(-((cut.sheets / 0.09) ** 2)) * np.clip(cut.patches - 0.4, 0, 1)
     grey -= 30 * sheet * is_deep
-    grey += 20 * cut.grain * texture * (1 - 0.5 * np.clip(cut.membrane, 0, 1))
+    grey += 22 * cut.grain * texture * (1 - 0.5 * np.clip(cut.membrane, 0, 1))
     grey -= 86 * np.minimum(cut.membrane, 1.15) * (1 + 0.12 * cut.patches)
     if with_fold:
         grey -= _fold(rng, section)
@@ -280,7 +280,7 @@ def _texture(
 ) -> FloatArray:
     """Cytoplasm: grains from 5 to 20 nm, standard deviation about 1."""
     total = np.zeros(shape, np.float32)
-    for sigma_nm, weight in ((3.6, 0.8), (8.5, 0.5)):
+    for sigma_nm, weight in ((3.2, 0.85), (8.0, 0.5)):
         sigma = [max(sigma_nm / p, 0.3) for p in pixel]
         layer = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), sigma, mode="wrap")
         total += weight * layer / max(float(layer.std()), 1e-6)
