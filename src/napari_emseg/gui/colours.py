@@ -1,0 +1,47 @@
+"""The colours of napari's current theme, for what is painted or styled by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.utils.theme import get_theme
+from qtpy.QtGui import QColor
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+
+def theme_colour(viewer: Viewer, role: str) -> QColor:
+    """Return a colour of the theme: text, background, foreground, primary, current, warning ..."""
+    return QColor(getattr(get_theme(viewer.theme), role).as_hex("long"))
+
+
+def mix(one: QColor, other: QColor, share: float) -> QColor:
+    """Blend `share` of `one` with the rest of `other`."""
+    parts = zip(one.getRgb()[:3], other.getRgb()[:3], strict=True)
+    return QColor(*(round(a * share + b * (1 - share)) for a, b in parts))
+
+
+def stylesheet(viewer: Viewer) -> str:
+    """Style the few things napari's own style sheet has no word for."""
+    text, background = (theme_colour(viewer, role) for role in ("text", "background"))
+    accent, warning = (theme_colour(viewer, role) for role in ("current", "warning"))
+    quiet = mix(text, background, 0.72).name()
+    return f"""
+        QLabel[role="quiet"] {{ color: {quiet}; }}
+        QLabel[role="warning"] {{ color: {warning.name()}; }}
+        QLabel[role="heading"] {{ font-weight: bold; }}
+        QToolButton[role="heading"], QToolButton[role="fold"] {{
+            background: transparent; border: none; padding: 2px 0; color: {text.name()};
+        }}
+        QToolButton[role="heading"] {{ font-weight: bold; }}
+        QToolButton[role="heading"]:focus, QToolButton[role="fold"]:focus {{
+            border: 1px solid {accent.name()};
+        }}
+        QPushButton[role="next"] {{ background: {accent.name()}; color: white; }}
+        QPushButton[role="next"]:disabled {{
+            background: {mix(accent, background, 0.25).name()};
+            color: {mix(text, background, 0.45).name()};
+        }}
+        QFrame[role="line"] {{ background: {mix(text, background, 0.2).name()}; }}
+    """

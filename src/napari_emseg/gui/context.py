@@ -1,0 +1,203 @@
+"""What the docks of one viewer share: the session, the chosen layers, the jobs."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_emseg.errors import InputError
+from napari_emseg.gui.jobs import Jobs, report_error
+from napari_emseg.gui.layers import kind_of, volume_of
+from napari_emseg.session import Facts, Plan, Reference, Session, StepState, plan
+from napari_emseg.volume import Kind, Volume
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+    from napari_emseg.segmentation import Hierarchy
+
+ROLES = ("raw", "boundary", "segmentation", "ground_truth")
+NOUNS = {
+    "raw": "raw layer (step 1)",
+    "boundary": "boundary map (step 2, or open one)",
+    "segmentation": "labels layer (step 3 writes one)",
+    "ground_truth": "ground truth layer",
+}
+_STEP_OF_JOB = {"predict": "boundaries", "hierarchy": "segment", "write": "segment"}
+
+
+class Context(QObject):
+    """State of one viewer that several docks look at.
+
+    Signals: `layer_changed` with a role; `plan_changed` when a step's state
+    may differ; `boundary_grew` with the sections that have just been predicted.
+    """
+
+    layer_changed = Signal(str)
+    plan_changed = Signal()
+    boundary_grew = Signal(object)
+    hierarchy_changed = Signal()
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.session = Session()
+        self.jobs = Jobs()
+        self.hierarchy: Hierarchy | None = None
+        self.done_sections: npt.NDArray[np.bool_] | None = None
+        self._layers: dict[str, weakref.ref[Layer]] = {}
+        self._docks: weakref.WeakSet[QWidget] = weakref.WeakSet()
+        self._planned = QTimer(self)
+        self._planned.setSingleShot(True)
+        self._planned.setInterval(0)
+        self._planned.timeout.connect(self.plan_changed)
+        viewer.layers.events.removed.connect(self._on_layers_removed)
+        self.session.events.connect(self._on_session_changed)
+        self.jobs.changed.connect(self._planned.start)
+
+    def attach(self, dock: QWidget) -> None:
+        """Count a dock; when the last one is gone, all jobs stop."""
+        self._docks.add(dock)
+        key = id(dock)
+        dock.destroyed.connect(lambda *_: self._on_dock_destroyed(key))
+
+    def layer(self, role: str) -> Layer | None:
+        """The layer chosen for a role, or None."""
+        reference = self._layers.get(role)
+        return reference() if reference is not None else None
+
+    def set_layer(self, role: str, layer: Layer | None) -> None:
+        """Choose the layer of a role; a layer that does not suit is refused in words."""
+        if layer is self.layer(role):
+            return
+        try:
+            reference = None if layer is None else self._refer(role, layer)
+        except InputError as error:
+            report_error(error, "Choosing a layer")
+            self.layer_changed.emit(role)  # so that the combo goes back
+            return
+        if layer is None:
+            self._layers.pop(role, None)
+        else:
+            self._layers[role] = weakref.ref(layer)
+        if role == "boundary":
+            self.done_sections = None
+            self.set_hierarchy(None)
+        setattr(self.session, role, reference)
+        self.layer_changed.emit(role)
+
+    def refresh_reference(self, role: str) -> None:
+        """Look at the role's layer again: its voxels or its voxel size changed."""
+        layer = self.layer(role)
+        if layer is not None:
+            setattr(self.session, role, self._refer(role, layer))
+
+    def volume(self, role: str) -> Volume:
+        """Read the role's layer.
+
+        Raises
+        ------
+        InputError
+            If none is chosen or it does not suit.
+        """
+        layer = self.layer(role)
+        if layer is None:
+            raise InputError(f"There is no {NOUNS[role]} yet: choose or make one first.")
+        return volume_of(layer, self._kind(role, layer))
+
+    def set_hierarchy(self, hierarchy: Hierarchy | None) -> None:
+        """Keep (or forget) the hierarchy of the boundary map."""
+        if hierarchy is not self.hierarchy:
+            self.hierarchy = hierarchy
+            self.hierarchy_changed.emit()
+
+    @property
+    def section(self) -> int:
+        """The visible section of the working stack."""
+        layer = self.layer("boundary") or self.layer("raw") or self.layer("segmentation")
+        if layer is None or layer.ndim != 3:
+            return 0
+        position = layer.world_to_data(self.viewer.dims.point)[0]
+        return int(np.clip(round(float(position)), 0, layer.data.shape[0] - 1))
+
+    @property
+    def is_boundary_complete(self) -> bool:
+        """Whether every section of the boundary layer is predicted (or was opened)."""
+        return self.done_sections is None or bool(self.done_sections.all())
+
+    def plan(self) -> Plan:
+        """Where each step stands now."""
+        running = {step for job, step in _STEP_OF_JOB.items() if self.jobs.is_busy(job)}
+        running |= {"evaluate"} if self.jobs.is_busy("evaluate") else set()
+        made = plan(self.session, Facts(running=frozenset(running)))
+        done = self.done_sections
+        if done is not None and not done.all() and "boundaries" not in running:
+            text = f"{int(done.sum())} of {done.size} sections done: Predict all goes on"
+            made = Plan(**{**vars(made), "boundaries": StepState("ready", text)})
+        return made
+
+    def refuse(self, error: InputError) -> None:
+        """Tell the user why something was not done."""
+        report_error(error, "")
+
+    def close(self) -> None:
+        """Stop all jobs; nothing of this viewer is touched afterwards."""
+        self._planned.stop()
+        self.jobs.close()
+
+    def _kind(self, role: str, layer: Layer) -> Kind:
+        if role == "ground_truth":
+            return "labels" if type(layer).__name__ == "Labels" else "raw"
+        kinds: dict[str, Kind] = {"raw": "raw", "boundary": "boundary", "segmentation": "labels"}
+        return kinds[role]
+
+    def _refer(self, role: str, layer: Layer) -> Reference:
+        return Reference.of(volume_of(layer, self._kind(role, layer)), name=layer.name)
+
+    def _on_layers_removed(self, event: Any) -> None:
+        for role in ROLES:
+            if self.layer(role) is event.value:
+                if role == "boundary":
+                    self.jobs.stop("predict")
+                    self.jobs.stop("hierarchy")
+                self.set_layer(role, None)
+
+    def _on_session_changed(self, *_: Any) -> None:
+        self._planned.start()
+
+    def _on_dock_destroyed(self, key: int) -> None:
+        if not any(id(dock) != key for dock in self._docks):
+            self.close()
+            _contexts.pop(self.viewer, None)
+
+
+_contexts: weakref.WeakKeyDictionary[Any, Context] = weakref.WeakKeyDictionary()
+
+
+def context_of(viewer: Viewer) -> Context:
+    """Return the context of `viewer`, made when first asked for."""
+    # napari hands plugins a proxy whose layers are proxies too, never identical to themselves
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    if viewer not in _contexts:
+        _contexts[viewer] = Context(viewer)
+    return _contexts[viewer]
+
+
+def looks_like(role: str, layer: Layer) -> bool:
+    """Whether a layer would be taken for `role` without asking."""
+    kind = kind_of(layer)
+    made_here = bool(layer.metadata.get("emseg", {}).get("steps"))
+    is_image = type(layer).__name__ == "Image" and not getattr(layer, "rgb", False)
+    if role == "raw":
+        return is_image and kind in ("", "raw")
+    if role == "boundary":
+        return is_image and kind == "boundary"
+    if role == "segmentation":
+        return kind == "labels" and made_here
+    return kind == "labels" and not made_here

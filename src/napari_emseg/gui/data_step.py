@@ -1,0 +1,183 @@
+"""Step 1, Data: which stack, how large its voxels are, what was noticed while reading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QHBoxLayout, QMenu, QPushButton, QWidget
+
+from napari_emseg.errors import InputError
+from napari_emseg.gui.context import Context
+from napari_emseg.gui.frame import Fold, ElidedLabel, button, column, row, set_role
+from napari_emseg.gui.layers import set_voxel_size, voxel_size_of
+from napari_emseg.gui.step_widget import StepWidget
+from napari_emseg.volume import Volume
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+FILES = "EM stacks (*.tif *.tiff *.h5 *.hdf5 *.hdf *.zarr *.png *.jpg);;All files (*)"
+
+
+class DataStep(StepWidget):
+    """Chooses the raw stack and asks for its voxel size where no file says it."""
+
+    title, name = "1 Data", "data"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.raw = self.combo("raw", "The grey-value sections to segment")
+        self.open_button = QPushButton("Open…")
+        self.open_button.setToolTip("Open a file or a folder of sections; or drop it on the canvas")
+        menu = QMenu(self.open_button)
+        menu.addAction("File…", self.open_file)
+        menu.addAction("Folder of sections, or Zarr…", self.open_folder)
+        self.open_button.setMenu(menu)
+        self.rows.addLayout(row("Raw layer", self.raw, self.open_button))
+        self.rows.addLayout(self._make_size_row())
+        self.notes = ElidedLabel()
+        self.notes.setProperty("role", "quiet")
+        self.rows.addWidget(self.notes)
+        self.rows.addWidget(self._make_extras())
+        context.layer_changed.connect(self._on_layer_changed)
+        self._show_layer()
+
+    def open_file(self) -> None:
+        """Ask for a file and open it."""
+        paths, _ = QFileDialog.getOpenFileNames(self, "Open EM stacks", "", FILES)
+        self.open_paths(paths)
+
+    def open_folder(self) -> None:
+        """Ask for a folder and open it."""
+        path = QFileDialog.getExistingDirectory(self, "Open a folder of sections, or a Zarr")
+        self.open_paths([path] if path else [])
+
+    def open_paths(self, paths: list[str]) -> None:
+        """Open files as layers; what cannot be opened is said in words."""
+        from napari_emseg.gui.files import open_into
+
+        for path in paths:
+            self.try_to(open_into, self.viewer, Path(path))
+
+    def apply_voxel_size(self) -> None:
+        """Give the raw layer, and layers lying on it without a size, the size typed."""
+        size = tuple(box.value() for box in self.size_boxes)
+        raw = self.context.layer("raw") or self.context.layer("boundary")
+        if raw is None:
+            self.context.refuse(InputError("Open a stack first, then give its voxel size."))
+            return
+        if min(size) <= 0:
+            self.context.refuse(InputError("Type the voxel size in nm for z, y and x, then Set."))
+            return
+        shape = raw.data.shape[-3:]
+        for layer in [raw, *self.viewer.layers]:
+            unknown = layer.ndim == 3 and voxel_size_of(layer) is None
+            if layer is raw or (unknown and layer.data.shape == shape):
+                set_voxel_size(layer, (size[0], size[1], size[2]))
+        for role in ("raw", "boundary", "segmentation", "ground_truth"):
+            self.context.refresh_reference(role)
+        self.context.layer_changed.emit("raw")
+        self.viewer.reset_view()
+
+    def flip_boundary(self) -> None:
+        """Turn the chosen map round: membranes become bright (1), insides dark (0)."""
+        try:
+            volume = self.context.volume("boundary")
+        except InputError as error:
+            self.context.refuse(error)
+            return
+        layer = self.context.layer("boundary")
+        self.context.jobs.start(
+            lambda progress: flip(volume),
+            title="Flipping the map",
+            key="flip",
+            on_result=lambda flipped: self._show_flipped(layer, flipped),
+        )
+
+    def _show_flipped(self, layer: Layer | None, flipped: Volume) -> None:
+        if layer is None or layer not in self.viewer.layers:
+            return
+        layer.data = flipped.data
+        layer.metadata = {**layer.metadata, "emseg": {**flipped.provenance, "kind": "boundary"}}
+        self.context.set_layer("boundary", None)
+        self.context.set_layer("boundary", layer)
+
+    def _make_size_row(self) -> QHBoxLayout:
+        self.size_boxes = [self._make_size_box(axis) for axis in "zyx"]
+        self.set_button = button(
+            "Set", self.apply_voxel_size, "Use this voxel size for the stack", role=""
+        )
+        self.set_button.setFixedWidth(52)
+        layout = row("Voxel size", *self.size_boxes, self.set_button)
+        for index in range(1, 4):
+            layout.setStretch(index, 1)
+        return layout
+
+    def _make_size_box(self, axis: str) -> QDoubleSpinBox:
+        box = QDoubleSpinBox()
+        box.setRange(0, 1e6)
+        box.setDecimals(2)
+        box.setPrefix(f"{axis} ")
+        box.setSuffix(" nm")
+        box.setSpecialValueText(f"{axis} ? nm")
+        box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        box.setMinimumWidth(60)
+        box.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        box.setToolTip(f"Distance between voxels along {axis}, in nanometres")
+        box.setAccessibleName(f"voxel size {axis} in nm")
+        box.setDecimals(1)
+        box.valueChanged.connect(self._on_size_edited)
+        return box
+
+    def _make_extras(self) -> Fold:
+        content = QWidget()
+        rows = column(content)
+        self.boundary = self.combo("boundary", "A boundary map you already have")
+        self.flip_button = button(
+            "Flip", self.flip_boundary, "Membranes must be bright: press if they are dark in the map"
+        )
+        rows.addLayout(row("Boundaries", self.boundary, self.flip_button))
+        truth = self.combo("ground_truth", "Labels or membranes drawn by hand, to compare with")
+        rows.addLayout(row("Truth", truth))
+        fold = Fold("I already have a boundary map or ground truth", content)
+        return fold
+
+    def _on_size_edited(self, _value: float) -> None:
+        raw = self.context.layer("raw")
+        typed = tuple(box.value() for box in self.size_boxes)
+        known = voxel_size_of(raw) if raw is not None else None
+        differs = raw is not None and typed != tuple(round(v, 1) for v in known or (0, 0, 0))
+        self.set_button.setEnabled(differs or known is None)
+        set_role(self.set_button, "next" if raw is not None and known is None else "")
+
+    def _on_layer_changed(self, role: str) -> None:
+        if role in ("raw", "boundary"):
+            self._show_layer()
+
+    def _show_layer(self) -> None:
+        layer = self.context.layer("raw") or self.context.layer("boundary")
+        size = voxel_size_of(layer) if layer is not None else None
+        for axis, box in enumerate(self.size_boxes):
+            with QSignalBlocker(box):
+                box.setValue(size[axis] if size else 0)
+        self._on_size_edited(0)
+        notes = layer.metadata.get("emseg", {}).get("notes", []) if layer is not None else []
+        self.notes.setText("  ".join(notes) or describe_layer(layer))
+
+
+def describe_layer(layer: Layer | None) -> str:
+    """Say what a layer is in one line."""
+    if layer is None:
+        return "Open a stack, or drop one on the canvas."
+    data = layer.data[0] if layer.multiscale else layer.data
+    return f"{' × '.join(map(str, data.shape))} voxels, {data.dtype}"
+
+
+def flip(boundary: Volume) -> Volume:
+    """Return the map with dark and bright exchanged, and say so in its notes."""
+    data = boundary.read()
+    flipped = ~data if data.dtype.kind in "bu" else 1 - data
+    notes = [*boundary.provenance.get("notes", []), "Dark and bright were exchanged by hand."]
+    return boundary.derive(flipped, kind="boundary", notes=notes)

@@ -1,0 +1,287 @@
+"""The only place that starts threads: one computation, its progress, its end.
+
+A job is a plain function of a `Progress`. Its inputs are taken on the main
+thread before it starts, its result arrives on the main thread, unless a newer
+job with the same key was started meanwhile: then the result is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from napari.utils.notifications import show_error, show_warning
+from napari.utils.progress import cancelable_progress
+from qtpy.QtCore import QObject, Signal
+
+from napari_emseg.errors import InputError
+from napari_emseg.progress import Cancelled, Progress
+
+Work = Callable[[Progress], Any]
+logger = logging.getLogger(__name__)
+REPORT_INTERVAL_S = 0.1
+QUIET_S = 0.4  # shorter jobs do not flash up in napari's activity area
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far a job is."""
+
+    done: int
+    total: int
+    message: str = ""
+    eta_s: float | None = None
+
+    def describe(self, noun: str) -> str:
+        """Say it in words, as in "12 of 30 sections, 40 s left"."""
+        left = f", {format_seconds(self.eta_s)} left" if self.eta_s is not None else ""
+        return f"{self.done} of {self.total} {noun}{left}"
+
+
+class Job(QObject):
+    """A computation that waits, runs or has ended."""
+
+    _reported = Signal(object, object)
+    _ended = Signal(object, object, object)
+
+    def __init__(self, work: Work, title: str, key: str, lane: str) -> None:
+        super().__init__()
+        self.work, self.title, self.key, self.lane = work, title, key, lane
+        self.on_result: Callable[[Any], None] | None = None
+        self.on_report: Callable[[Report], None] | None = None
+        self.on_end: Callable[[], None] | None = None
+        self.done = 0
+        self.thread: threading.Thread | None = None
+        self.activity: cancelable_progress | None = None
+        self._stop = threading.Event()
+        self._started = self._last_report = 0.0
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether somebody pressed Stop."""
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Ask the job to end; it does so at its next report."""
+        self._stop.set()
+
+    def update(self, done: int, total: int, message: str = "") -> None:
+        """Receive a report of the computation (on its thread)."""
+        self.done = done
+        if self._stop.is_set():
+            raise Cancelled
+        now = time.monotonic()
+        if now - self._last_report < REPORT_INTERVAL_S and done < total:
+            return
+        self._last_report = now
+        elapsed = now - self._started
+        eta = elapsed / done * (total - done) if 0 < done < total else None
+        self._reported.emit(self, Report(done, total, message, eta))
+
+    def run(self) -> None:
+        """Compute; called on the job's thread."""
+        self._started = time.monotonic()
+        try:
+            if self._stop.is_set():
+                raise Cancelled
+            result, error = self.work(self), None
+        except BaseException as caught:  # noqa: BLE001  also MemoryError, SystemExit of a library
+            result, error = None, caught
+        self._ended.emit(self, result, error)
+
+
+class Jobs(QObject):
+    """Runs jobs, one at a time in each lane ("accelerator", "compute", "files")."""
+
+    changed = Signal()
+
+    def __init__(self, *, inline: bool = False, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.inline = inline
+        self._newest: dict[str, Job] = {}
+        self._running: dict[str, Job] = {}
+        self._waiting: defaultdict[str, deque[Job]] = defaultdict(deque)
+        self._closed = False
+
+    def start(
+        self,
+        work: Work,
+        *,
+        title: str,
+        key: str,
+        lane: str = "compute",
+        on_result: Callable[[Any], None] | None = None,
+        on_report: Callable[[Report], None] | None = None,
+        on_end: Callable[[], None] | None = None,
+    ) -> Job:
+        """Compute `work` in the background, instead of any older job with this key.
+
+        Parameters
+        ----------
+        work : callable
+            ``work(progress)``; must not touch Qt, layers or anything that can
+            change meanwhile.
+        title : str
+            What people read in the activity area and in messages.
+        key : str
+            A newer job with the same key replaces this one.
+        lane : str
+            Jobs of one lane run one after the other.
+        on_result, on_report, on_end : callable, optional
+            Called on the main thread: with the result, with a `Report` at most
+            ten times a second, and after the job ended in whatever way.
+        """
+        job = Job(work, title, key, lane)
+        job.on_result, job.on_report, job.on_end = on_result, on_report, on_end
+        job._reported.connect(self._on_job_reported)
+        job._ended.connect(self._on_job_ended)
+        self.stop(key)
+        self._newest[key] = job
+        if self._closed:
+            return job
+        if self.inline:
+            self._running[lane] = job
+            self.changed.emit()
+            job.run()
+            return job
+        self._waiting[lane].append(job)
+        self._next(lane)
+        self.changed.emit()
+        return job
+
+    def stop(self, key: str) -> None:
+        """Stop the job with this key, if there is one."""
+        job = self._newest.get(key)
+        if job is None:
+            return
+        job.stop()
+        if job in self._waiting[job.lane]:
+            self._waiting[job.lane].remove(job)
+            self._finish(job)
+
+    def is_busy(self, key: str) -> bool:
+        """Whether the job with this key waits or runs."""
+        return key in self._newest
+
+    def busy_titles(self) -> list[str]:
+        """Titles of the jobs that wait or run."""
+        return [job.title for job in self._newest.values()]
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Stop everything, wait briefly, deliver nothing more."""
+        self._closed = True
+        deadline = time.monotonic() + timeout_s
+        jobs = list(self._running.values())
+        for job in [*jobs, *self._newest.values()]:
+            job.stop()
+            _close_activity(job)
+        for job in jobs:
+            if job.thread is not None:
+                job.thread.join(max(0.0, deadline - time.monotonic()))
+        self._newest.clear()
+        self._waiting.clear()
+
+    def _next(self, lane: str) -> None:
+        if lane in self._running or not self._waiting[lane]:
+            return
+        job = self._running[lane] = self._waiting[lane].popleft()
+        job.thread = threading.Thread(target=job.run, name=f"emseg {job.key}", daemon=True)
+        job.thread.start()
+
+    def _on_job_reported(self, job: Job, report: Report) -> None:
+        if self._closed or self._running.get(job.lane) is not job:
+            return
+        if job.is_stopping or self._newest.get(job.key) is not job:
+            return
+        if job.on_report is not None:
+            job.on_report(report)
+        _show_activity(job, report)
+
+    def _on_job_ended(self, job: Job, result: Any, error: BaseException | None) -> None:
+        if self._running.get(job.lane) is job:
+            del self._running[job.lane]
+        _close_activity(job)
+        if self._closed:
+            return
+        is_newest = self._newest.get(job.key) is job
+        if is_newest and error is None and not job.is_stopping and job.on_result is not None:
+            _guarded(job.on_result, result)
+        if is_newest and error is not None:
+            report_error(error, job.title)
+        self._finish(job)
+        self._next(job.lane)
+
+    def _finish(self, job: Job) -> None:
+        if self._newest.get(job.key) is job:
+            del self._newest[job.key]
+            if job.on_end is not None:
+                _guarded(job.on_end)
+        self.changed.emit()
+
+
+def report_error(error: BaseException, title: str) -> None:
+    """Tell the user of a failure in one notification; details go to the log."""
+    if isinstance(error, Cancelled):
+        return
+    if isinstance(error, InputError):
+        show_warning(str(error))
+        return
+    logger.error("%s failed", title, exc_info=error)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        show_error(
+            f"{title}: not enough memory. Close other programs, or take a smaller part of the "
+            "stack (in Boundaries, the CPU under Advanced helps when the graphics card is full)."
+        )
+        return
+    show_error(
+        f"{title} failed and nothing was changed ({type(error).__name__}: {error}). "
+        "Details are in Help > Show logs."
+    )
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a duration as people say it: "40 s", "3 min", "2 h 10 min"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _guarded(function: Callable[..., None], *args: Any) -> None:
+    """Call a slot so that its failure is reported and the queue goes on."""
+    try:
+        function(*args)
+    except Exception as error:  # noqa: BLE001
+        report_error(error, "Showing the result")
+
+
+class _Activity(cancelable_progress):
+    """A bar in napari's activity area whose Cancel button stops the job."""
+
+    job: Job
+
+    def cancel(self) -> None:
+        super().cancel()
+        self.job.stop()
+
+
+def _show_activity(job: Job, report: Report) -> None:
+    if job.activity is None:
+        if time.monotonic() - job._started < QUIET_S or report.done >= report.total:
+            return
+        job.activity = _Activity(desc=job.title, total=report.total)
+        job.activity.job = job
+    step = report.done - job.activity.n
+    if step > 0:
+        job.activity.update(step)
+
+
+def _close_activity(job: Job) -> None:
+    activity, job.activity = job.activity, None
+    if activity is not None:
+        activity.close()

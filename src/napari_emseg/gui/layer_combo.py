@@ -1,0 +1,90 @@
+"""A combo box that follows the layer list and chooses the layer of a role."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import QComboBox
+
+from napari_emseg.gui.context import Context, looks_like
+from napari_emseg.gui.layers import kind_of
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+_NOTHING = {
+    "raw": "no image open",
+    "boundary": "none yet",
+    "segmentation": "none yet",
+    "ground_truth": "none",
+}
+
+
+class LayerCombo(QComboBox):
+    """Shows the layers fit for a role; the first obvious one is taken by itself."""
+
+    def __init__(self, context: Context, role: str) -> None:
+        super().__init__()
+        self._context, self._role = context, role
+        self._layers: list[Layer] = []
+        self.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.setMinimumContentsLength(8)
+        self.setAccessibleName(role.replace("_", " "))
+        self.activated.connect(self._on_activated)
+        events = context.viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered):
+            event.connect(self._on_layers_changed)
+        context.layer_changed.connect(self._on_role_changed)
+        self._follow()
+
+    def detach(self) -> None:
+        """Stop listening to the viewer."""
+        events = self._context.viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered):
+            event.disconnect(self._on_layers_changed)
+
+    def _suits(self, layer: Layer) -> bool:
+        is_labels, kind = type(layer).__name__ == "Labels", kind_of(layer)
+        if layer.metadata.get("emseg", {}).get("preview"):
+            return False
+        if self._role == "segmentation":
+            return is_labels
+        is_image = type(layer).__name__ == "Image"
+        if self._role == "ground_truth":
+            return is_labels or (is_image and kind != "boundary")
+        return is_image and (self._role == "boundary" or kind != "boundary")
+
+    def _on_layers_changed(self, event: Any) -> None:
+        self._follow()
+
+    def _follow(self) -> None:
+        for layer in self._context.viewer.layers:
+            if layer not in self._layers:
+                layer.events.name.connect(self._refill)
+        self._layers = [la for la in reversed(self._context.viewer.layers) if self._suits(la)]
+        if self._context.layer(self._role) is None:
+            obvious = [layer for layer in self._layers if looks_like(self._role, layer)]
+            if obvious:
+                self._context.set_layer(self._role, obvious[0])
+        self._refill()
+
+    def _on_role_changed(self, role: str) -> None:
+        if role == self._role:
+            self._refill()
+
+    def _refill(self, *_: Any) -> None:
+        with QSignalBlocker(self):
+            self.clear()
+            self.addItem(_NOTHING[self._role])
+            for layer in self._layers:
+                self.addItem(layer.name)
+            chosen = self._context.layer(self._role)
+            index = self._layers.index(chosen) + 1 if chosen in self._layers else 0
+            self.setCurrentIndex(index)
+        self.setToolTip(self.currentText())
+
+    def _on_activated(self, index: int) -> None:
+        self._context.set_layer(self._role, self._layers[index - 1] if index else None)

@@ -1,0 +1,298 @@
+"""The live segmentation: what the sliders show, and the jobs that make it possible.
+
+Moving h or the minimum size cuts the visible section on the spot. Moving sigma
+(or changing the mode) floods the visible section first, then all of them in the
+background.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.notifications import show_info
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_emseg.errors import InputError
+from napari_emseg.gui.context import Context
+from napari_emseg.gui.jobs import Report
+from napari_emseg.gui.layers import add_volume
+from napari_emseg.gui.preview_labels import PreviewLabels
+from napari_emseg.progress import Progress
+from napari_emseg.steps.segment import HIERARCHY_FIELDS, SegmentParams
+from napari_emseg.volume import Volume
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+
+    from napari_emseg.segmentation import Hierarchy
+
+SETTLE_MS = 350  # after the last move of a slider the whole stack is flooded
+COUNT_MS = 120
+_PAINTING = {"paint", "fill", "erase", "polygon"}
+
+
+class LivePreview(QObject):
+    """Keeps the preview layer in step with the session's segment parameters."""
+
+    counted = Signal(str)
+    reported = Signal(object)
+    built = Signal()
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._context = context
+        self._viewer = context.viewer
+        self._labels: PreviewLabels | None = None
+        self._layer: Labels | None = None
+        self._shown: tuple[Any, ...] = ()
+        self._section_runs = False
+        self._settle = self._timer(SETTLE_MS, self._build_whole)
+        self._count = self._timer(COUNT_MS, self._start_count)
+        context.layer_changed.connect(self._on_layer_changed)
+        context.boundary_grew.connect(self._on_boundary_grew)
+        context.session.events.segment.connect(self._on_params_changed)
+        self._viewer.dims.events.current_step.connect(self._on_section_changed)
+        self.restart()
+
+    @property
+    def layer(self) -> Labels | None:
+        """The preview layer, if there is one."""
+        return self._layer if self._layer in self._viewer.layers else None
+
+    def restart(self) -> None:
+        """Begin anew: another boundary map."""
+        self._shown = ()
+        self._labels = None
+        self._context.jobs.stop("hierarchy")
+        self._settle.stop()
+        if self._context.layer("boundary") is None:
+            self._remove_layer()
+            self.counted.emit("")
+            return
+        self._refresh_hierarchies()
+
+    def set_contour(self, width_px: int) -> None:
+        """Show outlines (1 or more) or filled segments (0)."""
+        self._context.session.view = self._context.session.view.model_copy(
+            update={"contour_px": width_px}
+        )
+        if self.layer is not None:
+            self.layer.contour = width_px
+
+    def adopt(self, hierarchy: Hierarchy) -> None:
+        """Show a hierarchy made elsewhere: restored, or built while labels were written."""
+        self._on_whole_built(self._key(), hierarchy)
+
+    def _timer(self, interval_ms: int, action: Any) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(interval_ms)
+        timer.timeout.connect(action)
+        return timer
+
+    def _key(self) -> tuple[Any, ...]:
+        params = self._context.session.segment
+        layer = self._context.layer("boundary")
+        return (id(layer), *(getattr(params, name) for name in HIERARCHY_FIELDS))
+
+    def _on_layer_changed(self, role: str) -> None:
+        if role == "boundary":
+            self.restart()
+
+    def _on_boundary_grew(self, sections: list[int]) -> None:
+        if self._context.section in sections:
+            self._build_section()
+        if self._context.is_boundary_complete:
+            self._settle.start()
+
+    def _on_params_changed(self, new: SegmentParams, old: SegmentParams) -> None:
+        if any(getattr(new, name) != getattr(old, name) for name in HIERARCHY_FIELDS):
+            self._refresh_hierarchies()
+        else:
+            self._recut()
+
+    def _on_section_changed(self, *_: Any) -> None:
+        if self._labels is not None and not self._labels.has_section(self._context.section):
+            self._build_section()
+        self._count.start()
+
+    def _refresh_hierarchies(self) -> None:
+        self._context.set_hierarchy(None)
+        self._context.jobs.stop("hierarchy")
+        self._build_section()
+        self._settle.start()
+
+    def _build_section(self) -> None:
+        """Flood the visible section; while one is being flooded the next waits its turn."""
+        params = self._context.session.segment
+        if params.mode == "3d" or self._section_runs or self._shown == (*self._key(), "whole"):
+            return
+        z, done = self._context.section, self._context.done_sections
+        if self._context.layer("boundary") is None or (done is not None and not done[z]):
+            return
+        try:
+            boundary = self._context.volume("boundary")
+        except InputError:
+            return
+        self._section_runs = True
+        key = self._key()
+        self._context.jobs.start(
+            partial(_build_section, boundary, z, params),
+            title="Segmenting this section",
+            key="section",
+            lane="preview",
+            on_result=partial(self._on_section_built, key, z),
+            on_end=partial(self._on_section_ended, key, z),
+        )
+
+    def _on_section_built(self, key: tuple[Any, ...], z: int, hierarchy: Hierarchy) -> None:
+        if key[0] != self._key()[0] or self._shown == (*self._key(), "whole"):
+            return
+        labels = self._need_labels()
+        labels.set_section(z, hierarchy, keep_others=self._shown == key)
+        self._shown = key
+        self._recut()
+
+    def _on_section_ended(self, key: tuple[Any, ...], z: int) -> None:
+        self._section_runs = False
+        if (key, z) != (self._key(), self._context.section):
+            self._build_section()
+
+    def _build_whole(self) -> None:
+        if self._context.layer("boundary") is None or not self._context.is_boundary_complete:
+            return
+        if self._shown == (*self._key(), "whole"):
+            return
+        try:
+            boundary = self._context.volume("boundary")
+        except InputError as error:
+            self._context.refuse(error)
+            return
+        self._context.jobs.start(
+            partial(_build_whole, boundary, self._context.session.segment),
+            title="Segmenting the stack",
+            key="hierarchy",
+            on_report=self._on_report,
+            on_result=partial(self._on_whole_built, self._key()),
+            on_end=self.built.emit,
+        )
+
+    def _on_report(self, report: Report) -> None:
+        self.reported.emit(report)
+
+    def _on_whole_built(self, key: tuple[Any, ...], hierarchy: Hierarchy) -> None:
+        if key != self._key():
+            return
+        self._need_labels().set_whole(hierarchy)
+        self._shown = (*key, "whole")
+        self._context.set_hierarchy(hierarchy)
+        self._recut()
+
+    def _need_labels(self) -> PreviewLabels:
+        layer = self._context.layer("boundary")
+        assert layer is not None
+        data = layer.data[0] if layer.multiscale else layer.data
+        shape = data.shape if data.ndim == 3 else (1, *data.shape)
+        if self._labels is None or self._labels.shape != shape:
+            self._remove_layer()
+            self._labels = PreviewLabels(shape)
+        return self._labels
+
+    def _recut(self) -> None:
+        """Cut anew and repaint the visible section."""
+        if self._labels is None:
+            return
+        params = self._context.session.segment
+        self._labels.set_cut(params.h, params.min_size_voxels)
+        layer = self.layer
+        if layer is None:
+            self._add_layer(self._labels)
+        elif layer.visible:
+            layer.refresh(extent=False, thumbnail=False, highlight=False)
+        else:
+            self._show_instead_of_written(layer)
+        self._count.start()
+
+    def _show_instead_of_written(self, layer: Labels) -> None:
+        layer.visible = True
+        written = self._context.layer("segmentation")
+        if written is not None and written.metadata.get("emseg", {}).get("steps"):
+            written.visible = False
+
+    def _add_layer(self, labels: PreviewLabels) -> None:
+        boundary = self._context.layer("boundary")
+        assert boundary is not None
+        selected = self._viewer.layers.selection.active
+        volume = self._context.volume("boundary").derive(labels, kind="labels", preview=True)
+        self._layer = add_volume(
+            self._viewer, volume, like=boundary, name="segments (preview)"
+        )
+        self._layer.contour = self._context.session.view.contour_px
+        self._layer.events.mode.connect(self._on_mode_changed)
+        if boundary.metadata.get("emseg", {}).get("steps") or self._context.layer("raw"):
+            boundary.visible = False
+        if selected is not None:
+            self._viewer.layers.selection.active = selected
+
+    def _remove_layer(self) -> None:
+        if self.layer is not None:
+            self._viewer.layers.remove(self.layer)
+        self._layer = None
+
+    def _on_mode_changed(self, event: Any) -> None:
+        layer = self.layer
+        if layer is not None and str(layer.mode) in _PAINTING:
+            layer.mode = "pan_zoom"
+            show_info("The preview follows the sliders. Press Write labels for a layer to paint in.")
+
+    def _start_count(self) -> None:
+        labels, hierarchy = self._labels, self._context.hierarchy
+        if labels is None or not labels.has_section(self._context.section):
+            self.counted.emit("")
+            return
+        here = labels.count(self._context.section)
+        if hierarchy is None:
+            self.counted.emit(f"{here:,} segments here")
+            return
+        if hierarchy.mode == "3d":
+            self.counted.emit(f"{here:,} segments")
+            return
+        params = self._context.session.segment
+        self._context.jobs.start(
+            partial(_count_all, hierarchy, params.h, params.min_size_voxels),
+            title="Counting segments",
+            key="count",
+            lane="preview",
+            on_result=lambda n: self.counted.emit(f"{here:,} segments here, {n:,} in all"),
+        )
+
+
+def _build_section(boundary: Volume, z: int, params: SegmentParams, progress: Progress) -> Hierarchy:
+    from napari_emseg.segmentation import build_section
+
+    hierarchy = build_section(boundary.read(z), params.sigma_px, params.floor)
+    hierarchy.cut_section(0, params.h, params.min_size_voxels)  # compile here, not in the window
+    return hierarchy
+
+
+def _build_whole(boundary: Volume, params: SegmentParams, progress: Progress) -> Hierarchy:
+    from napari_emseg.segmentation import SegmentView
+    from napari_emseg.steps.segment import build
+
+    hierarchy = build(boundary, params=params, progress=progress)
+    table = hierarchy.cut_section(0, params.h, params.min_size_voxels)
+    SegmentView(hierarchy.fragments.data, table)[0]  # compile here, not in the window
+    return hierarchy
+
+
+def _count_all(hierarchy: Hierarchy, h: float, min_size_voxels: int, progress: Progress) -> int:
+    table = hierarchy.cut(h, min_size_voxels).segment_of
+    return int(np.count_nonzero(table[1:] == np.arange(1, table.size)))
+
+
+def live_preview_of(context: Context) -> LivePreview:
+    """Return the one live preview of a context, made when first asked for."""
+    found = context.findChild(LivePreview)
+    return found if found is not None else LivePreview(context)

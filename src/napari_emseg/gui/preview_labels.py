@@ -1,0 +1,116 @@
+"""The data behind the preview layer: segments of a section, cut when napari asks for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from napari_emseg.segmentation import Hierarchy
+
+_KEPT_SECTIONS = 8
+
+
+class PreviewLabels:
+    """Read-only array-like over hierarchies; a cut costs one section, never a volume.
+
+    Parameters
+    ----------
+    shape : (z, y, x)
+        Size of the boundary map.
+    """
+
+    dtype = np.dtype(np.uint32)
+    ndim = 3
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self.size = int(np.prod(shape))
+        self.h, self.min_size_voxels = 0.0, 0
+        self._whole: Hierarchy | None = None
+        self._sections: dict[int, Hierarchy] = {}
+        self._table: npt.NDArray[np.uint32] | None = None  # of the last section, or of all in 3d
+        self._labels: dict[int, npt.NDArray[np.uint32]] = {}
+
+    def set_cut(self, h: float, min_size_voxels: int) -> None:
+        """Move the sliders."""
+        self.h, self.min_size_voxels = h, min_size_voxels
+        self._forget()
+
+    def set_whole(self, hierarchy: Hierarchy) -> None:
+        """Show this hierarchy from now on, in every section."""
+        self._whole, self._sections = hierarchy, {}
+        self._forget()
+
+    def set_section(self, z: int, hierarchy: Hierarchy, *, keep_others: bool) -> None:
+        """Show this one-section hierarchy in section `z` while there is no whole one."""
+        self._whole = None
+        kept = self._sections if keep_others else {}
+        self._sections = dict(list(kept.items())[-_KEPT_SECTIONS + 1 :]) | {z: hierarchy}
+        self._forget()
+
+    def has_section(self, z: int) -> bool:
+        """Whether section `z` can be shown."""
+        return self._whole is not None or z in self._sections
+
+    def count(self, z: int) -> int:
+        """Number of segments in section `z` (in 3d: in all)."""
+        table = self._cut(z)
+        if table is None:
+            return 0
+        if self._whole is not None:
+            ids = self._whole.section_ids(z)
+            return int(np.count_nonzero(table[ids.start : ids.stop] == np.arange(ids.start, ids.stop)))
+        return int(np.count_nonzero(table[1:] == np.arange(1, table.size)))
+
+    def section(self, z: int) -> npt.NDArray[np.uint32]:
+        """Return the labels of one section."""
+        from napari_emseg.segmentation import SegmentView
+
+        if z in self._labels:
+            return self._labels[z]
+        table = self._cut(z)
+        if table is None:
+            labels = np.zeros(self.shape[1:], np.uint32)
+        elif self._whole is not None:
+            labels = SegmentView(self._whole.fragments.data, table)[z]
+        else:
+            labels = SegmentView(self._sections[z].fragments.data, table)[0]
+        self._labels = {z: labels}
+        return labels
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> Any:
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        if isinstance(first, int | np.integer):
+            return self.section(int(first) % self.shape[0])[tuple(rest)]
+        if isinstance(first, slice):
+            sections = range(*first.indices(self.shape[0]))
+            stack = np.empty((len(sections), *self.shape[1:]), np.uint32)
+            for index, z in enumerate(sections):
+                stack[index] = self.section(z)
+            return stack[(slice(None), *rest)]
+        return np.asarray(self)[key]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        labels: npt.NDArray[Any] = self[:]
+        return labels if dtype is None else labels.astype(dtype, copy=False)
+
+    def _cut(self, z: int) -> npt.NDArray[np.uint32] | None:
+        whole = self._whole
+        if whole is not None and whole.mode == "3d":
+            if self._table is None:
+                self._table = whole.cut_section(z, self.h, self.min_size_voxels)
+            return self._table
+        if whole is not None:
+            return whole.cut_section(z, self.h, self.min_size_voxels)
+        if z in self._sections:
+            return self._sections[z].cut_section(0, self.h, self.min_size_voxels)
+        return None
+
+    def _forget(self) -> None:
+        self._table, self._labels = None, {}

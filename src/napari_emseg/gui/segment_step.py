@@ -1,0 +1,217 @@
+"""Step 3, Segment: sliders that answer while they are dragged, and the labels."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QRadioButton, QWidget
+
+from napari_emseg.errors import InputError
+from napari_emseg.gui.context import Context
+from napari_emseg.gui.forms import NumberRow, make_check
+from napari_emseg.gui.frame import Fold, ProgressRow, button, column, row
+from napari_emseg.gui.jobs import Report
+from napari_emseg.gui.layers import add_volume, free_name
+from napari_emseg.gui.live import live_preview_of
+from napari_emseg.gui.step_widget import StepWidget
+from napari_emseg.progress import Progress
+from napari_emseg.steps.fields import describe_fields
+from napari_emseg.steps.segment import HIERARCHY_FIELDS, SegmentParams
+from napari_emseg.steps.step import last_record
+from napari_emseg.volume import Volume
+
+if TYPE_CHECKING:
+    from napari_emseg.segmentation import Hierarchy
+
+_SLIDER_MAXIMA = {"sigma_px": 5.0, "h": 0.5, "min_size_voxels": 1000, "floor": 0.1}
+
+
+class SegmentStep(StepWidget):
+    """Tunes the segmentation on the visible section and writes the labels."""
+
+    title, name = "3 Segment", "segment"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.live = live_preview_of(context)
+        fields = {field.name: field for field in describe_fields(SegmentParams)}
+        self.numbers = {
+            name: NumberRow(
+                fields[name],
+                slider_maximum=_SLIDER_MAXIMA[name],
+                equivalent=getattr(self, f"_{name}_in_nm", None),
+            )
+            for name in _SLIDER_MAXIMA
+        }
+        for name, number in self.numbers.items():
+            number.changed.connect(partial(self._on_number_changed, name))
+        for name in ("sigma_px", "h", "min_size_voxels"):
+            self.rows.addWidget(self.numbers[name])
+        self.outlines = QCheckBox("Outlines")
+        self.outlines.setToolTip("Show the borders of the segments instead of filling them")
+        self.outlines.setChecked(context.session.view.contour_px > 0)
+        self.outlines.toggled.connect(lambda on: self.live.set_contour(1 if on else 0))
+        self._add_mode_row(fields["mode"].description)
+        self._count = " "
+        self.write_button = button(
+            "Write labels", self.write_labels,
+            "Make a labels layer of the whole stack that can be painted in and saved", role="next",
+        )
+        self.rows.addWidget(self.write_button)
+        self.progress = ProgressRow()
+        self.rows.addWidget(self.progress)
+        self.exact = make_check(fields["exact_borders"])
+        self.exact.toggled.connect(lambda on: self._change(exact_borders=on))
+        self.rows.addWidget(self._make_advanced())
+        self._connect()
+        self._show_params(context.session.segment)
+        self._enable()
+
+    def write_labels(self) -> None:
+        """Write the segmentation of the whole stack into a new labels layer."""
+        self.try_to(self._start_writing)
+
+    def _start_writing(self) -> None:
+        boundary = self.context.volume("boundary")
+        done = self.context.done_sections
+        if done is not None and not done.all():
+            raise InputError(
+                f"Only {int(done.sum())} of {done.size} sections have a boundary map: press "
+                "Predict all first."
+            )
+        params, hierarchy = self.context.session.segment, self.context.hierarchy
+        self.context.jobs.start(
+            partial(_write, hierarchy, boundary, params),
+            title="Writing labels",
+            key="write",
+            on_report=self._on_report,
+            on_result=partial(self._on_written, boundary),
+            on_end=self._on_work_ended,
+        )
+        self.progress.show_report(0, 0, "writing labels…")
+
+    def _on_written(self, boundary: Volume, made: tuple[Volume, Hierarchy]) -> None:
+        labels, hierarchy = made
+        base = boundary.name.removesuffix(" boundaries")
+        name = free_name(self.viewer, f"{base} labels")
+        layer = add_volume(self.viewer, labels, like=self.context.layer("boundary"), name=name)
+        layer.contour = self.context.session.view.contour_px
+        if self.live.layer is not None:
+            self.live.layer.visible = False
+        old = self.context.layer("segmentation")
+        if old is not None and old.metadata.get("emseg", {}).get("steps"):
+            old.visible = False
+        self.viewer.layers.selection.active = layer
+        record = last_record(labels.provenance)
+        if record is not None:
+            self.context.session.remember(record)
+        if self.context.hierarchy is None:
+            self.live.adopt(hierarchy)
+        self.context.set_layer("segmentation", layer)
+
+    def _on_report(self, report: Report) -> None:
+        self.progress.show_report(report.done, report.total, report.describe("sections"))
+
+    def _on_work_ended(self) -> None:
+        self.progress.idle(self._count)
+        self.context.plan_changed.emit()
+
+    def _on_counted(self, words: str) -> None:
+        self._count = words or " "
+        if not self.progress.bar.isVisible():
+            self.progress.idle(self._count)
+
+    def _add_mode_row(self, tooltip: str) -> None:
+        self.each = QRadioButton("each section")
+        self.volume = QRadioButton("3D")
+        group = QButtonGroup(self)
+        for radio in (self.each, self.volume):
+            radio.setToolTip(tooltip)
+            group.addButton(radio)
+        self.volume.toggled.connect(lambda on: self._change(mode="3d" if on else "2d"))
+        self.rows.addLayout(row("Segment", self.each, self.volume, self.outlines, stretch=2))
+
+    def _make_advanced(self) -> Fold:
+        content = QWidget()
+        rows = column(content)
+        self.boundary = self.combo("boundary", "The boundary map to segment")
+        rows.addLayout(row("Map", self.boundary))
+        rows.addWidget(self.numbers["floor"])
+        rows.addWidget(self.exact)
+        return Fold("Advanced", content)
+
+    def _connect(self) -> None:
+        self.context.session.events.segment.connect(self._show_params)
+        self.context.layer_changed.connect(self._on_layer_changed)
+        self.context.plan_changed.connect(self._enable)
+        self.live.counted.connect(self._on_counted)
+        self.live.reported.connect(self._on_build_reported)
+        self.live.built.connect(self._on_work_ended)
+
+    def _on_build_reported(self, report: Report) -> None:
+        words = "segmenting the other sections: " + report.describe("sections")
+        self.progress.show_report(report.done, report.total, words)
+
+    def _on_number_changed(self, name: str, value: Any) -> None:
+        self._change(**{name: value})
+
+    def _change(self, **changes: Any) -> None:
+        current = self.context.session.segment
+        if any(getattr(current, name) != value for name, value in changes.items()):
+            self.try_to(partial(self.context.session.change, "segment", **changes))
+
+    def _show_params(self, params: SegmentParams, *_: Any) -> None:
+        for name, number in self.numbers.items():
+            value = getattr(params, name)
+            if number.value != value:
+                number.set_value(value)
+        for radio, mode in ((self.each, "2d"), (self.volume, "3d")):
+            radio.blockSignals(True)
+            radio.setChecked(params.mode == mode)
+            radio.blockSignals(False)
+        self.exact.blockSignals(True)
+        self.exact.setChecked(params.exact_borders)
+        self.exact.blockSignals(False)
+        for number in self.numbers.values():
+            number.refresh_equivalent()
+
+    def _on_layer_changed(self, role: str) -> None:
+        if role in ("raw", "boundary"):
+            for number in self.numbers.values():
+                number.refresh_equivalent()
+        self._enable()
+
+    def _enable(self) -> None:
+        has_map = self.context.layer("boundary") is not None
+        is_writing = self.context.jobs.is_busy("write")
+        self.write_button.setEnabled(has_map and not is_writing)
+
+    def _voxel_size(self) -> tuple[float, float, float] | None:
+        reference = self.context.session.boundary or self.context.session.raw
+        return reference.voxel_size_nm if reference is not None else None
+
+    def _sigma_px_in_nm(self, value: float) -> str:
+        size = self._voxel_size()
+        return f"= {value * size[2]:.3g} nm" if size else ""
+
+    def _min_size_voxels_in_nm(self, value: float) -> str:
+        size = self._voxel_size()
+        if size is None:
+            return "voxels"
+        if self.context.session.segment.mode == "2d":
+            return f"= {value * size[1] * size[2] / 1e6:.2g} µm²"
+        return f"= {value * size[0] * size[1] * size[2] / 1e9:.2g} µm³"
+
+
+def _write(
+    hierarchy: Hierarchy | None, boundary: Volume, params: SegmentParams, progress: Progress
+) -> tuple[Volume, Hierarchy]:
+    from napari_emseg.steps.segment import build, write
+
+    fits = hierarchy is not None and all(
+        getattr(hierarchy, name) == getattr(params, name) for name in HIERARCHY_FIELDS
+    )
+    if hierarchy is None or not fits:
+        hierarchy = build(boundary, params=params, progress=progress)
+    return write(hierarchy, boundary, params=params), hierarchy
