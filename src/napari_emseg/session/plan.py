@@ -136,6 +136,11 @@ def _plan_evaluate(session: Session) -> StepState:
     return _fresh_or_stale(because)
 
 
+def _in_a_sentence(title: str) -> str:
+    is_word = title[1:2].islower()
+    return title[0].lower() + title[1:] if is_word else title
+
+
 def _size(volume: Reference) -> str:
     return " x ".join(map(str, volume.shape))
 
@@ -155,8 +160,8 @@ def _why_stale(made_by: StepRecord, params: Params, inputs: Mapping[str, Referen
         if before != after:
             was, unit = parameter.format(before), f" {parameter.unit}"
             was = was.removesuffix(unit) if parameter.unit else was
-            title = parameter.title[0].lower() + parameter.title[1:]
-            return f"{title} changed from {was} to {parameter.format(after)}"
+            name = _in_a_sentence(parameter.title)
+            return f"{name} changed from {was} to {parameter.format(after)}"
     for role, volume in inputs.items():
         used = made_by.inputs.get(role)
         if volume is not None and used and volume.fingerprint != used:
