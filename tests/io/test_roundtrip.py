@@ -46,8 +46,8 @@ def volumes(draw: st.DrawFn) -> Volume:
     )
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".ome.tif"])
-@settings(max_examples=25, deadline=None)
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".h5", ".zarr"])
+@settings(max_examples=15, deadline=None)
 @given(volume=volumes())
 def test_reading_gives_what_was_written(suffix: str, volume: Volume) -> None:
     if suffix in _NO_64_BIT_IDS and volume.dtype.itemsize == 8 and volume.dtype.kind in "iu":

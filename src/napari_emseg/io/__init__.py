@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         WRITERS,
         can_open,
         describe,
+        open_pyramid,
         open_volume,
         save_volume,
     )
@@ -24,6 +25,7 @@ __all__ = [
     "can_open",
     "describe",
     "guess_kind",
+    "open_pyramid",
     "open_volume",
     "save_volume",
 ]
@@ -35,6 +37,7 @@ _PUBLIC = {
     "can_open": "volumes",
     "describe": "volumes",
     "guess_kind": "kinds",
+    "open_pyramid": "volumes",
     "open_volume": "volumes",
     "save_volume": "volumes",
 }

@@ -303,6 +303,10 @@ class MapArray(LazyArray):
         self.flip = flip
         self.top = top
 
+    def of(self, array: Any) -> MapArray:
+        """Return another array seen the same way."""
+        return MapArray(array, flip=self.flip, top=self.top, source=self.source)
+
     def _read(self, box: Box) -> Values:
         values = np.asarray(self.array[box])
         if self.top is not None:

@@ -36,6 +36,8 @@ class Source:
         Kind the format itself tells (OME-Zarr labels).
     notes : tuple of str
         One sentence for everything noticed.
+    coarser : tuple of Source
+        The same image at lower resolutions, finest first.
     """
 
     data: ArrayLike
@@ -46,6 +48,7 @@ class Source:
     ours: Mapping[str, Any] = field(default_factory=dict)
     kind: str | None = None
     notes: tuple[str, ...] = ()
+    coarser: tuple[Source, ...] = ()
 
 
 def describe_volume(volume: Volume) -> str:

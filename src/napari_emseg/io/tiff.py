@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.errors import InputError
+from napari_emseg.io.atomic import atomic_write
 from napari_emseg.io.lazy import PlaneArray, StoredArray
 from napari_emseg.io.source import UNKNOWN, Size, Source, describe_volume, parse_ours
 from napari_emseg.io.units import to_nm
@@ -264,7 +265,11 @@ def _tag(element: ElementTree.Element) -> str:
 
 
 def write_tiff(
-    volume: Volume, path: Path, inside: str = "", *, progress: Progress = NO_PROGRESS
+    volume: Volume,
+    path: Path,
+    inside: str = "",
+    *,
+    progress: Progress = NO_PROGRESS,
 ) -> None:
     """Write a volume as a compressed multi-page TIFF, one section at a time.
 
@@ -282,7 +287,8 @@ def write_tiff(
     Raises
     ------
     InputError
-        If OME-TIFF cannot hold the type of the voxels.
+        If OME-TIFF cannot hold the type of the voxels, or the disk is full or not
+        writable; what was there before stays.
     """
     import tifffile
 
@@ -294,9 +300,11 @@ def write_tiff(
         )
     size = volume.voxel_size_nm
     options: dict[str, Any] = _ome_options(volume) if is_ome else _imagej_options(volume)
-    with tifffile.TiffWriter(
-        path, bigtiff=_n_bytes(volume) > _BIGTIFF_BYTES, ome=is_ome, shaped=False
-    ) as writer:
+    bigtiff = _n_bytes(volume) > _BIGTIFF_BYTES
+    with (
+        atomic_write(path) as temporary,
+        tifffile.TiffWriter(temporary, bigtiff=bigtiff, ome=is_ome, shaped=False) as writer,
+    ):
         writer.write(
             _planes(volume, progress, channels_first=is_ome),
             dtype=volume.dtype,
@@ -354,7 +362,7 @@ def _imagej_options(volume: Volume) -> dict[str, Any]:
 def _ome_options(volume: Volume) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "axes": "CZYX" if len(volume.shape) == 4 else "ZYX",
-        "Name": volume.name,
+        "Name": "".join(letter for letter in volume.name if letter.isprintable()),
         "MapAnnotation": {"Namespace": _NAMESPACE, "emseg": describe_volume(volume)},
     }
     if volume.voxel_size_nm is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.errors import InputError
-from napari_emseg.io.atomic import atomic_write
 from napari_emseg.io.kinds import guess_kind, is_inverted
 from napari_emseg.io.lazy import AxesView, MapArray
 from napari_emseg.io.location import check_exists, is_zarr, split_location, stem_of, suffix_of
@@ -27,6 +27,11 @@ READERS = {
     ".ome.tif": "napari_emseg.io.tiff:read_tiff",
     ".ome.tiff": "napari_emseg.io.tiff:read_tiff",
     ".btf": "napari_emseg.io.tiff:read_tiff",
+    ".h5": "napari_emseg.io.h5:read_h5",
+    ".hdf5": "napari_emseg.io.h5:read_h5",
+    ".hdf": "napari_emseg.io.h5:read_h5",
+    ".zarr": "napari_emseg.io.zarr:read_zarr",
+    ".ome.zarr": "napari_emseg.io.zarr:read_zarr",
     ".png": "napari_emseg.io.sections:read_image",
     ".jpg": "napari_emseg.io.sections:read_image",
     ".jpeg": "napari_emseg.io.sections:read_image",
@@ -37,6 +42,11 @@ WRITERS = {
     ".tiff": "napari_emseg.io.tiff:write_tiff",
     ".ome.tif": "napari_emseg.io.tiff:write_tiff",
     ".ome.tiff": "napari_emseg.io.tiff:write_tiff",
+    ".h5": "napari_emseg.io.h5:write_h5",
+    ".hdf5": "napari_emseg.io.h5:write_h5",
+    ".hdf": "napari_emseg.io.h5:write_h5",
+    ".zarr": "napari_emseg.io.zarr:write_zarr",
+    ".ome.zarr": "napari_emseg.io.zarr:write_zarr",
 }
 
 _FOLDER_READER = "napari_emseg.io.sections:read_sections"
@@ -87,8 +97,77 @@ def open_volume(
     (50.0, 4.0, 4.0)
     """
     file, inside = split_location(path)
+    return _to_volume(
+        _read_source(file, inside),
+        file,
+        inside,
+        voxel_size_nm=voxel_size_nm,
+        kind=kind,
+        invert=invert,
+    )
+
+
+def open_pyramid(
+    path: str | os.PathLike[str],
+    *,
+    voxel_size_nm: Sequence[float] | None = None,
+    kind: Kind | None = None,
+    invert: bool | None = None,
+) -> list[Volume]:
+    """Open a volume at every resolution the file has, for showing it.
+
+    Parameters
+    ----------
+    path, voxel_size_nm, kind, invert
+        As for `open_volume`.
+
+    Returns
+    -------
+    list of Volume
+        Full resolution, which is what `open_volume` gives, then coarser ones; one
+        volume alone for files without a pyramid.
+
+    Raises
+    ------
+    InputError
+        As `open_volume`.
+    """
+    file, inside = split_location(path)
     source = _read_source(file, inside)
-    where = str(file) if not inside else f"{file}:/{inside}"
+    full = _to_volume(source, file, inside, voxel_size_nm=voxel_size_nm, kind=kind, invert=invert)
+    levels = [full]
+    for coarser in source.coarser:
+        data = _to_zyx(coarser, full.kind, _where(file, inside), [])
+        if isinstance(full.data, MapArray):
+            data = full.data.of(data)
+        size: Any = coarser.size_nm
+        if voxel_size_nm is not None or None in size:
+            size = _scaled_size(full, data.shape)
+        levels.append(replace(full, data=data, voxel_size_nm=size, offset_nm=coarser.offset_nm))
+    return levels
+
+
+def _scaled_size(full: Volume, shape: Sequence[int]) -> Any:
+    if full.voxel_size_nm is None:
+        return None
+    lengths = zip(full.voxel_size_nm, full.shape[-3:], shape[-3:], strict=True)
+    return tuple(step * max(1, round(fine / coarse)) for step, fine, coarse in lengths)
+
+
+def _where(file: Path, inside: str) -> str:
+    return f"{file}:/{inside}" if inside else str(file)
+
+
+def _to_volume(
+    source: Source,
+    file: Path,
+    inside: str,
+    *,
+    voxel_size_nm: Sequence[float] | None,
+    kind: Kind | None,
+    invert: bool | None,
+) -> Volume:
+    where = _where(file, inside)
     notes = list(source.notes)
     ours = source.ours
     told: Any = kind or ours.get("kind") or source.kind
@@ -146,9 +225,7 @@ def save_volume(
     suffix = suffix_of(file)
     if suffix not in WRITERS:
         raise InputError(f"Cannot write {file}: {_unknown_suffix(suffix, WRITERS)}")
-    write = resolve(WRITERS, suffix, "format")
-    with atomic_write(file) as temporary:
-        write(volume, temporary, inside, progress=progress)
+    resolve(WRITERS, suffix, "format")(volume, file, inside, progress=progress)
     return file
 
 
@@ -231,7 +308,7 @@ def _read_source(file: Path, inside: str) -> Source:
     suffix = suffix_of(file)
     if file.is_dir() and is_zarr(file):
         suffix = ".zarr"
-    elif file.is_dir() and suffix != ".zarr":
+    elif file.is_dir() and not suffix.endswith(".zarr"):
         read: Callable[[Path, str], Source] = resolve({"": _FOLDER_READER}, "", "format")
         return read(file, inside)
     if suffix not in READERS:

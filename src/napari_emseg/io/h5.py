@@ -1,0 +1,220 @@
+"""HDF5 files: any dataset, with the attributes CREMI uses.
+
+``resolution`` and ``offset`` are z, y, x in nm. The file is opened for each read
+and closed again, so it never stays locked for other programs.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_emseg.errors import InputError
+from napari_emseg.io.atomic import atomic_write
+from napari_emseg.io.inside import choose_array, guess_axes, may_be_volume, three_numbers
+from napari_emseg.io.lazy import Box, LazyArray
+from napari_emseg.io.source import UNKNOWN, Source, describe_volume, parse_ours
+from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.volume import Volume
+
+# From 1.8 (2008) on, attributes may have any length.
+_VERSIONS = ("v108", "v110")
+_CHUNK = (1, 256, 256)
+
+# HDF5 itself takes one thread at a time; opening and reading must not be torn apart.
+_lock = threading.Lock()
+
+
+class H5Array(LazyArray):
+    """A dataset of an HDF5 file that is opened for each read."""
+
+    def __init__(self, file: Path, dataset: Any) -> None:
+        super().__init__(
+            dataset.shape,
+            dataset.dtype,
+            source=f"{file}:{dataset.name}",
+            section_axis=max(0, dataset.ndim - 3),
+        )
+        self.file = file
+        self.dataset = dataset.name
+
+    def _read(self, box: Box) -> npt.NDArray[Any]:
+        import h5py
+
+        with _lock, h5py.File(self.file, "r") as h5:
+            return np.asarray(h5[self.dataset][box])
+
+
+def read_h5(path: Path, inside: str = "") -> Source:
+    """Read a dataset of an HDF5 file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    inside : str
+        The dataset; by default the only one that can be a volume, or one with a
+        usual name such as ``volumes/raw``.
+
+    Returns
+    -------
+    Source
+        Lazy.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or there is no such dataset, or several and none has a
+        usual name; the message lists them.
+    """
+    import h5py
+
+    try:
+        with _lock, h5py.File(path, "r") as h5:
+            dataset, notes = _find(path, h5, inside)
+            return _source(path, dataset, notes)
+    except InputError:
+        raise
+    except PermissionError:
+        raise InputError(
+            f"Reading {path} is not permitted; ask its owner for read rights."
+        ) from None
+    except BlockingIOError:
+        raise InputError(
+            f"{path} is being written by another program; wait until it has closed it."
+        ) from None
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise InputError(
+            f"{path} is no readable HDF5 file; get a fresh copy of it or export it anew."
+        ) from error
+
+
+def _find(path: Path, h5: Any, inside: str) -> tuple[Any, list[str]]:
+    import h5py
+
+    if inside and isinstance(h5.get(inside), h5py.Dataset):
+        return h5[inside], []
+    name, notes = choose_array(_volumes_in(h5), inside, file=str(path), joint=":/")
+    return h5[name], notes
+
+
+def _volumes_in(h5: Any) -> list[str]:
+    """Names of the datasets that can be a volume: numbers, with two axes or more."""
+    import h5py
+
+    names: list[str] = []
+
+    def look(name: str, item: Any) -> None:
+        is_array = isinstance(item, h5py.Dataset)
+        if is_array and item.dtype.kind in "buif" and may_be_volume(item.shape):
+            names.append(name)
+
+    h5.visititems(look)
+    return names
+
+
+def _source(path: Path, dataset: Any, notes: list[str]) -> Source:
+    if dataset.dtype.kind not in "buif":
+        raise InputError(
+            f"{path}:{dataset.name} holds {dataset.dtype} and no grey values or ids; "
+            "choose another dataset."
+        )
+    attributes = dataset.attrs
+    size = three_numbers(attributes.get("resolution", attributes.get("voxel_size")))
+    ours = parse_ours(attributes.get("emseg"))
+    return Source(
+        data=H5Array(path, dataset),
+        axes=_axes(dataset),
+        format="HDF5",
+        size_nm=size if size is not None and min(size) > 0 else UNKNOWN,
+        offset_nm=three_numbers(attributes.get("offset")) or (0.0, 0.0, 0.0),
+        ours=ours,
+        notes=tuple(notes),
+    )
+
+
+def _axes(dataset: Any) -> str:
+    labels = "".join(dimension.label[:1].upper() for dimension in dataset.dims)
+    if len(labels) == dataset.ndim and len(set(labels)) == dataset.ndim and {*"YX"} <= {*labels}:
+        return labels
+    return guess_axes(dataset.shape)
+
+
+def write_h5(
+    volume: Volume,
+    path: Path,
+    inside: str = "",
+    *,
+    progress: Progress = NO_PROGRESS,
+) -> None:
+    """Write a volume as a compressed, chunked dataset with CREMI's attributes.
+
+    Parameters
+    ----------
+    volume : Volume
+        Read section by section.
+    path : Path
+        The file; what else it holds is kept.
+    inside : str
+        Name of the dataset; by default the kind of the volume.
+    progress : Progress
+        Told after each section.
+
+    Raises
+    ------
+    InputError
+        If the disk is full or not writable, or there is a file that is no HDF5; what
+        was there before stays.
+    """
+    import h5py
+
+    name = inside or volume.kind
+    with atomic_write(path) as temporary, h5py.File(temporary, "w", libver=_VERSIONS) as h5:
+        if path.exists():
+            _copy_from(path, h5, name)
+        dataset = h5.create_dataset(
+            name,
+            shape=volume.shape,
+            dtype=volume.dtype,
+            chunks=(1,) * (len(volume.shape) - 3)
+            + tuple(min(a, b) for a, b in zip(_CHUNK, volume.shape[-3:], strict=True)),
+            compression="gzip",
+            compression_opts=4,
+            shuffle=True,
+        )
+        for label, dimension in zip("CZYX"[-len(volume.shape) :], dataset.dims, strict=True):
+            dimension.label = label.lower()
+        if volume.voxel_size_nm is not None:
+            dataset.attrs["resolution"] = volume.voxel_size_nm
+        dataset.attrs["offset"] = volume.offset_nm
+        dataset.attrs["unit"] = "nm"
+        dataset.attrs["emseg"] = describe_volume(volume)
+        n_sections = volume.shape[-3]
+        for z in range(n_sections):
+            progress.update(z, n_sections, "Writing sections")
+            dataset[..., z, :, :] = volume.read((..., z, slice(None), slice(None)))
+        progress.update(n_sections, n_sections, "Writing sections")
+
+
+def _copy_from(old: Path, h5: Any, name: str) -> None:
+    import h5py
+
+    if not h5py.is_hdf5(old):
+        raise InputError(f"{old} is no HDF5 file to add to; remove it or choose another name.")
+    with _lock, h5py.File(old, "r") as old_h5:
+        _copy_others(old_h5, h5, name)
+
+
+def _copy_others(old: Any, new: Any, name: str) -> None:
+    """Copy a group but for the item called `name`, whose space is thereby given back."""
+    head, _, rest = name.strip("/").partition("/")
+    new.attrs.update(old.attrs)
+    for key in old:
+        if key != head:
+            old.copy(key, new, name=key)
+        elif rest and hasattr(old[key], "keys"):
+            _copy_others(old[key], new.create_group(key), rest)

@@ -1,0 +1,389 @@
+"""Zarr stores, version 2 and 3, and OME-Zarr.
+
+OME-Zarr 0.5 (https://ngff.openmicroscopy.org/0.5) is written, with the exact
+geometry, kind and provenance in the attribute ``emseg`` beside ``ome``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_emseg.errors import InputError
+from napari_emseg.io.atomic import atomic_write
+from napari_emseg.io.inside import choose_array, guess_axes, may_be_volume, three_numbers
+from napari_emseg.io.lazy import StoredArray
+from napari_emseg.io.location import is_zarr
+from napari_emseg.io.source import UNKNOWN, Source, describe_volume
+from napari_emseg.io.units import to_nm
+from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.volume import ZYX, Volume
+
+_CHUNK_PX = 512
+_CHUNK_BYTES = 2**20
+_MAX_CHUNK_SECTIONS = 16
+_PYRAMID_PX = 1024
+_EARLY_AXES = "TCZYX"
+
+
+def read_zarr(path: Path, inside: str = "") -> Source:
+    """Read an array or an OME-Zarr image of a Zarr store.
+
+    Parameters
+    ----------
+    path : Path
+        The store, a folder.
+    inside : str
+        The array or group in it; by default the image of the store, the only array, or
+        one with a usual name such as ``volumes/raw``.
+
+    Returns
+    -------
+    Source
+        Lazy; full resolution, with the coarser levels in ``coarser``.
+
+    Raises
+    ------
+    InputError
+        If the store is damaged, or there is no such array, or several and none has a
+        usual name; the message lists them.
+    """
+    import zarr
+
+    where = path / inside
+    if not is_zarr(where):
+        if not is_zarr(path):
+            raise InputError(f"{path} holds no Zarr array; choose the folder of the store itself.")
+        names = _arrays_in(zarr.open_group(path, mode="r"))
+        inside, notes = choose_array(names, inside, file=str(path), joint="/")
+        return _array_source(path / inside, notes)
+    try:
+        node = zarr.open(where, mode="r")
+        if isinstance(node, zarr.Array):
+            return _array_source(where, [])
+        return _group_source(where, node)
+    except (InputError, MemoryError):
+        raise
+    except (OSError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(
+            f"{where} is a damaged Zarr store; get a fresh copy of it or export it anew."
+        ) from error
+
+
+def _group_source(where: Path, group: Any) -> Source:
+    ome = _ome(group.attrs)
+    if ome.get("multiscales"):
+        return _image_source(where, group, [])
+    if "plate" in ome:
+        raise InputError(f"{where} is a plate of many images; open one of the images inside it.")
+    images = [name for name, inner in group.groups() if _ome(inner.attrs).get("multiscales")]
+    if images:
+        first = min(images)
+        notes = []
+        if len(images) > 1:
+            notes.append(f"Image '{first}' was opened; the store holds {len(images)} images.")
+        return _image_source(where / first, group[first], notes)
+    name, notes = choose_array(_arrays_in(group), "", file=str(where), joint="/")
+    return _array_source(where / name, notes)
+
+
+def _arrays_in(group: Any) -> list[str]:
+    import zarr
+
+    return sorted(
+        name
+        for name, node in group.members(max_depth=None)
+        if isinstance(node, zarr.Array)
+        and np.dtype(node.dtype).kind in "buif"
+        and may_be_volume(node.shape)
+    )
+
+
+def _array_source(where: Path, notes: list[str]) -> Source:
+    import zarr
+
+    level = _as_level(where)
+    if level is not None:
+        return level
+    array = zarr.open_array(where, mode="r")
+    attributes = array.attrs
+    size = three_numbers(attributes.get("resolution", attributes.get("voxel_size")))
+    axes = _named_axes(array) or guess_axes(array.shape)
+    return Source(
+        data=_lazy(array, where, axes),
+        axes=axes,
+        format=f"Zarr {array.metadata.zarr_format}",
+        size_nm=size if size is not None and min(size) > 0 else UNKNOWN,
+        offset_nm=three_numbers(attributes.get("offset")) or (0.0, 0.0, 0.0),
+        ours=_ours(attributes),
+        notes=tuple(notes),
+    )
+
+
+def _as_level(where: Path) -> Source | None:
+    """Read an array as a level of the OME-Zarr image around it, if there is one."""
+    import zarr
+
+    if not is_zarr(where.parent):
+        return None
+    parent = zarr.open(where.parent, mode="r")
+    if isinstance(parent, zarr.Array):
+        return None
+    for multiscale in _ome(parent.attrs).get("multiscales", []):
+        for dataset in multiscale["datasets"]:
+            if dataset["path"] == where.name:
+                return _level_source(where.parent, parent, multiscale, dataset)
+    return None
+
+
+def _image_source(where: Path, group: Any, notes: list[str]) -> Source:
+    multiscales = _ome(group.attrs)["multiscales"]
+    if len(multiscales) > 1:
+        notes.append(f"The first of {len(multiscales)} images was opened.")
+    levels = [
+        _level_source(where, group, multiscales[0], dataset)
+        for dataset in multiscales[0]["datasets"]
+    ]
+    first = levels[0]
+    return Source(
+        data=first.data,
+        axes=first.axes,
+        format=first.format,
+        size_nm=first.size_nm,
+        offset_nm=first.offset_nm,
+        ours=_ours(group.attrs),
+        kind=first.kind,
+        notes=(*first.notes, *notes),
+        coarser=tuple(levels[1:]),
+    )
+
+
+def _level_source(
+    where: Path, group: Any, multiscale: Mapping[str, Any], dataset: Mapping[str, Any]
+) -> Source:
+    array = group[dataset["path"]]
+    axes = multiscale.get("axes") or list(_EARLY_AXES[-array.ndim :].lower())
+    axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in axes]
+    letters = "".join(_letter(axis) for axis in axes)
+    scale, shift = np.ones(array.ndim), np.zeros(array.ndim)
+    for owner in (dataset, multiscale):
+        for step in owner.get("coordinateTransformations", []):
+            factor, summand = step.get("scale", 1.0), step.get("translation", 0.0)
+            scale, shift = scale * factor, shift * factor + summand
+    units = dict(zip(letters, (axis.get("unit") for axis in axes), strict=True))
+    by_axis = dict(zip(letters, zip(scale, shift, strict=True), strict=True))
+    size, offset = zip(*(_in_nm(by_axis.get(a), units.get(a)) for a in "ZYX"), strict=True)
+    notes = []
+    if None in size and any(step != 1 for step, _ in by_axis.values()):
+        notes.append("The file gives its voxel size without a unit, so it is not used.")
+    ome = _ome(group.attrs)
+    version = ome.get("version") or multiscale.get("version") or "0.1"
+    return Source(
+        data=_lazy(array, where / dataset["path"], letters),
+        axes=letters,
+        format=f"OME-Zarr {version}",
+        size_nm=size,
+        offset_nm=(offset[0] or 0.0, offset[1] or 0.0, offset[2] or 0.0),
+        kind="labels" if "image-label" in ome else None,
+        notes=tuple(notes),
+    )
+
+
+def _letter(axis: Mapping[str, Any]) -> str:
+    by_type = {"channel": "C", "time": "T"}
+    return str(by_type.get(axis.get("type", ""), axis["name"][:1].upper()))
+
+
+def _in_nm(step: tuple[float, float] | None, unit: str | None) -> tuple[float | None, float | None]:
+    scale, shift = step or (None, None)
+    return to_nm(scale, unit) or None, to_nm(shift, unit)
+
+
+def _ome(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the OME metadata: under "ome" since 0.5, among the attributes before."""
+    ome = attributes.get("ome", attributes)
+    return ome if isinstance(ome, Mapping) else {}
+
+
+def _ours(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    ours = attributes.get("emseg")
+    return ours if isinstance(ours, dict) and "kind" in ours else {}
+
+
+def _named_axes(array: Any) -> str:
+    """Return the axes from dimension names (Zarr 3) or xarray's attribute."""
+    names = getattr(array.metadata, "dimension_names", None)
+    names = names or array.attrs.get("_ARRAY_DIMENSIONS") or array.attrs.get("axis_names") or ()
+    letters = "".join(str(name).rstrip("^")[:1].upper() for name in names if name)
+    fits = len(letters) == array.ndim == len(set(letters)) and {*"YX"} <= {*letters}
+    return letters if fits else ""
+
+
+def _lazy(array: Any, where: Path, axes: str) -> StoredArray:
+    return StoredArray(array, source=str(where), section_axis=max(0, axes.find("Z")))
+
+
+def write_zarr(
+    volume: Volume,
+    path: Path,
+    inside: str = "",
+    *,
+    progress: Progress = NO_PROGRESS,
+) -> None:
+    """Write a volume as an OME-Zarr 0.5 image with a pyramid of in-plane halves.
+
+    Parameters
+    ----------
+    volume : Volume
+        Read a few sections at a time.
+    path : Path
+        The store, a folder.
+    inside : str
+        Name of a group in the store to put the image in; what else it holds is kept.
+    progress : Progress
+        Told after each few sections.
+
+    Raises
+    ------
+    InputError
+        If the disk is full or not writable, or there is a folder that is no Zarr 3
+        store; what was there before stays.
+    """
+    _check_replaceable(path, inside)
+    if inside and path.exists():
+        _make_groups(path, inside)
+        with atomic_write(path / inside) as temporary:
+            _write_image(volume, temporary, progress)
+        return
+    with atomic_write(path) as temporary:
+        if inside:
+            _make_groups(temporary, inside)
+        _write_image(volume, temporary / inside, progress)
+
+
+def _check_replaceable(path: Path, inside: str) -> None:
+    """Refuse to replace or write into anything but an image like those we write."""
+    import zarr
+
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not is_zarr(path):
+        raise InputError(f"{path} is no Zarr store to replace; choose another name.")
+    node = zarr.open(path, mode="r")
+    if inside and node.metadata.zarr_format != 3:
+        raise InputError(f"{path} is Zarr 2 and we write Zarr 3; save to a store of its own.")
+    target = node.get(inside) if inside and isinstance(node, zarr.Group) else node
+    if isinstance(target, zarr.Group) and "multiscales" not in _ome(target.attrs):
+        names = ", ".join(sorted(target.keys()))
+        if names:
+            raise InputError(
+                f"{path / inside} holds {names}, which would be lost; save to a name inside it, "
+                f"such as {path / inside / 'labels'}."
+            )
+
+
+def _make_groups(store: Path, inside: str) -> None:
+    import zarr
+
+    group = zarr.open_group(store, mode="a", zarr_format=3)
+    if "/" in inside:
+        group.require_group(inside.rpartition("/")[0])
+
+
+def _write_image(volume: Volume, path: Path, progress: Progress) -> None:
+    import zarr
+
+    shapes = list(_level_shapes(volume.shape))
+    attributes = {
+        "ome": _ome_attributes(volume, len(shapes)),
+        "emseg": json.loads(describe_volume(volume)),
+    }
+    group = zarr.create_group(path, zarr_format=3, attributes=attributes)
+    depth = _chunk_sections(volume)
+    levels = [
+        group.create_array(
+            str(number),
+            shape=shape,
+            dtype=volume.dtype.newbyteorder("="),
+            chunks=(*(1,) * (len(shape) - 3), depth, *(min(_CHUNK_PX, n) for n in shape[-2:])),
+            dimension_names=list("czyx"[-len(shape) :]),
+        )
+        for number, shape in enumerate(shapes)
+    ]
+    n_sections = volume.shape[-3]
+    halve = _halve_ids if volume.is_label or volume.dtype == bool else _halve_values
+    for start in range(0, n_sections, depth):
+        progress.update(start, n_sections, "Writing sections")
+        sections = (..., slice(start, min(start + depth, n_sections)), slice(None), slice(None))
+        values = volume.read(sections)
+        for number, level in enumerate(levels):
+            values = halve(values) if number else values
+            level[sections] = values
+    progress.update(n_sections, n_sections, "Writing sections")
+
+
+def _chunk_sections(volume: Volume) -> int:
+    height, width = (min(_CHUNK_PX, n) for n in volume.shape[-2:])
+    fitting = _CHUNK_BYTES // (height * width * volume.dtype.itemsize)
+    return min(max(1, fitting), _MAX_CHUNK_SECTIONS, volume.shape[-3])
+
+
+def _level_shapes(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    yield shape
+    while max(shape[-2:]) > _PYRAMID_PX:
+        shape = (*shape[:-2], *(-(-n // 2) for n in shape[-2:]))
+        yield shape
+
+
+def _ome_attributes(volume: Volume, n_levels: int) -> dict[str, Any]:
+    size: ZYX = volume.voxel_size_nm or (1.0, 1.0, 1.0)
+    axes: list[dict[str, str]] = [{"name": name, "type": "space"} for name in "zyx"]
+    if volume.voxel_size_nm is not None:
+        axes = [axis | {"unit": "nanometer"} for axis in axes]
+    is_channelled = len(volume.shape) == 4
+    if is_channelled:
+        axes.insert(0, {"name": "c", "type": "channel"})
+    datasets = []
+    for level in range(n_levels):
+        factors = (1, 2**level, 2**level)
+        scale = [f * s for f, s in zip(factors, size, strict=True)]
+        # The centre of a coarse voxel lies between the centres of those it stands for.
+        shift = [at + (a - b) / 2 for at, a, b in zip(volume.offset_nm, scale, size, strict=True)]
+        transformations = [
+            {"type": "scale", "scale": [1.0] * is_channelled + scale},
+            {"type": "translation", "translation": [0.0] * is_channelled + shift},
+        ]
+        datasets.append({"path": str(level), "coordinateTransformations": transformations})
+    ome: dict[str, Any] = {
+        "version": "0.5",
+        "multiscales": [{"name": volume.name, "axes": axes, "datasets": datasets}],
+    }
+    if volume.is_label:
+        ome["image-label"] = {"version": "0.5"}
+    return ome
+
+
+def _corners(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    """Return the four voxels of each 2x2 square, the last row and column repeated."""
+    odd = [(0, 0)] * (values.ndim - 2) + [(0, n % 2) for n in values.shape[-2:]]
+    values = np.pad(values, odd, mode="edge")
+    return tuple(values[..., y::2, x::2] for y in (0, 1) for x in (0, 1))
+
+
+def _halve_values(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    mean = np.mean(_corners(values), axis=0, dtype=np.float64)
+    return (np.rint(mean) if values.dtype.kind in "ui" else mean).astype(values.dtype)
+
+
+def _halve_ids(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Give each 2x2 square the id most frequent in it, the first where they tie."""
+    a, b, c, d = _corners(values)
+    a_wins = (a == b) | (a == c) | (a == d)
+    return np.where(
+        a_wins | ((b != c) & (b != d) & (c != d)), a, np.where((b == c) | (b == d), b, c)
+    )
