@@ -147,9 +147,11 @@ def flood(height: Any, labels: Any) -> None:
                     _resized(age, room),
                     _resized(voxel, room),
                 )
-            _push(value, age, voxel, n, flat[p], 0, p)
+            _push(value, age, voxel, n, flat[p], clock, p)
             n += 1
+            clock += 1
     while n > 0:
+        water = value[0]
         p = _pop(value, age, voxel, n)
         n -= 1
         if n + 6 > room:
@@ -161,5 +163,5 @@ def flood(height: Any, labels: Any) -> None:
                 continue
             clock += 1
             ids[q] = ids[p]
-            _push(value, age, voxel, n, flat[q], clock, q)
+            _push(value, age, voxel, n, max(flat[q], water), clock, q)
             n += 1

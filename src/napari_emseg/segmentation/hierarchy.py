@@ -365,7 +365,7 @@ def _blank_notes(smoothed: npt.NDArray[np.float32], mode: Mode) -> list[str]:
 
 def _as_boundary(boundary: Volume | npt.NDArray[Any]) -> Volume:
     if not isinstance(boundary, Volume):
-        boundary = Volume(boundary, kind="boundary", name="The boundary map")
+        boundary = Volume(boundary, kind="boundary", name="boundary map")
     if boundary.kind != "boundary":
         raise InputError(
             f"{boundary.name or 'The volume'} is of kind '{boundary.kind}', but a boundary map is "
