@@ -25,7 +25,7 @@ def main(size_px: int) -> None:
     # section, so every cell gets an id of its own in each section.
     truth_2d = ids_per_section(truth)
 
-    tune, judge = range(0, 4), range(4, 8)
+    tune, judge = range(4), range(4, 8)
     curve = emseg.score_curve(hierarchy, truth_2d, sections=tune)
     h, value = curve.best("v_rand")
     print(f"best h on sections 0 to 3: {h:.3f} (V_rand {value:.3f})")

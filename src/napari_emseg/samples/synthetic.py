@@ -82,7 +82,7 @@ def make_synthetic(
     Raises
     ------
     InputError
-        If a size is not positive or the noise or shift is negative.
+        If a size is not positive, or the seed, noise or shift is negative.
 
     Examples
     --------
@@ -90,14 +90,16 @@ def make_synthetic(
     >>> raw.shape, str(raw.dtype), labels.kind
     ((2, 64, 48), 'uint8', 'labels')
     """
-    _check(shape_zyx, voxel_size_nm, misalignment_px, noise)
+    _check(shape_zyx, voxel_size_nm, seed, misalignment_px, noise)
     rng = np.random.default_rng(seed)
     tissue = _Tissue(rng, shape_zyx, voxel_size_nm, misalignment_px)
     raw = np.empty(shape_zyx, np.uint8)
     labels = np.empty(shape_zyx, np.uint32)
-    folded = int(rng.integers(shape_zyx[0])) if fold else -1
+    # Drawn apart, so that a fold changes nothing but its section.
+    defect = np.random.default_rng([seed, 1])
+    folded = int(defect.integers(shape_zyx[0])) if fold else -1
     for z, cut in enumerate(tissue.cut()):
-        raw[z] = _expose(rng, cut, noise, with_fold=z == folded)
+        raw[z] = _expose(rng, cut, noise, _fold(defect, cut.section) if z == folded else None)
         labels[z] = np.where(cut.section.distance > UNLABELLED_NM, cut.section.cell, 0)
         progress.update(z + 1, shape_zyx[0], "Synthetic sections")
     ids, dense = np.unique(labels, return_inverse=True)
@@ -110,12 +112,18 @@ def make_synthetic(
 
 
 def _check(
-    shape: tuple[int, int, int], voxel: tuple[float, float, float], shift: float, noise: float
+    shape: tuple[int, int, int],
+    voxel: tuple[float, float, float],
+    seed: int,
+    shift: float,
+    noise: float,
 ) -> None:
     if len(shape) != 3 or min(shape) < 1:
         raise InputError(f"A volume needs three sizes of at least 1 (z, y, x), not {shape}.")
     if len(voxel) != 3 or min(voxel) <= 0:
         raise InputError(f"A voxel size is three positive numbers in nm (z, y, x), not {voxel}.")
+    if seed < 0:
+        raise InputError(f"A seed is a whole number from 0, not {seed}.")
     if shift < 0 or noise < 0:
         raise InputError(f"Misalignment ({shift} px) and noise ({noise}) cannot be negative.")
 
@@ -245,7 +253,7 @@ def _darkness(distance: FloatArray) -> FloatArray:
 
 
 def _expose(
-    rng: np.random.Generator, cut: _Cut, noise: float, *, with_fold: bool
+    rng: np.random.Generator, cut: _Cut, noise: float, fold: FloatArray | None
 ) -> npt.NDArray[np.uint8]:
     """Turn a section into the grey values a camera would record."""
     section = cut.section
@@ -265,8 +273,8 @@ def _expose(
     grey -= 30 * sheet * is_deep
     grey += 22 * cut.grain * texture * (1 - 0.5 * np.clip(cut.membrane, 0, 1))
     grey -= 86 * np.minimum(cut.membrane, 1.15) * (1 + 0.12 * cut.patches)
-    if with_fold:
-        grey -= _fold(rng, section)
+    if fold is not None:
+        grey -= fold
     grey = ndimage.gaussian_filter(grey, 0.6)
     grey += noise * ndimage.gaussian_filter(rng.normal(0, 16, shape).astype(np.float32), 0.55)
     grey += 9 * cut.shade
