@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,7 @@ def test_sections_may_come_from_stacks_of_unequal_depth() -> None:
 
 def test_only_the_metrics_asked_for_are_returned() -> None:
     assert evaluate(TRUTH, TRUTH, metrics=["dice", "v_info"]) == {"dice": 1.0, "v_info": 1.0}
+    assert evaluate(TRUTH, TRUTH, metrics="voi_split") == {"voi_split": 0.0}
 
 
 def test_a_blank_section_of_ground_truth_does_not_count() -> None:
@@ -98,6 +101,12 @@ def test_what_was_assumed_of_membranes_is_logged(caplog: pytest.LogCaptureFixtur
     assert "bright voxels taken as membrane" in caplog.text
 
 
+def test_a_mask_given_as_labels_is_remarked_upon(caplog: pytest.LogCaptureFixture) -> None:
+    mask = np.kron(MEMBRANES[:1], np.ones((1, 2, 2), np.uint8))
+    evaluate(np.ones_like(mask), mask)
+    assert "if it is an image of membranes" in caplog.text
+
+
 def test_progress_counts_sections_and_can_stop() -> None:
     class StopAtTwo:
         seen: list[tuple[int, int]] = []  # noqa: RUF012
@@ -111,6 +120,33 @@ def test_progress_counts_sections_and_can_stop() -> None:
     with pytest.raises(Cancelled):
         evaluate(stack, stack, progress=StopAtTwo())
     assert StopAtTwo.seen == [(1, 5), (2, 5)]
+
+
+class Chunked:
+    """An array in chunks of several sections, that counts what is read of it."""
+
+    def __init__(self, data: Any, chunks: Any) -> None:
+        self.shape, self.dtype, self.chunks, self.data = data.shape, data.dtype, chunks, data
+        self.n_reads = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        self.n_reads += 1
+        return self.data[key]
+
+
+@pytest.mark.parametrize("chunks", [(4, 9, 9), ((4, 4, 2), (9, 9, 9), (8, 8))])
+def test_a_chunk_is_read_once(chunks: Any) -> None:
+    stack = np.concatenate([TRUTH + 100 * k for k in range(5)])
+    chunked = Chunked(stack, chunks)
+    assert evaluate(chunked, stack // 2) == evaluate(stack, stack // 2)
+    assert chunked.n_reads <= 4  # three slabs, and one look at what it holds
+
+
+def test_importing_needs_neither_numba_nor_scipy() -> None:
+    code = "import sys, napari_emseg.evaluation; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert "napari_emseg.evaluation" in loaded
+    assert not {"numba", "scipy", "skimage", "torch"} & set(loaded.split())
 
 
 def test_real_labels_against_their_fragments(shared_data: Path) -> None:

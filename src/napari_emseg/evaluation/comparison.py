@@ -140,11 +140,14 @@ def find_boundary(ids: Section) -> npt.NDArray[np.bool_]:
 
 
 def _sum_of_squares(counts: npt.NDArray[np.int64]) -> int:
-    return int(np.dot(counts, counts))
+    # Exact up to 3e9 voxels; beyond, 64 bits overflow and decimals are exact enough.
+    if int(counts.sum()) < 3_000_000_000:
+        return int(np.dot(counts, counts))
+    return int(np.dot(counts.astype(np.float64), counts.astype(np.float64)))
 
 
 def _n_pairs(counts: npt.NDArray[np.int64]) -> int:
-    return int(np.dot(counts, counts - 1)) // 2
+    return (_sum_of_squares(counts) - int(counts.sum())) // 2
 
 
 def _mean_bits(

@@ -39,27 +39,40 @@ class Contingency:
         """Number of voxels counted: those of the ground-truth foreground."""
         return int(self.count.sum())
 
-    @cached_property
+    @property
     def segment_sizes(self) -> Counts:
         """Foreground voxels of each segment, in ascending order of id."""
-        return self._sizes_and_places(self.segment)[0]
+        return self._segments[0]
 
-    @cached_property
+    @property
     def truth_sizes(self) -> Counts:
         """Voxels of each ground-truth object, in ascending order of id."""
-        return self._sizes_and_places(self.truth)[0]
+        return self._objects[0]
 
-    @cached_property
+    @property
     def segment_size_of_pair(self) -> Counts:
         """Foreground voxels of the segment of each pair."""
-        sizes, places = self._sizes_and_places(self.segment)
+        sizes, places = self._segments
         return sizes[places]
 
-    @cached_property
+    @property
     def truth_size_of_pair(self) -> Counts:
         """Voxels of the ground-truth object of each pair."""
-        sizes, places = self._sizes_and_places(self.truth)
+        sizes, places = self._objects
         return sizes[places]
+
+    @property
+    def object_of_pair(self) -> npt.NDArray[np.intp]:
+        """Index of the ground-truth object of each pair, in ascending order of id."""
+        return self._objects[1]
+
+    @cached_property
+    def _segments(self) -> tuple[Counts, npt.NDArray[np.intp]]:
+        return self._sizes_and_places(self.segment)
+
+    @cached_property
+    def _objects(self) -> tuple[Counts, npt.NDArray[np.intp]]:
+        return self._sizes_and_places(self.truth)
 
     def _sizes_and_places(self, ids: Ids) -> tuple[Counts, npt.NDArray[np.intp]]:
         unique, places = np.unique(ids, return_inverse=True)

@@ -12,12 +12,14 @@ import numpy.typing as npt
 from napari_emseg.errors import InputError
 from napari_emseg.evaluation.contingency import Contingency, ContingencyBuilder
 from napari_emseg.evaluation.metrics import LOWER_IS_BETTER
-from napari_emseg.evaluation.pairs import GroundTruthKind, StackPair, open_pair
+from napari_emseg.evaluation.pairs import GroundTruthKind, StackPair, empty_truth, open_pair
 from napari_emseg.progress import NO_PROGRESS, Progress
 
 Floats = npt.NDArray[np.float64]
 Heights = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
+
+MAX_VOXELS = 3_000_000_000  # its square still fits 64 bits, so that sums of squares are exact
 
 
 class TreeLike(Protocol):
@@ -203,7 +205,8 @@ def score_curve(
     pair = open_pair(
         hierarchy.fragments, ground_truth, kind=ground_truth_kind, sections=sections, invert=invert
     )
-    entries = _collect(pair, progress)
+    tables = _tables(pair, progress)
+    entries = _collect(tables)
     tree = hierarchy.tree
     height = np.asarray(tree.height)
     order = np.argsort(height, kind="stable")
@@ -235,7 +238,7 @@ def score_curve(
         h.size,
     )
     columns = dict(zip(SCORE_NAMES, np.ascontiguousarray(scores.T), strict=True))
-    return ScoreCurve(h=h, notes=pair.notes, **columns)
+    return ScoreCurve(h=h, notes=pair.notes(tables), **columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,20 +266,18 @@ class _Entries:
         return replace(self, **taken)
 
 
-def _collect(pair: StackPair, progress: Progress) -> _Entries:
-    tables = [table for table in _tables(pair, progress) if table.n_voxels]
-    if not tables:
+def _collect(tables: list[Contingency]) -> _Entries:
+    if max(table.n_voxels for table in tables) > MAX_VOXELS:
         raise InputError(
-            "The ground truth is empty (0 everywhere) in the sections chosen, so there is "
-            "nothing to compare; choose others."
+            f"A score curve counts at most {MAX_VOXELS:,} voxels of ground truth; choose fewer "
+            "sections."
         )
     rows: list[tuple[Ints, Ints, Ints, Ints, Ints]] = []
     n_columns = 0
     for group, table in enumerate(tables):
-        _, object_of_pair = np.unique(table.truth, return_inverse=True)
         fragments = np.unique(table.segment)
         n_objects = table.truth_sizes.size
-        overlap = _rows(table.segment, n_columns + object_of_pair, table.count, 0, group)
+        overlap = _rows(table.segment, n_columns + table.object_of_pair, table.count, 0, group)
         n_columns += n_objects
         whole = _rows(fragments, np.full(fragments.size, n_columns), table.segment_sizes, 1, group)
         n_columns += 1
@@ -309,7 +310,12 @@ def _tables(pair: StackPair, progress: Progress) -> list[Contingency]:
         if pair.is_per_section:
             tables.append(builder.build())
             builder = ContingencyBuilder()
-    return tables if pair.is_per_section else [builder.build()]
+    if not pair.is_per_section:
+        tables.append(builder.build())
+    tables = [table for table in tables if table.n_voxels]
+    if not tables:
+        raise empty_truth()
+    return tables
 
 
 def _rows(

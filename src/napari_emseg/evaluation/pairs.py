@@ -9,11 +9,13 @@ from typing import Any, Literal
 import numpy.typing as npt
 
 from napari_emseg.errors import InputError
+from napari_emseg.evaluation.contingency import Contingency
 from napari_emseg.evaluation.membranes import MembraneRule, inspect_membranes
 from napari_emseg.evaluation.stacks import as_stack, check_ids, read_ids, read_section
 from napari_emseg.progress import NO_PROGRESS, Progress
 
 GroundTruthKind = Literal["labels", "membranes"]
+SMALL_PX = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +44,18 @@ class StackPair:
         """Whether each section is compared by itself (membranes know no third dimension)."""
         return self.kind == "membranes"
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was assumed about the ground truth, for people."""
-        return () if self.rule is None else (self.rule.note,)
+    def notes(self, tables: list[Contingency]) -> tuple[str, ...]:
+        """Say, for people, what was assumed about the ground truth and what looks odd in it."""
+        if self.rule is not None:
+            return (self.rule.note,)
+        n_objects = sum(table.truth_sizes.size for table in tables)
+        # The kind is easily mistaken: a mask read as labels scores, but says nothing.
+        if n_objects > 1 or self.truth.shape[-1] < SMALL_PX:
+            return ()
+        return (
+            "The ground truth holds one object only; if it is an image of membranes, choose "
+            "membranes as its kind.",
+        )
 
     def read(
         self, progress: Progress = NO_PROGRESS, message: str = "Comparing sections"
@@ -59,6 +69,14 @@ class StackPair:
                 truth = self.rule.label_section(read_section(self.truth, z))
             yield ids, truth
             progress.update(done + 1, len(self.sections), message)
+
+
+def empty_truth() -> InputError:
+    """Return the complaint about a ground truth in which nothing is labelled."""
+    return InputError(
+        "The ground truth is empty (0 everywhere) in the sections chosen, so there is nothing to "
+        "compare; choose others."
+    )
 
 
 def open_pair(

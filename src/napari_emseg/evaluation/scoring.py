@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_emseg.errors import InputError
 from napari_emseg.evaluation.comparison import Comparison, ComparisonBuilder
 from napari_emseg.evaluation.metrics import METRICS
-from napari_emseg.evaluation.pairs import GroundTruthKind, StackPair, open_pair
+from napari_emseg.evaluation.pairs import GroundTruthKind, StackPair, empty_truth, open_pair
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.registry import resolve
 
@@ -23,7 +22,7 @@ def evaluate(
     ground_truth: Any,
     *,
     ground_truth_kind: GroundTruthKind = "labels",
-    metrics: Iterable[str] | None = None,
+    metrics: str | Iterable[str] | None = None,
     sections: Iterable[int] | None = None,
     invert: bool | None = None,
     progress: Progress = NO_PROGRESS,
@@ -41,7 +40,7 @@ def evaluate(
         not membrane, in each section by itself, and a score is the mean of the
         sections' scores, as in the ISBI 2012 challenge. Sections that are all
         membrane do not count.
-    metrics : iterable of str, optional
+    metrics : str or iterable of str, optional
         Names from `METRICS`; all by default.
     sections : iterable of int, optional
         Score these sections only; then the two stacks may differ in depth.
@@ -69,19 +68,16 @@ def evaluate(
     >>> scores
     {'voi_split': 0.0, 'voi_merge': 1.0}
     """
-    wanted = list(METRICS) if metrics is None else list(metrics)
+    wanted = METRICS if metrics is None else [metrics] if isinstance(metrics, str) else metrics
     functions = {name: resolve(METRICS, name, "metric") for name in wanted}
     pair = open_pair(
         segmentation, ground_truth, kind=ground_truth_kind, sections=sections, invert=invert
     )
-    for note in pair.notes:
-        _log.info(note)
     comparisons = [c for c in _compare(pair, progress) if c.table.n_voxels]
     if not comparisons:
-        raise InputError(
-            "The ground truth is empty (0 everywhere) in the sections chosen, so there is "
-            "nothing to compare; choose others."
-        )
+        raise empty_truth()
+    for note in pair.notes([comparison.table for comparison in comparisons]):
+        _log.log(logging.INFO if pair.is_per_section else logging.WARNING, note)
     return {
         name: float(np.mean([score(comparison) for comparison in comparisons]))
         for name, score in functions.items()

@@ -28,12 +28,36 @@ def as_stack(data: Any, noun: str) -> Any:
         raise InputError(f"{_upper(noun)} has shape {tuple(stack.shape)}; z, y, x are needed.")
     if np.dtype(stack.dtype).kind not in "buif":
         raise InputError(f"{_upper(noun)} holds values of type {stack.dtype}; numbers are needed.")
-    return stack
+    return _Slabs(stack, depth) if (depth := _chunk_depth(stack)) > 1 else stack
 
 
 def read_section(stack: Any, z: int) -> npt.NDArray[Any]:
     """Return section z (YX) as a numpy array."""
     return np.asarray(stack[z])
+
+
+class _Slabs:
+    """Sections of a chunked array, with each chunk read once when they are read in order."""
+
+    def __init__(self, stack: Any, depth: int) -> None:
+        self.shape, self.dtype = tuple(stack.shape), np.dtype(stack.dtype)
+        self._stack, self._depth = stack, depth
+        self._first = -1
+        self._slab = np.zeros(0, self.dtype)
+
+    def __getitem__(self, z: int) -> npt.NDArray[Any]:
+        first = z - z % self._depth
+        if first != self._first:
+            self._slab = np.asarray(self._stack[first : first + self._depth])
+            self._first = first
+        return np.asarray(self._slab[z - first])
+
+
+def _chunk_depth(stack: Any) -> int:
+    chunks = getattr(stack, "chunks", None)  # zarr, h5py: sizes; dask: sizes of every chunk
+    if not chunks:
+        return 1
+    return int(np.max(chunks[0]))
 
 
 def check_ids(stack: Any, sections: tuple[int, ...], noun: str) -> None:
