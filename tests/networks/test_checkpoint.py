@@ -154,6 +154,19 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
+def test_a_header_whose_length_starts_like_a_pickle_is_read(model_file: Path) -> None:
+    """The first byte of a file is the lowest of the header's length, any value."""
+    content = model_file.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    padding = (0x80 - length) % 256
+    header = content[8 : 8 + length] + b" " * padding
+    model_file.write_bytes(
+        (length + padding).to_bytes(8, "little") + header + content[8 + length :]
+    )
+    assert model_file.read_bytes()[0] == 0x80
+    assert load_model(model_file)[1].title == "Mine"
+
+
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.999])
 def test_truncated_files_are_refused(model_file: Path, kept: float) -> None:
     content = model_file.read_bytes()

@@ -79,7 +79,8 @@ class Predictor:
 
     Examples
     --------
-    >>> with Predictor(network, device="cpu") as predictor:
+    >>> from napari_emseg.networks import build_network
+    >>> with Predictor(build_network("unet2d", preset="tiny"), device="cpu") as predictor:
     ...     predictor.predict_section(np.random.default_rng(0).random((3, 40, 50)), 1).shape
     (40, 50)
     """
@@ -374,6 +375,8 @@ def predict(
 
     Examples
     --------
+    >>> from napari_emseg.networks import build_network
+    >>> network = build_network("unet2d", preset="tiny")
     >>> raw = np.random.default_rng(0).integers(0, 255, (2, 40, 50), np.uint8)
     >>> predict(raw, model=network, device="cpu").kind
     'boundary'
@@ -420,6 +423,8 @@ def predict_section(
 
     Examples
     --------
+    >>> from napari_emseg.networks import build_network
+    >>> network = build_network("unet2d", preset="tiny")
     >>> raw = np.random.default_rng(0).integers(0, 255, (2, 40, 50), np.uint8)
     >>> predict_section(raw, 1, model=network, device="cpu").shape
     (40, 50)

@@ -81,7 +81,7 @@ def choose_block_shape(
     >>> choose_block_shape((512, 512), (217, 217), 448, 2**30)
     (512, 512)
     >>> choose_block_shape((4096, 4096), (217, 217), 448, 2**30)
-    (2048, 1024)
+    (1024, 1024)
     """
     y, x = (int(n) for n in shape_px)
     halo_y, halo_x = receptive_field_px

@@ -47,10 +47,13 @@ def save_model(
 
     Examples
     --------
-    >>> network = build_network("unet2d", width=4, depth=2)
-    >>> info = save_model(path, network, ModelInfo(network="unet2d", title="Mine"))
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "mine.safetensors"
+    >>> info = ModelInfo(network="unet2d", title="My tissue", voxel_size_nm=(50, 4, 4))
+    >>> save_model(path, build_network("unet2d", width=4, depth=2), info).name
+    'mine'
     >>> load_model(path)[1].title
-    'Mine'
+    'My tissue'
     """
     path = Path(path)
     info = info.model_copy(

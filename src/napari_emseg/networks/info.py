@@ -120,7 +120,7 @@ def _parse_header(path: Path) -> dict[str, Any]:
         raise InputError(f"There is no model file {path}.") from None
     except OSError as error:
         raise InputError(f"{path.name} cannot be read: {error.strerror or error}.") from None
-    if prefix[:2] == b"PK" or prefix[:1] == b"\x80":
+    if not readable and (prefix[:2] == b"PK" or prefix[:1] == b"\x80"):
         raise InputError(
             f"{path.name} is a pickled PyTorch file, which could run any code when opened; "
             "ask its author for a safetensors file."
