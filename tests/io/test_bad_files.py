@@ -1,0 +1,238 @@
+"""Every bad file gives one plain sentence with something to try next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_emseg.errors import InputError
+from napari_emseg.io import describe, open_volume, save_volume
+from napari_emseg.volume import Volume
+
+_GREY = np.random.default_rng(0).integers(0, 255, (6, 40, 50)).astype(np.uint8)
+
+
+def _tiff(folder: Path, **options: object) -> Path:
+    tifffile.imwrite(folder / "stack.tif", _GREY, **options)
+    return folder / "stack.tif"
+
+
+def _cut(path: Path, keep: float) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+    return path
+
+
+def _missing(folder: Path) -> Path:
+    _tiff(folder)
+    return folder / "stacks.tif"
+
+
+def _text_as_tiff(folder: Path) -> Path:
+    (folder / "a.tif").write_text("these are my measurements, tab separated")
+    return folder / "a.tif"
+
+
+def _empty(folder: Path) -> Path:
+    (folder / "a.tif").touch()
+    return folder / "a.tif"
+
+
+def _rgb_tiff(folder: Path) -> Path:
+    tifffile.imwrite(folder / "a.tif", np.zeros((4, 30, 40, 3), np.uint8), photometric="rgb")
+    return folder / "a.tif"
+
+
+def _channels(folder: Path) -> Path:
+    tifffile.imwrite(folder / "a.tif", np.zeros((4, 2, 30, 40), np.uint8), imagej=True)
+    return folder / "a.tif"
+
+
+def _h5(folder: Path, **datasets: np.ndarray) -> Path:
+    with h5py.File(folder / "a.h5", "w") as h5:
+        for name, values in datasets.items():
+            h5[name] = values
+    return folder / "a.h5"
+
+
+def _two_datasets(folder: Path) -> Path:
+    return _h5(folder, cats=_GREY, dogs=_GREY)
+
+
+def _corrupt_h5(folder: Path) -> Path:
+    return _cut(_h5(folder, raw=_GREY), 0.5)
+
+
+def _text_as_h5(folder: Path) -> Path:
+    (folder / "a.h5").write_text("no HDF5")
+    return folder / "a.h5"
+
+
+def _wrong_dataset(folder: Path) -> str:
+    return f"{_h5(folder, cats=_GREY)}:/volumes/raw"
+
+
+def _zero_size(folder: Path) -> Path:
+    return _h5(folder, raw=np.zeros((0, 30, 40), np.uint8))
+
+
+def _no_volume(folder: Path) -> Path:
+    return _h5(folder, table=np.zeros(9))
+
+
+def _broken_zarr(folder: Path) -> Path:
+    zarr.save_array(folder / "a.zarr", _GREY)
+    (folder / "a.zarr" / "zarr.json").write_text("{")
+    return folder / "a.zarr"
+
+
+def _empty_zarr(folder: Path) -> Path:
+    (folder / "a.zarr").mkdir()
+    return folder / "a.zarr"
+
+
+def _missing_in_zarr(folder: Path) -> str:
+    zarr.create_array(folder / "a.zarr" / "raw", data=_GREY)
+    zarr.open_group(folder / "a.zarr", mode="a")
+    return str(folder / "a.zarr" / "labels")
+
+
+def _no_images(folder: Path) -> Path:
+    (folder / "notes.txt").touch()
+    return folder
+
+
+def _odd_one_out(folder: Path) -> Path:
+    for z in range(3):
+        tifffile.imwrite(folder / f"z{z}.tif", np.zeros((30, 40 + z // 2), np.uint8))
+    return folder
+
+
+def _stacks_in_folder(folder: Path) -> Path:
+    _tiff(folder)
+    return folder
+
+
+def _unknown_suffix(folder: Path) -> Path:
+    (folder / "a.docx").touch()
+    return folder / "a.docx"
+
+
+_CASES: list[tuple[Callable[[Path], str | Path], str]] = [
+    (_missing, r"no file stacks.tif in .*; did you mean stack.tif\?"),
+    (lambda folder: folder / "no" / "a.tif", "There is no folder"),
+    (lambda folder: "https://example.org/a.tif", "download it first"),
+    (lambda folder: "", "No file is named"),
+    (lambda folder: _cut(_tiff(folder), 0.6), "is incomplete"),
+    (lambda folder: _cut(_tiff(folder, compression="zlib"), 0.6), "is incomplete"),
+    (lambda folder: _cut(_tiff(folder, imagej=True), 0.6), "is incomplete"),
+    (lambda folder: _cut(_tiff(folder, tile=(16, 16)), 0.9), "is incomplete"),
+    (_empty, "is empty"),
+    (_text_as_tiff, "no readable TIFF"),
+    (_rgb_tiff, "colour image; convert it to grey"),
+    (_channels, "2 channels"),
+    (_two_datasets, "choose one of .*a.h5:/cats, .*a.h5:/dogs"),
+    (_corrupt_h5, "no readable HDF5"),
+    (_text_as_h5, "no readable HDF5"),
+    (_wrong_dataset, "nothing to open called 'volumes/raw'; choose one of .*a.h5:/cats"),
+    (_zero_size, "holds no voxels"),
+    (_no_volume, "holds no image volume"),
+    (_broken_zarr, "damaged Zarr store"),
+    (_empty_zarr, "holds no Zarr array"),
+    (_missing_in_zarr, "nothing to open called 'labels'; choose one of .*raw"),
+    (_no_images, "holds no section images"),
+    (_odd_one_out, "z2.tif is 41 x 30 pixels of uint8, but z0.tif is 40 x 30"),
+    (_stacks_in_folder, "holds 6 sections by itself; open that file"),
+    (_unknown_suffix, "'.docx' is an unknown suffix"),
+]
+
+
+@pytest.mark.parametrize(("make", "words"), _CASES, ids=[words for _, words in _CASES])
+def test_a_bad_file_is_one_sentence(
+    tmp_path: Path, make: Callable[[Path], str | Path], words: str
+) -> None:
+    path = make(tmp_path)
+    for read in (open_volume, describe):
+        with pytest.raises(InputError, match=words) as caught:
+            read(path)
+        message = str(caught.value)
+        assert "\n" not in message
+        assert message[-1] in ".?"
+
+
+def test_a_file_that_breaks_after_opening_names_the_section(tmp_path: Path) -> None:
+    path = _tiff(tmp_path, compression="zlib")
+    volume = open_volume(path, kind="raw")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    path.write_bytes(content)
+    np.testing.assert_array_equal(volume.read(0), _GREY[0])
+    with pytest.raises(InputError, match=r"Cannot read section 5 of .*stack.tif"):
+        volume.read(5)
+
+
+def test_a_file_that_goes_away_is_named(tmp_path: Path) -> None:
+    path = _tiff(tmp_path, compression="zlib")
+    volume = open_volume(path, kind="raw")
+    path.unlink()
+    with pytest.raises(InputError, match="no longer there"):
+        volume.read(0)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_corrupt_zarr_chunk_names_the_section(tmp_path: Path, version: int) -> None:
+    store = tmp_path / "a.zarr"
+    zarr.create_array(store, data=_GREY, chunks=(1, 40, 50), zarr_format=version)
+    chunk = store / ("4.0.0" if version == 2 else "c/4/0/0")
+    chunk.write_bytes(b"nonsense")
+    volume = open_volume(store, kind="raw")
+    np.testing.assert_array_equal(volume.read(3), _GREY[3])
+    with pytest.raises(InputError, match=r"Cannot read section 4 of .*a.zarr"):
+        volume.read(4)
+
+
+def test_a_corrupt_section_image_names_the_section(tmp_path: Path) -> None:
+    for z in range(3):
+        tifffile.imwrite(tmp_path / f"z{z}.tif", _GREY[z], compression="zlib")
+    volume = open_volume(tmp_path, kind="raw")
+    file = tmp_path / "z1.tif"
+    file.write_bytes(file.read_bytes()[:400])
+    with pytest.raises(InputError, match="Cannot read section 1"):
+        volume.read(1)
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a", "no/a.tif"])
+def test_an_impossible_target(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="Cannot write"):
+        save_volume(Volume(_GREY), tmp_path / name)
+
+
+def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr" / "thesis.txt").touch()
+    with pytest.raises(InputError, match="no Zarr store to replace"):
+        save_volume(Volume(_GREY), tmp_path / "a.zarr")
+    assert (tmp_path / "a.zarr" / "thesis.txt").exists()
+
+
+def test_a_text_file_is_not_replaced_by_hdf5(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no HDF5 file to add to"):
+        save_volume(Volume(_GREY), _text_as_h5(tmp_path))
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".h5", ".zarr"])
+def test_a_source_that_breaks_while_saving_leaves_the_old_file(tmp_path: Path, suffix: str) -> None:
+    source = _tiff(tmp_path, compression="zlib")
+    broken = open_volume(source, kind="raw")
+    old = save_volume(Volume(_GREY), tmp_path / f"old{suffix}")
+    source.unlink()
+    with pytest.raises(InputError, match="no longer there"):
+        save_volume(broken, old)
+    np.testing.assert_array_equal(open_volume(old).read(), _GREY)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"old{suffix}"]
