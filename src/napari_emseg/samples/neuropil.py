@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -216,9 +217,18 @@ def _settle(discs: Discs, depth: float, iterations: int) -> None:
 
 
 @kernel
-def _relax(  # type: ignore[no-untyped-def]
-    position, radius, cell, springs, spring_length, spring_end, depth, origin, size, iterations
-):
+def _relax(
+    position: Any,
+    radius: Any,
+    cell: Any,
+    springs: Any,
+    spring_length: Any,
+    spring_end: Any,
+    depth: float,
+    origin: Any,
+    size: Any,
+    iterations: int,
+) -> None:
     """Push overlapping discs apart and pull chains together, on a torus."""
     count = len(radius)
     for _ in range(iterations):
@@ -294,7 +304,8 @@ def partition(discs: Discs, y_nm: FloatArray, x_nm: FloatArray) -> tuple[IntArra
 
 
 @kernel
-def _partition(position, radius, cell, y_nm, x_nm, rounding):  # type: ignore[no-untyped-def]
+def _partition(position: Any, radius: Any, cell: Any, y_nm: Any, x_nm: Any, rounding: Any) -> Any:
+    """Tile by tile, so that only discs near a tile are looked at for its pixels."""
     height, width = y_nm.shape
     owner = np.empty((height, width), np.int32)
     distance = np.empty((height, width), np.float32)
