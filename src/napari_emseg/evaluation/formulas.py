@@ -1,6 +1,7 @@
 """Scores from sums over a contingency table; scalar, so that numba compiles them too.
 
 S is the segmentation, T the ground truth, both restricted to the foreground of T.
+Numba's cache does not see changes here: after one, save ``tree_walk.py`` too.
 """
 
 from __future__ import annotations
