@@ -61,6 +61,13 @@ def _chunk_depth(stack: Any) -> int:
 
 
 def check_ids(stack: Any, sections: tuple[int, ...], noun: str) -> None:
+    """Refuse a stack that cannot be one of ids; only the middle one of `sections` is read.
+
+    Raises
+    ------
+    InputError
+        If it holds decimal numbers or looks like a raw image.
+    """
     dtype = np.dtype(stack.dtype)
     if dtype.kind == "f":
         raise InputError(
@@ -84,6 +91,13 @@ def _is_grey(section: npt.NDArray[Any]) -> bool:
 
 
 def read_ids(stack: Any, z: int, noun: str) -> npt.NDArray[Any]:
+    """Return the ids of section z (YX).
+
+    Raises
+    ------
+    InputError
+        If one of them is negative.
+    """
     section = read_section(stack, z)
     if section.dtype.kind == "i" and section.size and section.min() < 0:
         raise InputError(
