@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -75,6 +74,11 @@ class TrainingPair:
                 f"{self.name}: raw sections are {self.raw.shape[1:]} px but their labels are "
                 f"{self.labels.shape[1:]} px; crop or resample one of them."
             )
+        if self.ignore is not None and self.ignore.shape != self.labels.shape:
+            raise InputError(
+                f"{self.name}: the classes to ignore have shape {self.ignore.shape} but the "
+                f"labels {self.labels.shape}; they must be on the same grid."
+            )
         count = min(self.raw.shape[0], self.labels.shape[0])
         outside = [
             z for z in (*self.train_sections, *self.validation_sections) if not 0 <= z < count
@@ -132,7 +136,8 @@ def membrane_target(
     bright = section > _middle(section)
     if invert is None:
         invert = bool(bright.mean() > 0.5)
-    return (bright != invert).astype(np.uint8)
+    target: npt.NDArray[np.uint8] = (bright != invert).astype(np.uint8)
+    return target
 
 
 def _middle(section: npt.NDArray[Any]) -> float:
@@ -192,6 +197,8 @@ def make_target(pair: TrainingPair, section: int, *, boundary_px: int = 1) -> np
 
 
 def _parse_sections(value: Any) -> Any:
+    if isinstance(value, int):
+        return (value,)
     if isinstance(value, str):
         first, dash, last = value.partition("-")
         try:
@@ -219,7 +226,7 @@ class TrainingSetEntry(BaseModel):
     voxel_size_nm: tuple[float, float, float] | None = None
     train_sections: Sections
     validation_sections: Sections = ()
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(default=1.0, gt=0)
 
 
 class TrainingSetFile(BaseModel):
@@ -295,9 +302,3 @@ def _open_entry(entry: TrainingSetEntry, folder: Path) -> TrainingPair:
         ignore_values=entry.ignore_values,
         name=entry.name,
     )
-
-
-def section_window(section: int, count: int, in_sections: int) -> Sequence[int]:
-    """Indices of the sections a network sees to predict `section`, repeated at the ends."""
-    half = in_sections // 2
-    return [min(max(z, 0), count - 1) for z in range(section - half, section + half + 1)]

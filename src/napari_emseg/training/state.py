@@ -30,6 +30,8 @@ class Counters:
         Optimiser steps done.
     seconds : float
         Time spent training, over all resumptions.
+    validated_step : int
+        Step of the last validation, -1 before there is one.
     best_step : int
         Step of the checkpoint kept as the model, -1 before there is one.
     best_score : float
@@ -40,6 +42,7 @@ class Counters:
 
     step: int = 0
     seconds: float = 0.0
+    validated_step: int = -1
     best_step: int = -1
     best_score: float = float("-inf")
     scores: dict[str, dict[str, float]] = field(default_factory=dict)

@@ -19,16 +19,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_emseg.errors import InputError
+from napari_emseg.inference import choose_device
+from napari_emseg.inference.sections import SectionReader
 from napari_emseg.networks import build_network
 from napari_emseg.networks.base import Network
 from napari_emseg.networks.checkpoint import save_model
 from napari_emseg.networks.info import ModelInfo
 from napari_emseg.progress import NO_PROGRESS, Cancelled, Progress
 from napari_emseg.training.augment import change_brightness, choose_index, draw_fields, look_up
-from napari_emseg.training.dataset import IGNORED, TrainingPair, make_target, section_window
+from napari_emseg.training.dataset import IGNORED, TrainingPair, make_target
 from napari_emseg.training.params import TrainParams
 from napari_emseg.training.state import Counters, load_state, save_state
-from napari_emseg.training.validation import _choose_device, standardise, validate
+from napari_emseg.training.validation import validate
 
 STATE_SUFFIX = ".training"
 CURVE_SUFFIX = ".curve.jsonl"
@@ -128,7 +130,7 @@ class _Trainer:
         self.model_path = out_path.with_suffix(".safetensors")
         self.state_path = out_path.with_suffix(STATE_SUFFIX)
         self.curve_path = out_path.with_suffix(CURVE_SUFFIX)
-        self.device = _choose_device(params.device)
+        self.device = torch.device(choose_device(params.device))
         network = build_network(params.network, params.preset, **params.network_params())
         self.network = _channels_last(network.to(self.device))
         self.average = copy.deepcopy(self.network).eval()
@@ -157,19 +159,21 @@ class _Trainer:
             self.curve_path.unlink(missing_ok=True)
         saved = started = time.monotonic()
         try:
-            while (share := self.share_done()) < 1:
+            while True:
+                share = self.share_done()
+                if self.is_validation_due(share):
+                    self.keep_if_best(progress)
+                    started = time.monotonic()
+                if share >= 1:
+                    break
                 loss = self.step(share)
                 now = time.monotonic()
                 self.counters.seconds += now - started
                 started = now
-                if self.counters.step % self.params.validation_interval_steps == 0:
-                    self.keep_if_best(progress)
                 if now - saved > self.params.save_interval_s:
                     self.save()
-                    saved = time.monotonic()
+                    saved = started = time.monotonic()
                 self.report(progress, loss)
-            if self.counters.step % self.params.validation_interval_steps != 0:
-                self.keep_if_best(progress)
         except (Cancelled, KeyboardInterrupt):
             self.save()
             if self.counters.best_step < 0:
@@ -186,6 +190,11 @@ class _Trainer:
             done.best_step,
             done.scores,
         )
+
+    def is_validation_due(self, share: float) -> bool:
+        step = self.counters.step
+        due = share >= 1 or (step > 0 and step % self.params.validation_interval_steps == 0)
+        return due and self.counters.validated_step != step
 
     def share_done(self) -> float:
         if self.params.minutes is not None:
@@ -229,6 +238,7 @@ class _Trainer:
             self.average,
             self.pairs,
             sigma_px=self.params.validation_sigma_px,
+            device=str(self.device),
             progress=progress,
         )
         mean = float(np.mean([s["v_rand"] for s in scores.values()])) if scores else None
@@ -249,6 +259,7 @@ class _Trainer:
             },
         )
         self.losses.clear()
+        self.counters.validated_step = self.counters.step
 
     def write_model(self) -> None:
         self.model_path.parent.mkdir(parents=True, exist_ok=True)
@@ -273,14 +284,7 @@ class _Sampler:
     def __init__(self, pairs: Sequence[TrainingPair], params: TrainParams) -> None:
         self.params = params
         self.weights = [pair.weight for pair in pairs]
-        self.images = [_read_images(pair, params.in_sections) for pair in pairs]
-        self.targets = [
-            [
-                torch.from_numpy(make_target(pair, z, boundary_px=params.boundary_px))[None]
-                for z in pair.train_sections
-            ]
-            for pair in pairs
-        ]
+        self.sections = [_read_sections(pair, params) for pair in pairs]
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw images (N, C, H, W) float32 and targets (N, 1, H, W) uint8."""
@@ -288,26 +292,30 @@ class _Sampler:
         fields = draw_fields(generator, params.batch_size, params.patch_px, params.augment)
         images, targets = [], []
         for field in fields:
-            which = choose_index(generator, self.weights)
-            section = int(torch.randint(len(self.images[which]), (), generator=generator))
-            image, target = self.images[which][section], self.targets[which][section]
+            sections = self.sections[choose_index(generator, self.weights)]
+            image, target = sections[int(torch.randint(len(sections), (), generator=generator))]
             extent = torch.tensor(image.shape[-2:], dtype=torch.float32) - 1
             # Centres keep a third of a patch from the edge: the rest would be mirror image.
             margin = torch.minimum(extent / 2, torch.tensor(params.patch_px / 3))
             centre = margin + (extent - 2 * margin) * torch.rand(2, generator=generator)
             images.append(look_up(image, field, centre, "bilinear"))
             targets.append(look_up(target.float(), field, centre, "nearest").to(torch.uint8))
-        return change_brightness(generator, torch.stack(images), params.augment), torch.stack(
-            targets
-        )
+        batch = change_brightness(generator, torch.stack(images), params.augment)
+        return batch, torch.stack(targets)
 
 
-def _read_images(pair: TrainingPair, in_sections: int) -> list[Tensor]:
-    count = pair.raw.shape[0]
-    windows = [section_window(z, count, in_sections) for z in pair.train_sections]
-    wanted = sorted({z for window in windows for z in window})
-    sections = {z: torch.from_numpy(standardise(pair.raw.read(z))) for z in wanted}
-    return [torch.stack([sections[z] for z in window]) for window in windows]
+def _read_sections(pair: TrainingPair, params: TrainParams) -> list[tuple[Tensor, Tensor]]:
+    reader = SectionReader(pair.raw, params.in_sections, None)
+    sections = []
+    for z in pair.train_sections:
+        image = reader.read(z)
+        if image is None:  # a blank section teaches nothing
+            continue
+        target = make_target(pair, z, boundary_px=params.boundary_px)
+        sections.append((torch.from_numpy(image), torch.from_numpy(target)[None]))
+    if not sections:
+        raise InputError(f"{pair.name}: all training sections are blank.")
+    return sections
 
 
 def learning_rate(share: float, params: TrainParams) -> float:
@@ -396,7 +404,7 @@ def _autocast(device: torch.device, precision: str) -> AbstractContextManager[An
 
 def _computes_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     # Without the instruction, bfloat16 on a CPU is emulated and slower than float32.
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return device.type == "cpu" and supported is not None and bool(supported())

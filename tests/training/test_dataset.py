@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from napari_emseg.errors import InputError
+from napari_emseg.training import TrainingPair, hold_out, load_training_set
+from napari_emseg.training.dataset import (
+    IGNORED,
+    label_target,
+    make_target,
+    membrane_target,
+    read_training_set,
+)
+from napari_emseg.volume import Volume
+
+
+def pair(**changes) -> TrainingPair:
+    raw = Volume(np.zeros((4, 5, 6), np.uint8))
+    labels = Volume(np.ones((3, 5, 6), np.uint8), kind="labels")
+    options = {"train_sections": (0, 1), "validation_sections": (2,), **changes}
+    return TrainingPair(raw, labels, "labels", **options)
+
+
+def test_boundaries_lie_where_ids_meet_however_large_the_ids():
+    big = 2**63 + 5
+    section = np.array([[7, 7, big, big], [7, 7, big, big]], np.uint64)
+    assert label_target(section).tolist() == [[0, 1, 1, 0]] * 2
+
+
+def test_thin_gaps_are_membrane_and_large_unlabelled_areas_unknown():
+    section = np.array([[3, 3, 0, 4, 4, 0, 0, 0, 0]])
+    assert label_target(section).tolist() == [[0, 1, 1, 1, 1, 1, IGNORED, IGNORED, IGNORED]]
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    hnp.arrays(
+        np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 3)
+    ),
+    st.integers(1, 3),
+)
+def test_target_does_not_depend_on_orientation_or_on_names_of_ids(section, boundary_px):
+    target = label_target(section, boundary_px=boundary_px)
+    turned = label_target(np.rot90(section), boundary_px=boundary_px)
+    assert np.array_equal(np.rot90(target), turned)
+    renamed = np.array([0, 900, 17, 5])[section]
+    assert np.array_equal(label_target(renamed, boundary_px=boundary_px), target)
+
+
+def test_both_polarities_of_membranes_give_the_same_target():
+    membranes = np.zeros((9, 9), np.uint8)
+    membranes[4] = 255
+    dark = 255 - membranes
+    assert membrane_target(membranes).sum() == 9
+    assert np.array_equal(membrane_target(membranes), membrane_target(dark))
+    assert np.array_equal(membrane_target(membranes, invert=True), 1 - membrane_target(membranes))
+
+
+def test_a_blank_membrane_section_has_no_membrane():
+    assert membrane_target(np.full((3, 4), 255, np.uint8)).sum() == 0
+
+
+def test_ignored_classes_teach_nothing():
+    classes = np.zeros((3, 5, 6), np.uint8)
+    classes[1, :, :2] = 159
+    with_classes = pair(ignore=Volume(classes, kind="labels"), ignore_values=(159,))
+    assert (make_target(with_classes, 1) == IGNORED).sum() == 10
+    assert (make_target(with_classes, 0) == IGNORED).sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"train_sections": ()}, "no sections to train on"),
+        ({"train_sections": (3,)}, "section 3"),
+        ({"train_sections": (-1,)}, "section -1"),
+        ({"validation_sections": (1,)}, "both for training and for validation"),
+        ({"ignore": Volume(np.zeros((3, 5, 7), np.uint8))}, "ignore"),
+    ],
+)
+def test_sections_that_do_not_fit_are_explained(changes, words):
+    with pytest.raises(InputError, match=words):
+        pair(**changes)
+
+
+def test_raw_and_labels_of_different_size_are_refused():
+    with pytest.raises(InputError, match=r"\(5, 6\).*\(5, 7\)"):
+        hold_out(Volume(np.zeros((2, 5, 6))), Volume(np.ones((2, 5, 7), int), kind="labels"))
+
+
+@pytest.mark.parametrize(("count", "held"), [(1, 0), (2, 1), (7, 1), (30, 4)])
+def test_the_last_sections_are_held_out(count, held):
+    volume = Volume(np.zeros((count, 4, 4), np.uint8))
+    made = hold_out(volume, Volume(np.ones((count, 4, 4), np.uint8), kind="labels"))
+    assert made.validation_sections == tuple(range(count - held, count))
+    assert made.train_sections == tuple(range(count - held))
+
+
+SET = """
+sets:
+  - name: mine
+    raw: raw.tif
+    labels: labels.tif
+    voxel_size_nm: [40, 8, 8]
+    train_sections: 0-1
+    validation_sections: 2
+    weight: 3
+params: {width: 4}
+"""
+
+
+def test_a_training_set_is_opened_from_the_data_folder(tmp_path, monkeypatch):
+    tifffile = pytest.importorskip("tifffile")
+    data = tmp_path / "data"
+    data.mkdir()
+    tifffile.imwrite(data / "raw.tif", np.arange(100, dtype=np.uint8).reshape(5, 4, 5))
+    tifffile.imwrite(data / "labels.tif", np.ones((5, 4, 5), np.uint16))
+    path = tmp_path / "set.yaml"
+    path.write_text(SET)
+    monkeypatch.setenv("EMSEG_DATA", str(data))
+    (made,) = load_training_set(path)
+    assert made.raw.voxel_size_nm == (40, 8, 8)
+    assert made.labels.kind == "labels"
+    assert (made.train_sections, made.validation_sections) == ((0, 1), (2,))
+    assert made.weight == 3
+    assert read_training_set(path).params == {"width": 4}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("sets: []", "sets"),
+        ("{", "not a YAML file"),
+        (SET.replace("0-1", "first"), "no range of sections"),
+        (SET.replace("weight: 3", "weight: 0"), "weight"),
+        (SET.replace("labels: labels.tif", ""), "labels"),
+        ("just words", "file"),
+        ("!!python/object/apply:os.system ['true']", "not a YAML file"),
+    ],
+)
+def test_a_wrong_training_set_is_one_sentence(tmp_path, content, words):
+    path = tmp_path / "set.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError, match=words):
+        read_training_set(path)
+
+
+def test_a_missing_training_set_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match="Cannot read"):
+        read_training_set(tmp_path / "none.yaml")

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_emseg.errors import InputError
+from napari_emseg.networks.checkpoint import load_model
+from napari_emseg.progress import Cancelled
+from napari_emseg.training import AugmentParams, TrainParams, train
+from napari_emseg.training.dataset import IGNORED
+from napari_emseg.training.trainer import boundary_loss, learning_rate
+from napari_emseg.volume import Volume
+
+
+class StopAt:
+    def __init__(self, step: int, error: type[BaseException] = Cancelled) -> None:
+        self.step, self.error = step, error
+
+    def update(self, done: int, total: int, message: str = "") -> None:
+        if message.startswith("step") and done >= self.step:
+            raise self.error
+
+
+def weights(path):
+    return load_model(path)[0].state_dict()
+
+
+def same_weights(first, second) -> bool:
+    a, b = weights(first), weights(second)
+    return all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_training_learns_the_cells(cells, tiny, tmp_path):
+    changes = {"steps": 100, "validation_interval_steps": 50, "learning_rate": 1e-2}
+    mild = AugmentParams(affine_fraction=0, elastic_sigma_px=1, blur_sigma_px=0)
+    params = tiny.model_copy(update={**changes, "validation_sigma_px": 0.5, "augment": mild})
+    result = train([cells], tmp_path / "m.safetensors", params=params)
+    curve = [json.loads(line) for line in result.curve_path.read_text().splitlines()]
+    assert [record["step"] for record in curve] == [50, 100]
+    assert curve[1]["loss"] < curve[0]["loss"]
+    assert result.scores["cells"]["v_rand"] > 0.9
+    info = load_model(result.model_path)[1]
+    assert info.voxel_size_nm == (50, 4, 4)
+    assert info.scores["cells v_rand"] == pytest.approx(result.scores["cells"]["v_rand"], abs=1e-4)
+
+
+def test_same_seed_same_model(cells, tiny, tmp_path):
+    first, again, other = (tmp_path / f"{name}.safetensors" for name in "abc")
+    train([cells], first, params=tiny)
+    train([cells], again, params=tiny)
+    train([cells], other, params=tiny.model_copy(update={"seed": 1}))
+    assert same_weights(first, again)
+    assert not same_weights(first, other)
+
+
+@pytest.mark.parametrize("stop_at", [3, 4, 7])
+def test_resuming_is_bit_for_bit_the_uninterrupted_run(cells, tiny, tmp_path, stop_at):
+    whole, parted = tmp_path / "whole.safetensors", tmp_path / "parted.safetensors"
+    expected = train([cells], whole, params=tiny)
+    with pytest.raises(Cancelled):
+        train([cells], parted, params=tiny, progress=StopAt(stop_at))
+    result = train([cells], parted, params=tiny, resume=True)
+    assert same_weights(whole, parted)
+    assert result.scores == expected.scores
+    assert (result.steps, result.best_step) == (expected.steps, expected.best_step)
+
+    def scored(path):
+        return [(r["step"], r["scores"]) for r in map(json.loads, path.read_text().splitlines())]
+
+    assert scored(result.curve_path) == scored(expected.curve_path)
+
+
+@pytest.mark.parametrize("error", [Cancelled, KeyboardInterrupt])
+def test_a_stop_leaves_a_usable_model_and_something_to_resume(cells, tiny, tmp_path, error):
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(error):
+        train([cells], path, params=tiny, progress=StopAt(2, error))
+    assert load_model(path)[0].params.width == 4
+    assert path.with_suffix(".training").exists()
+
+
+def test_a_stop_while_validating_does_not_lose_the_steps(cells, tiny, tmp_path):
+    class StopInValidation:
+        def update(self, done, total, message=""):
+            if message.startswith("validating"):
+                raise Cancelled
+
+    path, whole = tmp_path / "m.safetensors", tmp_path / "whole.safetensors"
+    with pytest.raises(Cancelled):
+        train([cells], path, params=tiny, progress=StopInValidation())
+    train([cells], path, params=tiny, resume=True)
+    train([cells], whole, params=tiny)
+    assert same_weights(path, whole)
+
+
+def test_global_random_numbers_are_left_alone(cells, tiny, tmp_path):
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    train([cells], tmp_path / "m.safetensors", params=tiny.model_copy(update={"steps": 1}))
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_without_validation_sections_the_latest_is_kept(cells, tiny, tmp_path):
+    pair = replace(cells, validation_sections=())
+    result = train([pair], tmp_path / "m.safetensors", params=tiny)
+    assert result.best_step == tiny.steps
+    assert result.scores == {}
+
+
+def test_minutes_replace_steps(cells, tiny, tmp_path):
+    params = tiny.model_copy(update={"minutes": 0.02, "steps": 1})
+    result = train([replace(cells, validation_sections=())], tmp_path / "m", params=params)
+    assert result.steps > 1
+    assert result.seconds == pytest.approx(1.2, abs=1)
+    assert result.model_path.name == "m.safetensors"
+
+
+def test_neighbouring_sections_and_membranes_train(cells, tiny, tmp_path):
+    membranes = np.where(np.diff(cells.labels.data, axis=2, append=0) != 0, 0, 255)
+    pair = replace(cells, labels=Volume(membranes.astype(np.uint8)), labels_kind="membranes")
+    params = tiny.model_copy(update={"in_sections": 3})
+    result = train([pair, cells], tmp_path / "m.safetensors", params=params)
+    assert load_model(result.model_path)[1].in_sections == 3
+
+
+def test_blank_sections_are_passed_over(cells, tiny, tmp_path):
+    raw = cells.raw.data.copy()
+    raw[1] = 80
+    train([replace(cells, raw=Volume(raw))], tmp_path / "m.safetensors", params=tiny)
+    with pytest.raises(InputError, match="blank"):
+        train([replace(cells, raw=Volume(raw), train_sections=(1,))], tmp_path / "n", params=tiny)
+
+
+def test_nothing_to_resume_or_another_network_is_one_sentence(cells, tiny, tmp_path):
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(InputError, match="resume from"):
+        train([cells], path, params=tiny, resume=True)
+    train([cells], path, params=tiny)
+    with pytest.raises(InputError, match="width 4, but 5"):
+        train([cells], path, params=tiny.model_copy(update={"width": 5}), resume=True)
+    path.with_suffix(".training").write_bytes(b"not a state")
+    with pytest.raises(InputError, match="not a saved training"):
+        train([cells], path, params=tiny, resume=True)
+    with pytest.raises(InputError, match="nothing to train on"):
+        train([], path, params=tiny)
+
+
+def test_a_finished_training_goes_on_with_more_steps(cells, tiny, tmp_path):
+    path = tmp_path / "m.safetensors"
+    train([cells], path, params=tiny)
+    longer = tiny.model_copy(update={"steps": 12})
+    assert train([cells], path, params=longer, resume=True).steps == 12
+
+
+def test_learning_rate_rises_to_its_peak_and_falls_to_almost_nothing():
+    params = TrainParams(learning_rate=1e-3, warmup_fraction=0.25)
+    rates = [learning_rate(share, params) for share in np.linspace(0, 1, 101)]
+    assert int(np.argmax(rates)) == 25
+    assert max(rates) == pytest.approx(1e-3)
+    assert rates[-1] == pytest.approx(1e-6)
+    assert np.all(np.diff(rates[:26]) > 0)
+    assert np.all(np.diff(rates[25:]) < 0)
+
+
+def test_unknown_pixels_do_not_count_in_the_loss():
+    logits = torch.tensor([2.0, -1.0, 50.0]).reshape(1, 1, 1, 3)
+    targets = torch.tensor([1, 0, IGNORED], dtype=torch.uint8).reshape(1, 1, 1, 3)
+    entropy = (math.log1p(math.exp(-2)) + math.log1p(math.exp(-1))) / 2
+    assert float(boundary_loss(logits, targets, 0.0)) == pytest.approx(entropy)
+    assert float(boundary_loss(logits, torch.full_like(targets, IGNORED), 1.0)) == 0
+
+
+def test_a_perfect_map_has_no_loss():
+    targets = torch.tensor([1, 0, 0], dtype=torch.uint8).reshape(1, 1, 1, 3)
+    logits = (targets.float() * 2 - 1) * 40
+    assert float(boundary_loss(logits, targets, 1.0)) == pytest.approx(0, abs=1e-4)
