@@ -1,11 +1,10 @@
-"""Catchment basins of a map in linear time: steepest descent, plateaus by distance."""
+"""The loops that find catchment basins: steepest descent, plateaus by distance."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_emseg.segmentation.jit import kernel
 
@@ -15,38 +14,6 @@ _PLATEAU_EDGE = 0xFFFFFFE0  # flat, one step from a voxel that has a lower neigh
 _DOWN = 0xFFFFFFF0
 _UNDECIDED = 0xFFFFFFF6
 MAX_VOXELS = _PLATEAU_EDGE - 1
-
-Map = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.uint32]
-
-
-def find_basins(height: Map, labels: Labels) -> int:
-    """Label the basins of `height` into `labels` and return how many there are.
-
-    Every voxel follows its steepest descent; a voxel of a plateau goes the
-    shortest way to the plateau's lower border, and a plateau without one is a
-    minimum. So each basin is connected, and each of its voxels is joined to
-    its minimum by a path that never rises.
-
-    Parameters
-    ----------
-    height : (z, y, x) float32
-        C-contiguous. Neighbours share a face: 6 in a volume, 4 in a section
-        (z of length 1).
-    labels : (z, y, x) uint32
-        Overwritten with ids 1..n, numbered in raster order of the minima.
-
-    Returns
-    -------
-    int
-        The number of basins.
-    """
-    n_undecided = point_down(height, labels, 0, height.shape[0])
-    queue = np.empty(n_undecided, np.uint32)
-    cross_plateaus(height, labels, queue)
-    n_basins = number_minima(labels, queue)
-    follow(labels, 0, height.shape[0])
-    return int(n_basins)
 
 
 @kernel
@@ -157,25 +124,22 @@ def number_minima(labels: Any, stack: Any) -> int:
 
 
 @kernel
-def follow(labels: Any, z_start: int, z_stop: int) -> None:
+def follow(labels: Any) -> None:
     """Replace directions by the id of the minimum they lead to."""
     _, n_y, n_x = labels.shape
     section = n_y * n_x
     step = np.array([-section, -n_x, -1, 1, n_x, section], np.int64)
     code = labels.reshape(-1)
-    for start in range(z_start * section, z_stop * section):
+    for start in range(code.size):
         p: Any = start
-        here = code[p]
-        while here >= _PLATEAU_EDGE:
-            p += step[here & 7]
-            here = code[p]
-        basin = here
+        while code[p] >= _PLATEAU_EDGE:
+            p += step[code[p] & 7]
+        basin = code[p]
         p = start
-        here = code[p]
-        while here >= _PLATEAU_EDGE:
+        while code[p] >= _PLATEAU_EDGE:
+            away = step[code[p] & 7]
             code[p] = basin
-            p += step[here & 7]
-            here = code[p]
+            p += away
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation.basins import neighbour
 from napari_emseg.segmentation.cutting import absorb_small, cut_heights, relabel
 from napari_emseg.segmentation.jit import kernel
-from napari_emseg.segmentation.parallel import map_threads
+from napari_emseg.segmentation.parallel import Steps, map_threads
 
 if TYPE_CHECKING:
     from napari_emseg.segmentation.segmentation import Cut
@@ -43,9 +44,8 @@ def flood_cut(cut: Cut, progress: Progress = NO_PROGRESS) -> Labels:
         flood(hierarchy.smoothed[z], labels[z])
         return np.bincount(labels[z].reshape(-1))
 
-    def report(done: int) -> None:
-        progress.update(done, len(slabs), "Flooding from the surviving minima")
-
+    steps = Steps(progress, len(slabs))
+    report = partial(steps.finish_one, "Flooding from the surviving minima")
     counts = map_threads(flood_slab, len(slabs), report)
     if cut.min_size_voxels > 1:
         size = np.zeros(table.size, np.int64)

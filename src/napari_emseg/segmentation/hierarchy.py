@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,9 +13,9 @@ from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation.basins import MAX_VOXELS
 from napari_emseg.segmentation.cutting import absorb_small, cut_heights
-from napari_emseg.segmentation.flooding import Flooded, flood
+from napari_emseg.segmentation.flooding import Flooded, count_reports, flood
 from napari_emseg.segmentation.forest import Forest, MergeTree, join, sorted_tree
-from napari_emseg.segmentation.parallel import map_threads
+from napari_emseg.segmentation.parallel import Steps, map_threads
 from napari_emseg.segmentation.segmentation import Cut, Segmentation, Table
 from napari_emseg.segmentation.smoothing import (
     check_sigma,
@@ -295,10 +295,8 @@ def _build_2d(boundary: Volume, sigma_px: float, floor: float, progress: Progres
         smoothed[z] = smooth_section(read_section(boundary, z), sigma_px)
         return flood(smoothed[z : z + 1], labels[z : z + 1], floor)
 
-    def report(done: int) -> None:
-        progress.update(done, n_z, "Flooding the sections")
-
-    parts = map_threads(build, n_z, report)
+    steps = Steps(progress, n_z)
+    parts = map_threads(build, n_z, partial(steps.finish_one, "Flooding each section"))
     starts = np.cumsum([1] + [part.forest.n_fragments for part in parts])
 
     def number(z: int) -> None:
@@ -311,9 +309,11 @@ def _build_2d(boundary: Volume, sigma_px: float, floor: float, progress: Progres
 
 
 def _build_3d(boundary: Volume, sigma_px: float, floor: float, progress: Progress) -> Hierarchy:
-    smoothed = smooth_volume(boundary, sigma_px, progress)
+    n_z = boundary.shape[0]
+    steps = Steps(progress, n_z + count_reports(n_z))
+    smoothed = smooth_volume(boundary, sigma_px, partial(steps.finish_one, "Smoothing"))
     labels = np.empty(boundary.shape, np.uint32)
-    flooded = flood(smoothed, labels, floor)
+    flooded = flood(smoothed, labels, floor, partial(steps.finish_one, "Flooding the volume"))
     starts = np.empty(0, np.int64)
     return _assemble(boundary, labels, smoothed, flooded, "3d", sigma_px, floor, starts)
 

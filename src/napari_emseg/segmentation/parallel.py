@@ -7,7 +7,23 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from napari_emseg.progress import Progress
+
 Result = TypeVar("Result")
+
+
+class Steps:
+    """Counts steps of several phases as one progress, from 0 to `total`."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def finish_one(self, message: str) -> None:
+        """Report one more finished step; raises ``Cancelled`` like the progress."""
+        self._done += 1
+        self._progress.update(self._done, self._total, message)
 
 
 def usable_cpus() -> int:
@@ -20,13 +36,13 @@ def usable_cpus() -> int:
 def map_threads(
     function: Callable[[int], Result],
     n_items: int,
-    report: Callable[[int], None] | None = None,
+    report: Callable[[], None] | None = None,
 ) -> list[Result]:
     """Return ``[function(0), function(1), ...]``, computed by several threads.
 
-    `report` is called from this thread with the number of items finished, in
-    order. An error in `function` or `report`, such as a cancellation, is raised
-    here as soon as the items then being computed are finished.
+    `report` is called from this thread after each item, in order. An error in
+    `function` or `report`, such as a cancellation, is raised here as soon as the
+    items then being computed are finished.
     """
     results: list[Result] = []
     with ThreadPoolExecutor(min(usable_cpus(), n_items)) as pool:
@@ -35,7 +51,7 @@ def map_threads(
             for future in futures:
                 results.append(future.result())
                 if report is not None:
-                    report(len(results))
+                    report()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation.cutting import relabel
-from napari_emseg.segmentation.parallel import map_threads
+from napari_emseg.segmentation.parallel import Steps, map_threads
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class Segmentation:
     (2, array([[7, 7, 9]], dtype=uint32))
     """
 
-    fragments: Volume
-    segment_of: Table
+    fragments: Volume = field(repr=False)
+    segment_of: Table = field(repr=False)
     cut: Cut | None = field(default=None, repr=False)
 
     @cached_property
@@ -94,9 +94,8 @@ class Segmentation:
         def relabel_section(z: int) -> None:
             relabel(np.ascontiguousarray(fragments.read(z)), self.segment_of, labels[z])
 
-        def report(done: int) -> None:
-            progress.update(done, labels.shape[0], "Writing labels")
-
+        steps = Steps(progress, labels.shape[0])
+        report = partial(steps.finish_one, "Writing labels")
         map_threads(relabel_section, labels.shape[0], report)
         return self._derive(labels, exact_borders=False)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from napari_emseg.errors import InputError
-from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation.parallel import map_threads, usable_cpus
 from napari_emseg.volume import ZYX, Volume
 
@@ -83,7 +84,9 @@ def sigma_zyx_px(sigma_px: float, voxel_size_nm: ZYX | None) -> ZYX:
     return (sigma_px * x / z, sigma_px * x / y, sigma_px)
 
 
-def smooth_volume(boundary: Volume, sigma_px: float, progress: Progress = NO_PROGRESS) -> Map:
+def smooth_volume(
+    boundary: Volume, sigma_px: float, report: Callable[[], None] | None = None
+) -> Map:
     """Smooth a boundary map in 3D, isotropically in nm where the voxel size is known.
 
     Parameters
@@ -92,8 +95,8 @@ def smooth_volume(boundary: Volume, sigma_px: float, progress: Progress = NO_PRO
         (z, y, x).
     sigma_px : float
         In voxels along x. Along z nothing is done below 0.25 voxels.
-    progress : Progress
-        Called once per section.
+    report : callable, optional
+        Called once per section; what it raises ends the work.
 
     Returns
     -------
@@ -115,9 +118,6 @@ def smooth_volume(boundary: Volume, sigma_px: float, progress: Progress = NO_PRO
     def smooth_yx(z: int) -> None:
         if sigma_px > 0:
             ndimage.gaussian_filter(smoothed[z], sigma_yx, output=smoothed[z])
-
-    def report(done: int) -> None:
-        progress.update(done, n_z, "Smoothing the boundary map")
 
     map_threads(read, n_z)
     if sigma_z >= _MIN_SIGMA_Z_PX:
