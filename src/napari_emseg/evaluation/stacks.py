@@ -10,6 +10,8 @@ import numpy.typing as npt
 from napari_emseg.errors import InputError
 from napari_emseg.volume import Volume
 
+MAX_SLAB_BYTES = 256 * 2**20
+
 
 def as_stack(data: Any, noun: str) -> Any:
     """Return something with ``shape`` ZYX, ``dtype`` and ``__getitem__``.
@@ -57,7 +59,8 @@ def _chunk_depth(stack: Any) -> int:
     chunks = getattr(stack, "chunks", None)  # zarr, h5py: sizes; dask: sizes of every chunk
     if not chunks:
         return 1
-    return int(np.max(chunks[0]))
+    section_bytes = int(np.prod(stack.shape[1:])) * np.dtype(stack.dtype).itemsize
+    return min(int(np.max(chunks[0])), max(1, MAX_SLAB_BYTES // section_bytes))
 
 
 def check_ids(stack: Any, sections: tuple[int, ...], noun: str) -> None:
