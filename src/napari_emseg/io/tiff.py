@@ -99,7 +99,7 @@ def _first_series(path: Path, tiff: Any) -> Source:
 
 def _lazy_series(path: Path, tiff: Any, series: Any) -> Any:
     if series.dataoffset is not None and not series.is_multifile:
-        return _memory_map(path, series)
+        return _memory_map(path, series, tiff.byteorder)
     pages = list(series.pages)
     plane_shape = tuple(series.shape[-2:])
     n_planes = int(np.prod(series.shape[:-2], dtype=np.int64))
@@ -111,13 +111,13 @@ def _lazy_series(path: Path, tiff: Any, series: Any) -> Any:
     return series.asarray()
 
 
-def _memory_map(path: Path, series: Any) -> Any:
+def _memory_map(path: Path, series: Any, byte_order: str) -> Any:
     end = series.dataoffset + series.nbytes
     if end > path.stat().st_size:
         raise _truncated(path)
     array = np.memmap(
         path,
-        dtype=series.dtype,
+        dtype=np.dtype(series.dtype).newbyteorder(byte_order),
         # Copy-on-write: callers may change what they read, the file stays as it is.
         mode="c",
         offset=series.dataoffset,

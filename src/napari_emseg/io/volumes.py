@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -141,17 +142,28 @@ def open_pyramid(
         if isinstance(full.data, MapArray):
             data = full.data.of(data)
         size: Any = coarser.size_nm
+        offset = coarser.offset_nm
         if voxel_size_nm is not None or None in size:
-            size = _scaled_size(full, data.shape)
-        levels.append(replace(full, data=data, voxel_size_nm=size, offset_nm=coarser.offset_nm))
+            size, offset = _coarser_grid(full, data.shape)
+        levels.append(replace(full, data=data, voxel_size_nm=size, offset_nm=offset))
     return levels
 
 
-def _scaled_size(full: Volume, shape: Sequence[int]) -> Any:
+def _coarser_grid(full: Volume, shape: Sequence[int]) -> tuple[ZYX | None, ZYX]:
+    """Voxel size and offset where only the shapes tell how much coarser a level is."""
     if full.voxel_size_nm is None:
-        return None
-    lengths = zip(full.voxel_size_nm, full.shape[-3:], shape[-3:], strict=True)
-    return tuple(step * max(1, round(fine / coarse)) for step, fine, coarse in lengths)
+        return None, full.offset_nm
+    # Sizes are rounded up or down when halved, so 2100 may have become 525 or 526.
+    factors = (
+        2.0 ** round(math.log2(fine / coarse))
+        for fine, coarse in zip(full.shape[-3:], shape[-3:], strict=True)
+    )
+    size = [step * factor for step, factor in zip(full.voxel_size_nm, factors, strict=True)]
+    offset = [
+        at + (coarse - fine) / 2
+        for at, coarse, fine in zip(full.offset_nm, size, full.voxel_size_nm, strict=True)
+    ]
+    return (size[0], size[1], size[2]), (offset[0], offset[1], offset[2])
 
 
 def _where(file: Path, inside: str) -> str:
