@@ -60,7 +60,8 @@ def _chunk_depth(stack: Any) -> int:
     if not chunks:
         return 1
     section_bytes = int(np.prod(stack.shape[1:])) * np.dtype(stack.dtype).itemsize
-    return min(int(np.max(chunks[0])), max(1, MAX_SLAB_BYTES // section_bytes))
+    depth = int(np.max(chunks[0]))
+    return min(depth, max(1, MAX_SLAB_BYTES // section_bytes))
 
 
 def check_ids(stack: Any, sections: tuple[int, ...], noun: str) -> None:
