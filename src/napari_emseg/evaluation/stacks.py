@@ -59,7 +59,7 @@ def _chunk_depth(stack: Any) -> int:
     chunks = getattr(stack, "chunks", None)  # zarr, h5py: sizes; dask: sizes of every chunk
     if not chunks:
         return 1
-    section_bytes = int(np.prod(stack.shape[1:])) * np.dtype(stack.dtype).itemsize
+    section_bytes: int = int(np.prod(stack.shape[1:])) * np.dtype(stack.dtype).itemsize
     depth = int(np.max(chunks[0]))
     return min(depth, max(1, MAX_SLAB_BYTES // section_bytes))
 
