@@ -153,6 +153,22 @@ def test_a_stopped_save_leaves_the_old_file(work: Work, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["work.emseg"]
 
 
+def test_a_disk_that_takes_no_more_leaves_the_old_file(work: Work, tmp_path: Path) -> None:
+    """A real failure in the middle; HDF5 by itself would end the process."""
+    resource = pytest.importorskip("resource")
+    path = save(work, tmp_path / "work.emseg")
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"Cannot write .*work\.emseg"):
+            save(work, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["work.emseg"]
+
+
 class TestDamage:
     def test_any_byte_cut_off_is_noticed(self, work: Work, tmp_path: Path) -> None:
         path = save(work, tmp_path / "work.emseg")

@@ -147,6 +147,13 @@ def notes_of(*volumes: Volume) -> list[str]:
 def check_target(path: str, *sources: str) -> None:
     """Make sure before a long computation that its result can be written to `path`.
 
+    Parameters
+    ----------
+    path : str
+        Where the result shall be.
+    *sources : str
+        Files it must not replace.
+
     Raises
     ------
     InputError
@@ -154,19 +161,20 @@ def check_target(path: str, *sources: str) -> None:
         `path` is one of `sources`.
     """
     from napari_emseg.io import WRITERS
+    from napari_emseg.io.location import split_location, suffix_of
 
-    target = Path(path)
-    name = target.name.lower().partition(":")[0] if ":" in target.name else target.name.lower()
-    if not any(name.endswith(suffix) for suffix in WRITERS):
-        known = ", ".join(sorted(WRITERS))
-        raise InputError(f"Cannot write {path}: its name must end in one of {known}.")
-    check_folder(path)
+    file, inside = split_location(path)
+    if suffix_of(file) not in WRITERS:
+        raise InputError(f"Cannot write {path}: its name must end in one of {', '.join(WRITERS)}.")
+    check_folder(file)
     for source in sources:
-        if os.path.realpath(source) == os.path.realpath(path):
+        source_file, source_inside = split_location(source)
+        is_same_file = os.path.realpath(source_file) == os.path.realpath(file)
+        if is_same_file and inside == source_inside:
             raise InputError(f"The result would replace its own input {path}; choose another name.")
 
 
-def check_folder(path: str) -> None:
+def check_folder(path: str | Path) -> None:
     """Make sure that a file can be made at `path`.
 
     Raises
@@ -175,11 +183,7 @@ def check_folder(path: str) -> None:
         If its folder is missing or not writable.
     """
     folder = Path(path).absolute().parent
-    if ".h5:" in path or ".hdf5:" in path:
-        folder = Path(path.rpartition(":")[0]).absolute().parent
-    while folder.suffix == ".zarr" or (not folder.exists() and ".zarr" in str(folder)):
-        folder = folder.parent
     if not folder.is_dir():
         raise InputError(f"Cannot write {path}: there is no folder {folder}; make it first.")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"Cannot write {path}: the folder is not writable; choose another.")
+        raise InputError(f"Cannot write {path}: its folder is read-only; choose another.")

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from napari_emseg import __version__
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write
+from napari_emseg.io.create_h5 import create_h5
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.session.model import Reference, Session
 from napari_emseg.steps.params import explain
@@ -97,8 +98,6 @@ def save_session(
     InputError
         If it cannot be written there.
     """
-    import h5py
-
     target = Path(path)
     if target.suffix != FILE_SUFFIX:
         target = target.with_name(target.name + FILE_SUFFIX)
@@ -108,7 +107,7 @@ def save_session(
         for role in ("raw", "ground_truth")
         if (reference := getattr(session, role)) and reference.path and _exists(reference.path)
     }
-    with atomic_write(target) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_write(target) as temporary, create_h5(temporary) as file:
         file.attrs["format"] = "emseg session"
         file.attrs["version"] = FILE_VERSION
         file.attrs["napari_emseg"] = __version__
