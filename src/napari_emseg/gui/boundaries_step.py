@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
     from napari_emseg.networks.info import ModelInfo
 
-_DEVICES = {"auto": "fastest there is", "cpu": "processor (CPU)", "cuda": "NVIDIA GPU", "mps": "Apple GPU"}
+_DEVICES = {
+    "auto": "fastest there is",
+    "cpu": "processor (CPU)",
+    "cuda": "NVIDIA GPU",
+    "mps": "Apple GPU",
+}
 
 
 class BoundariesStep(StepWidget):
@@ -55,8 +60,9 @@ class BoundariesStep(StepWidget):
             "Preview this section", self.preview_section, "Predict only the section you see"
         )
         self.predict_button = button(
-            "Predict all", self.predict_all, "Predict every section that has no boundary map yet",
-            role="next",
+            "Predict all",
+            self.predict_all,
+            "Predict every section that has no boundary map yet",
         )
         self.stop_button = button(
             "Stop", self.stop, "Stop after the present block; finished sections stay"
@@ -67,6 +73,7 @@ class BoundariesStep(StepWidget):
         self.progress = ProgressRow()
         self.rows.addWidget(self.progress)
         self.rows.addWidget(self._make_advanced(fields["device"]))
+        self.main_button = self.predict_button
         self._connect()
         self._show_params()
         self._describe_model()
@@ -82,8 +89,8 @@ class BoundariesStep(StepWidget):
 
     def stop(self) -> None:
         """Stop the running prediction."""
-        self.context.jobs.stop("predict")
         self.progress.words.setText("stopping after this block…")
+        self.context.jobs.stop("predict")
 
     def _start(self, what: str) -> None:
         if self.context.jobs.is_busy("predict"):
@@ -105,12 +112,13 @@ class BoundariesStep(StepWidget):
                 "Every section has a boundary map already; change the model or the averaging "
                 "to predict anew."
             )
-        out = layer.data
+        self.context.boundary_started.emit()
+        self.context.show_result(layer)
         record = record_step("predict", params, raw=raw)
         self._pending, self._marked = sections, 0
         self.progress.show_report(0, 0, "starting…")
         self._job = self.context.jobs.start(
-            partial(_predict, raw, params, out, sections),
+            partial(_predict, raw, params, layer.data, sections),
             title=f"Predicting boundaries of {raw.name}",
             key="predict",
             lane="accelerator",
@@ -120,20 +128,17 @@ class BoundariesStep(StepWidget):
         )
 
     def _layer_for(self, raw: Volume, params: PredictParams) -> Layer:
-        """The boundary layer to go on filling, or a new one when anything changed."""
+        """Return the boundary layer to go on filling, a new one when anything changed."""
         raw_layer = self.context.layer("raw")
         made = (id(raw_layer), params.model, params.tta, params.resample)
         old = self.context.layer("boundary")
-        if old is not None and self._made == made and self.context.done_sections is not None:
-            if not self.context.done_sections.all():
-                return old
+        if old is not None and self._made == made and not self.context.is_boundary_complete:
+            return old
         name = free_name(self.viewer, f"{raw.name} boundaries")
-        volume = raw.derive(np.zeros(raw.shape, np.float32), kind="boundary", name=name)
-        if old is not None and old.metadata.get("emseg", {}).get("steps"):
-            old.visible = False
+        empty = np.zeros(raw.shape, np.float32)
+        volume = raw.derive(empty, kind="boundary", name=name, unfinished=True)
         layer = add_volume(self.viewer, volume, like=raw_layer)
-        self.context.set_layer("boundary", layer)
-        self.context.done_sections = np.zeros(raw.shape[0], bool)
+        self.context.set_layer("boundary", layer, is_unfinished=True)
         self._made = made
         return layer
 

@@ -22,12 +22,18 @@ def mix(one: QColor, other: QColor, share: float) -> QColor:
     return QColor(*(round(a * share + b * (1 - share)) for a, b in parts))
 
 
+def readable_on(colour: QColor) -> str:
+    """Black or white, whichever is easier to read on `colour`."""
+    return "black" if colour.lightnessF() > 0.6 else "white"
+
+
 def stylesheet(viewer: Viewer) -> str:
     """Style the few things napari's own style sheet has no word for."""
     text, background = (theme_colour(viewer, role) for role in ("text", "background"))
     accent, warning = (theme_colour(viewer, role) for role in ("current", "warning"))
     quiet = mix(text, background, 0.72).name()
     return f"""
+        QAbstractSpinBox {{ min-width: 30px; padding: 1px 4px; }}
         QLabel[role="quiet"] {{ color: {quiet}; }}
         QLabel[role="warning"] {{ color: {warning.name()}; }}
         QLabel[role="heading"] {{ font-weight: bold; }}
@@ -38,7 +44,8 @@ def stylesheet(viewer: Viewer) -> str:
         QToolButton[role="heading"]:focus, QToolButton[role="fold"]:focus {{
             border: 1px solid {accent.name()};
         }}
-        QPushButton[role="next"] {{ background: {accent.name()}; color: white; }}
+        QAbstractSpinBox[role="number"] {{ min-width: 52px; max-width: 52px; }}
+        QPushButton[role="next"] {{ background: {accent.name()}; color: {readable_on(accent)}; }}
         QPushButton[role="next"]:disabled {{
             background: {mix(accent, background, 0.25).name()};
             color: {mix(text, background, 0.45).name()};

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QWidget
 
 from napari_emseg.errors import InputError
@@ -41,6 +41,7 @@ class Context(QObject):
 
     layer_changed = Signal(str)
     plan_changed = Signal()
+    boundary_started = Signal()
     boundary_grew = Signal(object)
     hierarchy_changed = Signal()
 
@@ -67,17 +68,25 @@ class Context(QObject):
         key = id(dock)
         dock.destroyed.connect(lambda *_: self._on_dock_destroyed(key))
 
+    @property
+    def docks(self) -> list[QWidget]:
+        """The docks that are open."""
+        return list(self._docks)
+
     def layer(self, role: str) -> Layer | None:
-        """The layer chosen for a role, or None."""
+        """Return the layer chosen for a role, or None."""
         reference = self._layers.get(role)
         return reference() if reference is not None else None
 
-    def set_layer(self, role: str, layer: Layer | None) -> None:
-        """Choose the layer of a role; a layer that does not suit is refused in words."""
+    def set_layer(self, role: str, layer: Layer | None, *, is_unfinished: bool = False) -> None:
+        """Choose the layer of a role; a layer that does not suit is refused in words.
+
+        An unfinished boundary map counts as one only when its sections are done.
+        """
         if layer is self.layer(role):
             return
         try:
-            reference = None if layer is None else self._refer(role, layer)
+            reference = None if layer is None or is_unfinished else self._refer(role, layer)
         except InputError as error:
             report_error(error, "Choosing a layer")
             self.layer_changed.emit(role)  # so that the combo goes back
@@ -88,6 +97,8 @@ class Context(QObject):
             self._layers[role] = weakref.ref(layer)
         if role == "boundary":
             self.done_sections = None
+            if layer is not None and is_unfinished:
+                self.done_sections = np.zeros(layer.data.shape[0], bool)
             self.set_hierarchy(None)
         setattr(self.session, role, reference)
         self.layer_changed.emit(role)
@@ -95,7 +106,7 @@ class Context(QObject):
     def refresh_reference(self, role: str) -> None:
         """Look at the role's layer again: its voxels or its voxel size changed."""
         layer = self.layer(role)
-        if layer is not None:
+        if layer is not None and (role != "boundary" or self.is_boundary_complete):
             setattr(self.session, role, self._refer(role, layer))
 
     def volume(self, role: str) -> Volume:
@@ -116,6 +127,15 @@ class Context(QObject):
         if hierarchy is not self.hierarchy:
             self.hierarchy = hierarchy
             self.hierarchy_changed.emit()
+
+    def show_result(self, shown: Layer) -> None:
+        """Show one of the layers made here and hide the others, which would lie over it."""
+        for layer in self.viewer.layers:
+            known = layer.metadata.get("emseg", {})
+            is_ours = any(key in known for key in ("steps", "unfinished", "preview"))
+            if is_ours and layer is not shown:
+                layer.visible = False
+        shown.visible = True
 
     @property
     def section(self) -> int:

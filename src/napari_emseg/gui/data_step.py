@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QHBoxLayout, QMenu, QPus
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
-from napari_emseg.gui.frame import Fold, ElidedLabel, button, column, row, set_role
+from napari_emseg.gui.frame import ElidedLabel, Fold, button, column, row
 from napari_emseg.gui.layers import set_voxel_size, voxel_size_of
 from napari_emseg.gui.step_widget import StepWidget
 from napari_emseg.volume import Volume
@@ -106,9 +106,7 @@ class DataStep(StepWidget):
 
     def _make_size_row(self) -> QHBoxLayout:
         self.size_boxes = [self._make_size_box(axis) for axis in "zyx"]
-        self.set_button = button(
-            "Set", self.apply_voxel_size, "Use this voxel size for the stack", role=""
-        )
+        self.set_button = button("Set", self.apply_voxel_size, "Use this voxel size for the stack")
         self.set_button.setFixedWidth(52)
         layout = row("Voxel size", *self.size_boxes, self.set_button)
         for index in range(1, 4):
@@ -118,12 +116,10 @@ class DataStep(StepWidget):
     def _make_size_box(self, axis: str) -> QDoubleSpinBox:
         box = QDoubleSpinBox()
         box.setRange(0, 1e6)
-        box.setDecimals(2)
         box.setPrefix(f"{axis} ")
         box.setSuffix(" nm")
         box.setSpecialValueText(f"{axis} ? nm")
         box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        box.setMinimumWidth(60)
         box.setAlignment(Qt.AlignmentFlag.AlignCenter)
         box.setToolTip(f"Distance between voxels along {axis}, in nanometres")
         box.setAccessibleName(f"voxel size {axis} in nm")
@@ -136,13 +132,14 @@ class DataStep(StepWidget):
         rows = column(content)
         self.boundary = self.combo("boundary", "A boundary map you already have")
         self.flip_button = button(
-            "Flip", self.flip_boundary, "Membranes must be bright: press if they are dark in the map"
+            "Flip",
+            self.flip_boundary,
+            "Membranes must be bright: press if they are dark in the map",
         )
         rows.addLayout(row("Boundaries", self.boundary, self.flip_button))
         truth = self.combo("ground_truth", "Labels or membranes drawn by hand, to compare with")
         rows.addLayout(row("Truth", truth))
-        fold = Fold("I already have a boundary map or ground truth", content)
-        return fold
+        return Fold("Boundary map or ground truth from elsewhere", content)
 
     def _on_size_edited(self, _value: float) -> None:
         raw = self.context.layer("raw")
@@ -150,14 +147,15 @@ class DataStep(StepWidget):
         known = voxel_size_of(raw) if raw is not None else None
         differs = raw is not None and typed != tuple(round(v, 1) for v in known or (0, 0, 0))
         self.set_button.setEnabled(differs or known is None)
-        set_role(self.set_button, "next" if raw is not None and known is None else "")
 
     def _on_layer_changed(self, role: str) -> None:
         if role in ("raw", "boundary"):
             self._show_layer()
+            self.context.plan_changed.emit()
 
     def _show_layer(self) -> None:
         layer = self.context.layer("raw") or self.context.layer("boundary")
+        self.main_button = self.open_button if layer is None else self.set_button
         size = voxel_size_of(layer) if layer is not None else None
         for axis, box in enumerate(self.size_boxes):
             with QSignalBlocker(box):

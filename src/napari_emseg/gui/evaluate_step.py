@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -24,7 +23,8 @@ from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import ElidedLabel, Fold, ProgressRow, button, column, note, row
 from napari_emseg.gui.jobs import Report
 from napari_emseg.gui.plot import ScorePlot
-from napari_emseg.gui.score_table import ScoreTable, describe_more
+from napari_emseg.gui.score_file import write_scores
+from napari_emseg.gui.score_table import HEADLINES, ScoreTable, describe_more, overlay_text
 from napari_emseg.gui.step_widget import StepWidget
 from napari_emseg.progress import Progress
 from napari_emseg.steps.evaluate import EvaluateParams
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from napari_emseg.evaluation import ScoreCurve
     from napari_emseg.segmentation import Hierarchy
 
-_METRICS = {"v_rand": "V_rand", "v_info": "V_info"}
-_KINDS = {"labels": "are labels", "membranes": "are membranes"}
+_KINDS = {"labels": "labels", "membranes": "membranes"}
 
 
 class EvaluateStep(StepWidget):
@@ -51,6 +50,10 @@ class EvaluateStep(StepWidget):
         self.curve: ScoreCurve | None = None
         self.rows.addLayout(row("Labels", self.combo("segmentation", "The labels to score")))
         self.kind = QComboBox()
+        self.kind.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.kind.setMinimumContentsLength(9)
         for kind, words in _KINDS.items():
             self.kind.addItem(words, kind)
         self.kind.setToolTip("Ids of neurons, or a drawing of the membranes between them")
@@ -58,8 +61,9 @@ class EvaluateStep(StepWidget):
         self.rows.addLayout(row("Truth", truth, self.kind))
         self.rows.addLayout(self._make_sections_row())
         self.evaluate_button = button(
-            "Evaluate", self.evaluate, "Score the labels and every position of the h slider",
-            role="next",
+            "Evaluate",
+            self.evaluate,
+            "Score the labels and every position of the h slider",
         )
         self.best_button = button(
             "Use best h", self.use_best, "Set the H-minima slider to the best h of the curve"
@@ -77,6 +81,7 @@ class EvaluateStep(StepWidget):
         self.plot.h_chosen.connect(self._set_h)
         self.rows.addWidget(self.plot)
         self.rows.addWidget(self._make_advanced())
+        self.main_button = self.evaluate_button
         self._connect()
         self._show_params()
         self._show_scores()
@@ -89,7 +94,7 @@ class EvaluateStep(StepWidget):
     def use_best(self) -> None:
         """Set h to the best of the curve."""
         if self.curve is not None:
-            self._set_h(self.curve.best(self.metric.currentData())[0])
+            self._set_h(self.curve.best(self.curve_of.currentData())[0])
 
     def export(self) -> None:
         """Ask for a file and write scores and curve into it."""
@@ -163,27 +168,30 @@ class EvaluateStep(StepWidget):
         for box, name in ((self.first, "first"), (self.last, "last")):
             box.setRange(0, 0)
             box.setKeyboardTracking(False)
+            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+            box.setFixedWidth(52)
             box.setAccessibleName(f"{name} section")
             box.setToolTip("Only these sections are compared; counted from 0, both included")
             box.valueChanged.connect(self._on_sections_edited)
-        self.depth = QLabel(" ")
-        self.depth.setProperty("role", "quiet")
-        layout = row("Sections", self.first, QLabel("to"), self.last, self.depth, stretch=3)
-        return layout
+        self.depth_words = QLabel(" ")
+        self.depth_words.setProperty("role", "quiet")
+        return row("Sections", self.first, QLabel("to"), self.last, self.depth_words, stretch=3)
 
     def _make_advanced(self) -> Fold:
         content = QWidget()
         rows = column(content)
-        self.metric = QComboBox()
-        for key, title in _METRICS.items():
-            self.metric.addItem(title, key)
-        self.metric.currentIndexChanged.connect(lambda _: self._show_curve())
-        rows.addLayout(row("Curve of", self.metric))
+        self.curve_of = QComboBox()
+        for key, title in HEADLINES.items():
+            self.curve_of.addItem(title, key)
+        self.curve_of.currentIndexChanged.connect(lambda _: self._show_curve())
+        rows.addLayout(row("Curve of", self.curve_of))
         self.overlay = QCheckBox("Show the scores on the canvas")
         self.overlay.setChecked(self.context.session.view.show_scores)
         self.overlay.toggled.connect(self._on_overlay_toggled)
         rows.addWidget(self.overlay)
-        rows.addWidget(button("Export scores…", self.export, "Write scores and curve as CSV or JSON"))
+        rows.addWidget(
+            button("Export scores…", self.export, "Write scores and curve as CSV or JSON")
+        )
         self.more = note(lines=5)
         rows.addWidget(self.more)
         return Fold("Advanced", content)
@@ -272,7 +280,7 @@ class EvaluateStep(StepWidget):
             box.setValue(value)
             box.blockSignals(False)
         words = f"truth has {truth.shape[0]}" if truth is not None else " "
-        self.depth.setText(words)
+        self.depth_words.setText(words)
 
     def _show_scores(self) -> None:
         scores = self.context.session.scores
@@ -281,13 +289,13 @@ class EvaluateStep(StepWidget):
         self._show_overlay()
 
     def _show_curve(self) -> None:
-        metric = self.metric.currentData()
+        metric = self.curve_of.currentData()
         if self.curve is None:
             self.plot.clear()
         else:
             best = self.curve.best(metric)
             values = self.curve.values(metric)
-            self.plot.set_curve(self.curve.h, values, name=_METRICS[metric], best=best)
+            self.plot.set_curve(self.curve.h, values, name=HEADLINES[metric], best=best)
         self._show_now()
         self._enable()
 
@@ -330,46 +338,10 @@ class EvaluateStep(StepWidget):
 
 def suggest_kind(truth: Volume) -> str:
     """Guess whether a ground truth holds ids or a drawing of membranes."""
-    import numpy as np
-
     if truth.kind != "labels":
         return "membranes"
     values = np.unique(truth.read(0)[::2, ::2])
     return "membranes" if values.size <= 2 and set(values.tolist()) <= {0, 255} else "labels"
-
-
-def overlay_text(scores: dict[str, float]) -> str:
-    """Write the two headline scores for the canvas."""
-    return "\n".join(
-        f"{title} {scores[key]:.4f}  (split {scores[key + '_split']:.4f}, "
-        f"merge {scores[key + '_merge']:.4f})"
-        for key, title in _METRICS.items()
-        if key in scores
-    )
-
-
-def write_scores(path: Path, scores: dict[str, float], curve: ScoreCurve | None) -> None:
-    """Write scores and the score curve into a CSV or JSON file.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written there.
-    """
-    from napari_emseg.io.atomic import atomic_write
-
-    names = ("h", "v_rand", "v_rand_split", "v_rand_merge", "v_info", "voi_split", "voi_merge")
-    columns = {} if curve is None else {name: getattr(curve, name).tolist() for name in names}
-    with atomic_write(path) as temporary, open(temporary, "w", newline="") as file:
-        if path.suffix.lower() == ".json":
-            json.dump({"scores": scores, "curve": columns}, file, indent=1)
-            return
-        writer = csv.writer(file)
-        writer.writerow(["score", "value"])
-        writer.writerows(scores.items())
-        writer.writerow([])
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
 
 
 def _evaluate(

@@ -1,4 +1,4 @@
-"""Files in and out of the viewer: readers, writers, samples, sessions."""
+"""Files in and out of the viewer: what napari's readers and writers call."""
 
 from __future__ import annotations
 
@@ -6,27 +6,39 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emseg.gui.layers import layer_data
-from napari_emseg.volume import Volume
+from napari.utils.notifications import show_warning
+
+from napari_emseg.errors import InputError
+from napari_emseg.gui.layers import add_volume, free_name, layer_data, nm_per_unit
+from napari_emseg.session import FILE_SUFFIX
+from napari_emseg.volume import ZYX, Kind, Volume
 
 if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
 LayerData = tuple[Any, dict[str, Any], str]
+_NOTHING: Any = [(None,)]  # how a reader tells napari that there is nothing to show
 
 
-def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]]:
-    """Return the reader of a path or of several (napari's reader contribution)."""
-    return read_layers
+def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
+    """Return the reader of a path or of several, None if it is not ours to read."""
+    from napari_emseg.io import can_open
+
+    paths = [path] if isinstance(path, str) else list(path)
+    if all(one.endswith(FILE_SUFFIX) for one in paths):
+        return _restore
+    return read_layers if all(can_open(one) for one in paths) else None
 
 
 def read_layers(path: str | Sequence[str]) -> list[LayerData]:
     """Open one or several stacks as layers, lazily where the file allows."""
-    from napari_emseg.io import open_volume
-
     paths = [path] if isinstance(path, str) else list(path)
-    return [layer_data(open_volume(one)) for one in paths]
+    try:
+        return [_read(one) for one in paths]
+    except InputError as error:
+        show_warning(str(error))
+        return _NOTHING  # type: ignore[no-any-return]
 
 
 def open_into(viewer: Viewer, path: Path) -> Layer:
@@ -37,65 +49,67 @@ def open_into(viewer: Viewer, path: Path) -> Layer:
     InputError
         If it cannot be read.
     """
-    from napari_emseg.gui.layers import add_volume, free_name
     from napari_emseg.io import open_volume
 
     volume = open_volume(path)
     return add_volume(viewer, volume, name=free_name(viewer, volume.name or path.stem))
 
 
-def write_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Save one image or labels layer with its geometry (napari's writer contribution)."""
-    from napari_emseg.io import save_volume
-
-    known = dict(attributes.get("metadata", {}).get("emseg", {}))
-    kind = known.pop("kind", None) or ("labels" if _is_whole(data) and "labels" in known else "raw")
-    volume = Volume(
-        data,
-        kind=kind,
-        voxel_size_nm=_scale_in_nm(attributes),
-        offset_nm=_translate_in_nm(attributes),
-        name=str(attributes.get("name", "")),
-        provenance=known,
-    )
-    return [str(save_volume(volume, path))]
+def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Save an image layer with its geometry."""
+    kind = attributes.get("metadata", {}).get("emseg", {}).get("kind", "raw")
+    return [_write(path, data, attributes, kind)]
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Save a labels layer; see :func:`write_layer`."""
-    metadata = dict(attributes.get("metadata", {}))
-    metadata["emseg"] = {**metadata.get("emseg", {}), "kind": "labels"}
-    return write_layer(path, data, {**attributes, "metadata": metadata})
+    """Save a labels layer with its geometry; the preview is written as it is seen."""
+    return [_write(path, data, attributes, "labels")]
 
 
-def _is_whole(data: Any) -> bool:
-    return bool(data.dtype.kind in "ui")
+def _read(path: str) -> LayerData:
+    from napari_emseg.io import open_pyramid
+
+    levels = open_pyramid(path)
+    data, attributes, kind = layer_data(levels[0])
+    if len(levels) > 1 and kind == "image":  # labels with a pyramid could not be painted in
+        data = [level.data for level in levels]
+        attributes["multiscale"] = True
+    return data, attributes, kind
 
 
-def _factors(attributes: dict[str, Any]) -> list[float] | None:
-    import pint
+def _restore(path: str | Sequence[str]) -> list[LayerData]:
+    from napari import current_viewer
 
-    registry = pint.get_application_registry()
-    units = [registry.Unit(str(unit)) for unit in attributes.get("units") or ()]
-    lengths = [1 * unit for unit in units]
-    if len(lengths) != 3 or not all(length.check("[length]") for length in lengths):
-        return None
-    return [float(length.to("nm").magnitude) for length in lengths]
+    from napari_emseg.gui.workspace import open_workspace
 
-
-def _scale_in_nm(attributes: dict[str, Any]) -> tuple[float, float, float] | None:
-    factors = _factors(attributes)
-    if factors is None:
-        return None
-    z, y, x = (float(s) * f for s, f in zip(attributes["scale"], factors, strict=True))
-    return (z, y, x)
+    viewer = current_viewer()
+    first = path if isinstance(path, str) else path[0]
+    if viewer is not None:
+        open_workspace(viewer).session_bar.restore_from(Path(first))
+    return _NOTHING  # type: ignore[no-any-return]
 
 
-def _translate_in_nm(attributes: dict[str, Any]) -> tuple[float, float, float]:
-    factors = _factors(attributes)
-    if factors is None:
-        return (0.0, 0.0, 0.0)
-    z, y, x = (float(t) * f for t, f in zip(attributes["translate"], factors, strict=True))
-    return (z, y, x)
+def _write(path: str, data: Any, attributes: dict[str, Any], kind: Kind) -> str:
+    from napari_emseg.io import save_volume
+
+    known = dict(attributes.get("metadata", {}).get("emseg", {}))
+    known.pop("kind", None)
+    size, offset = _geometry(attributes)
+    volume = Volume(
+        data[0] if isinstance(data, list) else data,
+        kind=kind,
+        voxel_size_nm=size,
+        offset_nm=offset,
+        name=str(attributes.get("name", "")),
+        provenance=known,
+    )
+    return str(save_volume(volume, path))
 
 
+def _geometry(attributes: dict[str, Any]) -> tuple[ZYX | None, ZYX]:
+    factors = nm_per_unit(attributes.get("units") or ())
+    if factors is None or len(factors) != 3:
+        return None, (0.0, 0.0, 0.0)
+    size = [float(s) * f for s, f in zip(attributes["scale"], factors, strict=True)]
+    offset = [float(t) * f for t, f in zip(attributes["translate"], factors, strict=True)]
+    return (size[0], size[1], size[2]), (offset[0], offset[1], offset[2])

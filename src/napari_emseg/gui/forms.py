@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -20,7 +20,6 @@ from superqt import QDoubleSlider
 from napari_emseg.gui.frame import LABEL_WIDTH
 from napari_emseg.steps.fields import FieldDescription
 
-SPIN_WIDTH = 62
 EQUIVALENT_WIDTH = 86
 
 
@@ -45,7 +44,7 @@ class NumberRow(QWidget):
         self._equivalent = equivalent
         self.setToolTip(field.description)
         step = field.step or (1 if self._is_whole else 0.01)
-        self.slider = QDoubleSlider(Qt.Orientation.Horizontal)
+        self.slider = QDoubleSlider(Qt.Orientation.Horizontal)  # type: ignore[no-untyped-call]
         self.slider.setAccessibleName(field.title)
         self.slider.setRange(field.minimum or 0, slider_maximum)
         self.slider.setSingleStep(step)
@@ -97,7 +96,7 @@ class NumberRow(QWidget):
         box.setSuffix(f" {field.unit}" if field.unit in ("px",) else "")
         box.setKeyboardTracking(False)
         box.setButtonSymbols(box.ButtonSymbols.NoButtons)
-        box.setFixedWidth(SPIN_WIDTH)
+        box.setProperty("role", "number")  # its width is in the style sheet
         box.setAccessibleName(field.title)
         box.setToolTip(field.description)
         return box

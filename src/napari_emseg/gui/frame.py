@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QFontMetrics, QPaintEvent, QPainter
+from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QFontMetrics, QPainter, QPaintEvent
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QStyle,
     QStyleOption,
     QToolButton,
     QVBoxLayout,
@@ -27,9 +26,9 @@ _INDENT = 5  # napari's labels stand so far in
 class ElidedLabel(QLabel):
     """One line that ends in "…" where the room ends and says all of it in its tooltip."""
 
-    def setText(self, text: str) -> None:
+    def setText(self, text: str | None) -> None:
         super().setText(text)
-        self.setToolTip(text)
+        self.setToolTip((text or "").strip())
 
     def minimumSizeHint(self) -> QSize:
         return QSize(20, super().minimumSizeHint().height())
@@ -44,7 +43,12 @@ class ElidedLabel(QLabel):
         style = self.style()
         assert style is not None
         style.drawItemText(
-            painter, rect, int(self.alignment()), option.palette, self.isEnabled(), text,
+            painter,
+            rect,
+            int(self.alignment()),
+            option.palette,
+            self.isEnabled(),
+            text,
             self.foregroundRole(),
         )
 
@@ -162,8 +166,6 @@ def line() -> QFrame:
     made.setProperty("role", "line")
     made.setFixedHeight(1)
     return made
-
-
 
 
 class ProgressRow(QWidget):

@@ -17,7 +17,7 @@ from typing import Any
 
 from napari.utils.notifications import show_error, show_warning
 from napari.utils.progress import cancelable_progress
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QEventLoop, QObject, Signal  # type: ignore[attr-defined]
 
 from napari_emseg.errors import InputError
 from napari_emseg.progress import Cancelled, Progress
@@ -56,7 +56,7 @@ class Job(QObject):
         self.on_report: Callable[[Report], None] | None = None
         self.on_end: Callable[[], None] | None = None
         self.done = 0
-        self.thread: threading.Thread | None = None
+        self.worker: threading.Thread | None = None
         self.activity: cancelable_progress | None = None
         self._stop = threading.Event()
         self._started = self._last_report = 0.0
@@ -90,7 +90,7 @@ class Job(QObject):
             if self._stop.is_set():
                 raise Cancelled
             result, error = self.work(self), None
-        except BaseException as caught:  # noqa: BLE001  also MemoryError, SystemExit of a library
+        except BaseException as caught:  # also MemoryError, SystemExit of a library
             result, error = None, caught
         self._ended.emit(self, result, error)
 
@@ -106,6 +106,7 @@ class Jobs(QObject):
         self._newest: dict[str, Job] = {}
         self._running: dict[str, Job] = {}
         self._waiting: defaultdict[str, deque[Job]] = defaultdict(deque)
+        self._waited: set[Job] = set()
         self._closed = False
 
     def start(
@@ -154,6 +155,35 @@ class Jobs(QObject):
         self.changed.emit()
         return job
 
+    def wait_for(self, work: Work, *, title: str) -> Any:
+        """Compute `work` in the background and return its result; the window stays alive.
+
+        Raises
+        ------
+        InputError
+            If the user stopped it.
+        Exception
+            Whatever `work` raises.
+        """
+        outcome: list[tuple[Any, BaseException | None]] = []
+        loop = QEventLoop()
+        job = Job(work, title, "wait", "wait")
+        job._reported.connect(_show_activity)
+        job._ended.connect(lambda _job, result, error: outcome.append((result, error)))
+        job._ended.connect(loop.quit)
+        job.worker = threading.Thread(target=job.run, name="emseg wait", daemon=True)
+        self._waited.add(job)
+        job.worker.start()
+        loop.exec()
+        self._waited.discard(job)
+        _close_activity(job)
+        result, error = outcome[0]
+        if isinstance(error, Cancelled):
+            raise InputError(f"{title} was stopped.") from None
+        if error is not None:
+            raise error
+        return result
+
     def stop(self, key: str) -> None:
         """Stop the job with this key, if there is one."""
         job = self._newest.get(key)
@@ -177,12 +207,12 @@ class Jobs(QObject):
         self._closed = True
         deadline = time.monotonic() + timeout_s
         jobs = list(self._running.values())
-        for job in [*jobs, *self._newest.values()]:
+        for job in [*jobs, *self._newest.values(), *self._waited]:
             job.stop()
             _close_activity(job)
         for job in jobs:
-            if job.thread is not None:
-                job.thread.join(max(0.0, deadline - time.monotonic()))
+            if job.worker is not None:
+                job.worker.join(max(0.0, deadline - time.monotonic()))
         self._newest.clear()
         self._waiting.clear()
 
@@ -190,8 +220,8 @@ class Jobs(QObject):
         if lane in self._running or not self._waiting[lane]:
             return
         job = self._running[lane] = self._waiting[lane].popleft()
-        job.thread = threading.Thread(target=job.run, name=f"emseg {job.key}", daemon=True)
-        job.thread.start()
+        job.worker = threading.Thread(target=job.run, name=f"emseg {job.key}", daemon=True)
+        job.worker.start()
 
     def _on_job_reported(self, job: Job, report: Report) -> None:
         if self._closed or self._running.get(job.lane) is not job:
@@ -256,11 +286,11 @@ def _guarded(function: Callable[..., None], *args: Any) -> None:
     """Call a slot so that its failure is reported and the queue goes on."""
     try:
         function(*args)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         report_error(error, "Showing the result")
 
 
-class _Activity(cancelable_progress):
+class _Activity(cancelable_progress):  # type: ignore[misc]
     """A bar in napari's activity area whose Cancel button stops the job."""
 
     job: Job

@@ -28,10 +28,8 @@ class LayerCombo(QComboBox):
         super().__init__()
         self._context, self._role = context, role
         self._layers: list[Layer] = []
-        self.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.setMinimumContentsLength(8)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(6)
         self.setAccessibleName(role.replace("_", " "))
         self.activated.connect(self._on_activated)
         events = context.viewer.layers.events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,8 +88,8 @@ def volume_of(layer: Layer, kind: Kind) -> Volume:
 
 
 def voxel_size_of(layer: Layer) -> ZYX | None:
-    """Voxel size (z, y, x) in nm, or None unless the layer's units are lengths."""
-    factors = _nm_per_unit(layer)
+    """Return the voxel size (z, y, x) in nm, None unless the units are lengths."""
+    factors = nm_per_unit(layer.units)
     if layer.ndim != 3 or factors is None:
         return None
     z, y, x = (float(s) * f for s, f in zip(layer.scale, factors, strict=True))
@@ -106,7 +107,7 @@ def set_voxel_size(layer: Layer, voxel_size_nm: ZYX) -> None:
 
 
 def kind_of(layer: Layer) -> str:
-    """What the layer's voxels are known or likely to be: a kind, or "" when nothing says so."""
+    """Say what the voxels are known or likely to be: a kind, or "" when nothing says so."""
     known = layer.metadata.get("emseg", {}).get("kind", "")
     if known:
         return str(known)
@@ -122,15 +123,19 @@ def free_name(viewer: Viewer, name: str) -> str:
     return candidate
 
 
-def _nm_per_unit(layer: Layer) -> list[float] | None:
-    units = [1 * unit for unit in layer.units]
-    if not all(unit.check("[length]") for unit in units):
+def nm_per_unit(units: Sequence[Any]) -> list[float] | None:
+    """Nanometres per unit of each axis, or None unless all units are lengths."""
+    import pint
+
+    registry: Any = pint.get_application_registry()  # type: ignore[no-untyped-call]
+    ones = [1 * registry.Unit(str(unit)) for unit in units]
+    if not all(one.check("[length]") for one in ones):
         return None
-    return [float(unit.to("nm").magnitude) for unit in units]
+    return [float(one.to("nm").magnitude) for one in ones]
 
 
 def _offset_of(layer: Layer) -> ZYX:
-    factors = _nm_per_unit(layer)
+    factors = nm_per_unit(layer.units)
     if layer.ndim != 3 or factors is None:
         return (0.0, 0.0, 0.0)
     z, y, x = (float(t) * f for t, f in zip(layer.translate, factors, strict=True))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SETTLE_MS = 350  # after the last move of a slider the whole stack is flooded
 COUNT_MS = 120
+MAX_VOXELS_UNASKED = 3e8  # a larger map is segmented when a slider is touched
 _PAINTING = {"paint", "fill", "erase", "polygon"}
 
 
@@ -48,9 +49,11 @@ class LivePreview(QObject):
         self._layer: Labels | None = None
         self._shown: tuple[Any, ...] = ()
         self._section_runs = False
+        self._is_awake = False
         self._settle = self._timer(SETTLE_MS, self._build_whole)
         self._count = self._timer(COUNT_MS, self._start_count)
         context.layer_changed.connect(self._on_layer_changed)
+        context.boundary_started.connect(self._on_boundary_started)
         context.boundary_grew.connect(self._on_boundary_grew)
         context.session.events.segment.connect(self._on_params_changed)
         self._viewer.dims.events.current_step.connect(self._on_section_changed)
@@ -64,14 +67,20 @@ class LivePreview(QObject):
     def restart(self) -> None:
         """Begin anew: another boundary map."""
         self._shown = ()
-        self._labels = None
+        if self._labels is not None:
+            self._labels.clear()
         self._context.jobs.stop("hierarchy")
         self._settle.stop()
-        if self._context.layer("boundary") is None:
+        self.counted.emit("")
+        layer = self._context.layer("boundary")
+        if layer is None:
             self._remove_layer()
-            self.counted.emit("")
+            self._labels = None
             return
-        self._refresh_hierarchies()
+        is_small = float(np.prod(layer.data.shape)) <= MAX_VOXELS_UNASKED
+        self._is_awake = is_small and self._context.is_boundary_complete
+        if self._is_awake:
+            self._refresh_hierarchies()
 
     def set_contour(self, width_px: int) -> None:
         """Show outlines (1 or more) or filled segments (0)."""
@@ -101,14 +110,21 @@ class LivePreview(QObject):
         if role == "boundary":
             self.restart()
 
+    def _on_boundary_started(self) -> None:
+        self._is_awake = False  # the boundary map is what the user wants to see now
+
     def _on_boundary_grew(self, sections: list[int]) -> None:
+        if self._context.is_boundary_complete:
+            self._is_awake = True
+            self._settle.start()
         if self._context.section in sections:
             self._build_section()
-        if self._context.is_boundary_complete:
-            self._settle.start()
 
     def _on_params_changed(self, new: SegmentParams, old: SegmentParams) -> None:
-        if any(getattr(new, name) != getattr(old, name) for name in HIERARCHY_FIELDS):
+        was_awake, self._is_awake = self._is_awake, True
+        if not was_awake or any(
+            getattr(new, name) != getattr(old, name) for name in HIERARCHY_FIELDS
+        ):
             self._refresh_hierarchies()
         else:
             self._recut()
@@ -127,7 +143,8 @@ class LivePreview(QObject):
     def _build_section(self) -> None:
         """Flood the visible section; while one is being flooded the next waits its turn."""
         params = self._context.session.segment
-        if params.mode == "3d" or self._section_runs or self._shown == (*self._key(), "whole"):
+        is_shown = self._shown == (*self._key(), "whole")
+        if params.mode == "3d" or self._section_runs or is_shown or not self._is_awake:
             return
         z, done = self._context.section, self._context.done_sections
         if self._context.layer("boundary") is None or (done is not None and not done[z]):
@@ -137,6 +154,8 @@ class LivePreview(QObject):
         except InputError:
             return
         self._section_runs = True
+        if self._labels is None:
+            self.counted.emit("segmenting this section…")
         key = self._key()
         self._context.jobs.start(
             partial(_build_section, boundary, z, params),
@@ -211,27 +230,20 @@ class LivePreview(QObject):
             self._add_layer(self._labels)
         elif layer.visible:
             layer.refresh(extent=False, thumbnail=False, highlight=False)
-        else:
-            self._show_instead_of_written(layer)
+        elif self._is_awake:
+            self._context.show_result(layer)
         self._count.start()
-
-    def _show_instead_of_written(self, layer: Labels) -> None:
-        layer.visible = True
-        written = self._context.layer("segmentation")
-        if written is not None and written.metadata.get("emseg", {}).get("steps"):
-            written.visible = False
 
     def _add_layer(self, labels: PreviewLabels) -> None:
         boundary = self._context.layer("boundary")
         assert boundary is not None
         selected = self._viewer.layers.selection.active
         volume = self._context.volume("boundary").derive(labels, kind="labels", preview=True)
-        self._layer = add_volume(
-            self._viewer, volume, like=boundary, name="segments (preview)"
-        )
+        self._layer = add_volume(self._viewer, volume, like=boundary, name="segments (preview)")
         self._layer.contour = self._context.session.view.contour_px
         self._layer.events.mode.connect(self._on_mode_changed)
-        if boundary.metadata.get("emseg", {}).get("steps") or self._context.layer("raw"):
+        self._context.show_result(self._layer)
+        if self._context.layer("raw") is not None:
             boundary.visible = False
         if selected is not None:
             self._viewer.layers.selection.active = selected
@@ -245,7 +257,9 @@ class LivePreview(QObject):
         layer = self.layer
         if layer is not None and str(layer.mode) in _PAINTING:
             layer.mode = "pan_zoom"
-            show_info("The preview follows the sliders. Press Write labels for a layer to paint in.")
+            show_info(
+                "The preview follows the sliders. Press Write labels for a layer to paint in."
+            )
 
     def _start_count(self) -> None:
         labels, hierarchy = self._labels, self._context.hierarchy
@@ -269,7 +283,9 @@ class LivePreview(QObject):
         )
 
 
-def _build_section(boundary: Volume, z: int, params: SegmentParams, progress: Progress) -> Hierarchy:
+def _build_section(
+    boundary: Volume, z: int, params: SegmentParams, progress: Progress
+) -> Hierarchy:
     from napari_emseg.segmentation import build_section
 
     hierarchy = build_section(boundary.read(z), params.sigma_px, params.floor)

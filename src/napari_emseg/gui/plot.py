@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QMouseEvent, QPaintEvent, QPainter, QPen, QPolygonF
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_emseg.gui.colours import mix
 
 Floats = npt.NDArray[np.floating]
-LEFT, RIGHT, TOP, BOTTOM = 40, 10, 16, 32
+LEFT, RIGHT, TOP, BOTTOM = 40, 10, 24, 34
 
 
 class ScorePlot(QWidget):
@@ -36,7 +36,7 @@ class ScorePlot(QWidget):
         self.setAccessibleName("Score against H-minima; click to choose an h")
 
     def sizeHint(self) -> QSize:
-        return QSize(300, 150)
+        return QSize(300, 160)
 
     def set_curve(self, h: Floats, score: Floats, *, name: str, best: tuple[float, float]) -> None:
         """Show a curve; `h` ascending, `best` its highest point."""
@@ -126,11 +126,13 @@ class ScorePlot(QWidget):
             painter.setPen(QPen(accent, 1.5))
             painter.setBrush(accent)
             painter.drawEllipse(best, 4, 4)
-            box = QRectF(area.right() - 160, 0, 160, 15)
-            painter.drawText(
-                box, flags.AlignRight | flags.AlignTop,
-                f"best {self._best[1]:.3f} at h = {self._best[0]:.3g}",
-            )
+            words = f"best {self._best[1]:.3f} at h = {self._best[0]:.3g}"
+            box = QRectF(area.right() - 180, 0, 180, 16)
+            painter.setPen(text)
+            painter.drawText(box, flags.AlignRight | flags.AlignTop, words)
+            width = painter.fontMetrics().horizontalAdvance(words)
+            painter.setPen(QPen(accent, 1.5))
+            painter.drawEllipse(QPointF(area.right() - width - 9, 8), 4, 4)
         if self._current <= self._x_max:
             x = self._point(self._current, 0).x()
             painter.setPen(QPen(text, 1, Qt.PenStyle.DashLine))

@@ -51,18 +51,25 @@ class PreviewLabels:
         self._sections = dict(list(kept.items())[-_KEPT_SECTIONS + 1 :]) | {z: hierarchy}
         self._forget()
 
+    def clear(self) -> None:
+        """Show nothing: the boundary map changed."""
+        self._whole, self._sections = None, {}
+        self._forget()
+
     def has_section(self, z: int) -> bool:
         """Whether section `z` can be shown."""
         return self._whole is not None or z in self._sections
 
     def count(self, z: int) -> int:
-        """Number of segments in section `z` (in 3d: in all)."""
+        """Count the segments in section `z` (in 3d: in all)."""
         table = self._cut(z)
         if table is None:
             return 0
         if self._whole is not None:
             ids = self._whole.section_ids(z)
-            return int(np.count_nonzero(table[ids.start : ids.stop] == np.arange(ids.start, ids.stop)))
+            return int(
+                np.count_nonzero(table[ids.start : ids.stop] == np.arange(ids.start, ids.stop))
+            )
         return int(np.count_nonzero(table[1:] == np.arange(1, table.size)))
 
     def section(self, z: int) -> npt.NDArray[np.uint32]:

@@ -22,6 +22,7 @@ _MORE = (
 _SPLIT = "Low means: one neuron was cut into several segments (split errors)."
 _MERGE = "Low means: several neurons were joined in one segment (merge errors)."
 NOTHING = "–"
+HEADLINES = {"v_rand": "V_rand", "v_info": "V_info"}
 
 
 class ScoreTable(QWidget):
@@ -58,6 +59,16 @@ class ScoreTable(QWidget):
 def describe_more(scores: Mapping[str, float]) -> str:
     """Write the remaining scores, one per line."""
     return "\n".join(f"{title}: {scores[key]:.4f}" for title, key in _MORE if key in scores)
+
+
+def overlay_text(scores: dict[str, float]) -> str:
+    """Write the two headline scores for the canvas."""
+    return "\n".join(
+        f"{title} {scores[key]:.4f}  (split {scores[key + '_split']:.4f}, "
+        f"merge {scores[key + '_merge']:.4f})"
+        for key, title in HEADLINES.items()
+        if key in scores
+    )
 
 
 def _cell(text: str, tip: str, *, quiet: bool = False) -> QLabel:

@@ -55,8 +55,9 @@ class SegmentStep(StepWidget):
         self._add_mode_row(fields["mode"].description)
         self._count = " "
         self.write_button = button(
-            "Write labels", self.write_labels,
-            "Make a labels layer of the whole stack that can be painted in and saved", role="next",
+            "Write labels",
+            self.write_labels,
+            "Make a labels layer of the whole stack that can be painted in and saved",
         )
         self.rows.addWidget(self.write_button)
         self.progress = ProgressRow()
@@ -64,6 +65,7 @@ class SegmentStep(StepWidget):
         self.exact = make_check(fields["exact_borders"])
         self.exact.toggled.connect(lambda on: self._change(exact_borders=on))
         self.rows.addWidget(self._make_advanced())
+        self.main_button = self.write_button
         self._connect()
         self._show_params(context.session.segment)
         self._enable()
@@ -97,11 +99,7 @@ class SegmentStep(StepWidget):
         name = free_name(self.viewer, f"{base} labels")
         layer = add_volume(self.viewer, labels, like=self.context.layer("boundary"), name=name)
         layer.contour = self.context.session.view.contour_px
-        if self.live.layer is not None:
-            self.live.layer.visible = False
-        old = self.context.layer("segmentation")
-        if old is not None and old.metadata.get("emseg", {}).get("steps"):
-            old.visible = False
+        self.context.show_result(layer)
         self.viewer.layers.selection.active = layer
         record = last_record(labels.provenance)
         if record is not None:
@@ -200,8 +198,12 @@ class SegmentStep(StepWidget):
         if size is None:
             return "voxels"
         if self.context.session.segment.mode == "2d":
-            return f"= {value * size[1] * size[2] / 1e6:.2g} µm²"
-        return f"= {value * size[0] * size[1] * size[2] / 1e9:.2g} µm³"
+            return _short(value * size[1] * size[2], "nm²", 1e6, "µm²")
+        return _short(value * size[0] * size[1] * size[2], "nm³", 1e9, "µm³")
+
+
+def _short(value: float, unit: str, factor: float, larger: str) -> str:
+    return f"= {value:.0f} {unit}" if value < 1e5 else f"= {value / factor:.2g} {larger}"
 
 
 def _write(

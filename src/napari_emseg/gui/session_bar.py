@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QWidget
@@ -13,7 +14,6 @@ from napari_emseg.gui.frame import button
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.live import live_preview_of
 from napari_emseg.session import FILE_SUFFIX, SavedSession
-from napari_emseg.volume import Volume
 
 _FILES = f"Session (*{FILE_SUFFIX})"
 
@@ -94,12 +94,13 @@ class SessionBar(QWidget):
             return
         show_info(f"Recipe written to {path}. Repeat it with: emseg run {path.name} INPUT OUTDIR")
 
-    def _volumes(self) -> dict[str, Volume]:
+    def _volumes(self) -> dict[str, Any]:
         names = {role: "labels" if role == "segmentation" else role for role in ROLES}
         return {
             name: self.context.volume(role)
             for role, name in names.items()
             if self.context.layer(role) is not None
+            and (role != "boundary" or self.context.is_boundary_complete)
         }
 
     def _show_restored(self, saved: SavedSession) -> None:
@@ -126,5 +127,3 @@ class SessionBar(QWidget):
         layer = self.context.layer("raw") or self.context.layer("boundary")
         if layer is not None and layer.ndim == 3:
             viewer.dims.set_point(0, layer.data_to_world((section, 0, 0))[0])
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
@@ -15,6 +15,7 @@ class StepWidget(QWidget):
 
     title = ""
     name = ""
+    main_button: QPushButton | None = None
 
     def __init__(self, context: Context) -> None:
         super().__init__()

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_emseg.gui.boundaries_step import BoundariesStep
 from napari_emseg.gui.colours import stylesheet
 from napari_emseg.gui.context import Context, context_of
 from napari_emseg.gui.data_step import DataStep
 from napari_emseg.gui.evaluate_step import EvaluateStep
-from napari_emseg.gui.frame import ElidedLabel, StepFrame, line
+from napari_emseg.gui.frame import ElidedLabel, StepFrame, line, set_role
 from napari_emseg.gui.segment_step import SegmentStep
 from napari_emseg.gui.session_bar import SessionBar
 from napari_emseg.gui.step_widget import StepWidget
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 MINIMUM_WIDTH = 350
-PREFERRED_WIDTH = 400
+PREFERRED_WIDTH = 420
 STEPS: tuple[type[StepWidget], ...] = (DataStep, BoundariesStep, SegmentStep, EvaluateStep)
+_ORDER = tuple(step.name for step in STEPS)
+_DUE = ("ready", "out of date", "running", "waiting")
 _OPEN_AT_FIRST = ("data", "boundaries", "segment")
 
 
@@ -49,15 +51,15 @@ class Dock(QWidget):
         for step in steps:
             self._add_step(step(self.context))
         self.column.addStretch()
-        self.scroll = QScrollArea()
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setWidget(content)
+        self.scroll_area = QScrollArea()
+        self.scroll_area.setWidgetResizable(True)
+        self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll_area.setWidget(content)
         self.outer = QVBoxLayout(self)
         self.outer.setContentsMargins(0, 0, 0, 0)
         self.outer.setSpacing(2)
-        self.outer.addWidget(self.scroll, 1)
+        self.outer.addWidget(self.scroll_area, 1)
         self.context.plan_changed.connect(self._show_plan)
         self.context.viewer.events.theme.connect(self._on_theme_changed)
         self._on_theme_changed()
@@ -83,12 +85,14 @@ class Dock(QWidget):
         super().closeEvent(event)
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        if event is not None and event.mimeData().hasUrls():
+        mime = event.mimeData() if event is not None else None
+        if event is not None and mime is not None and mime.hasUrls():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent | None) -> None:
-        if event is not None and "data" in self.frames:
-            paths = [url.toLocalFile() for url in event.mimeData().urls()]
+        mime = event.mimeData() if event is not None else None
+        if mime is not None and "data" in self.frames:
+            paths = [url.toLocalFile() for url in mime.urls()]
             step = self.step("data")
             assert isinstance(step, DataStep)
             step.open_paths(paths)
@@ -109,16 +113,20 @@ class Dock(QWidget):
     def _on_reveal_timeout(self) -> None:
         """Scroll a step just opened into view, once it has its size."""
         if self._to_reveal is not None:
-            bar = self.scroll.verticalScrollBar()
+            bar = self.scroll_area.verticalScrollBar()
             assert bar is not None
-            room = self.scroll.viewport().height()  # type: ignore[union-attr]
+            room = self.scroll_area.height()
             top, bottom = self._to_reveal.y(), self._to_reveal.geometry().bottom()
             bar.setValue(max(bar.value(), min(top, bottom - room + 8)))
 
     def _show_plan(self) -> None:
         plan = self.context.plan()
+        due = next((name for name in _ORDER if plan[name].state in _DUE), "")
         for name, frame in self.frames.items():
             frame.state.setText(plan[name].reason)
+            main = self.step(name).main_button
+            for button in frame.content.findChildren(QPushButton):
+                set_role(button, "next" if name == due and button is main else "")
 
     def _on_theme_changed(self, *_: object) -> None:
         self.setStyleSheet(stylesheet(self.context.viewer))
@@ -179,6 +187,16 @@ class EvaluateDock(_SingleStep):
     step_type = EvaluateStep
 
 
+def open_workspace(viewer: Viewer) -> Workspace:
+    """Return the workspace of `viewer`, opened if it is not."""
+    for dock in context_of(viewer).docks:
+        if isinstance(dock, Workspace):
+            return dock
+    workspace = Workspace(viewer)
+    viewer.window.add_dock_widget(workspace, name="EM Segmentation", area="right")
+    return workspace
+
+
 def describe_stack(context: Context) -> str:
     """Name, size and voxel size of what is being worked on."""
     volume = context.session.raw or context.session.boundary or context.session.segmentation
@@ -188,5 +206,3 @@ def describe_stack(context: Context) -> str:
     nm = volume.voxel_size_nm
     voxels = " × ".join(f"{v:g}" for v in nm) + " nm" if nm else "voxel size unknown"
     return f"{volume.name}   {size}   {voxels}"
-
-

@@ -1,0 +1,105 @@
+"""Every verb of the workspace as a command, for the palette and for menus."""
+
+from __future__ import annotations
+
+from napari.viewer import Viewer
+
+from napari_emseg.gui.boundaries_step import BoundariesStep
+from napari_emseg.gui.data_step import DataStep
+from napari_emseg.gui.evaluate_step import EvaluateStep
+from napari_emseg.gui.segment_step import SegmentStep
+from napari_emseg.gui.workspace import open_workspace
+
+
+def open_file(viewer: Viewer) -> None:
+    """Ask for EM stacks and open them."""
+    _data(viewer).open_file()
+
+
+def open_folder(viewer: Viewer) -> None:
+    """Ask for a folder of sections or a Zarr and open it."""
+    _data(viewer).open_folder()
+
+
+def flip_map(viewer: Viewer) -> None:
+    """Exchange dark and bright in the boundary map."""
+    _data(viewer).flip_boundary()
+
+
+def preview_section(viewer: Viewer) -> None:
+    """Predict the boundaries of the visible section."""
+    _boundaries(viewer).preview_section()
+
+
+def predict_all(viewer: Viewer) -> None:
+    """Predict the boundaries of all sections."""
+    _boundaries(viewer).predict_all()
+
+
+def stop_predicting(viewer: Viewer) -> None:
+    """Stop the running prediction; finished sections stay."""
+    _boundaries(viewer).stop()
+
+
+def toggle_outlines(viewer: Viewer) -> None:
+    """Show segments as outlines, or filled."""
+    _segment(viewer).outlines.toggle()
+
+
+def write_labels(viewer: Viewer) -> None:
+    """Write the live segmentation into a labels layer."""
+    _segment(viewer).write_labels()
+
+
+def evaluate_labels(viewer: Viewer) -> None:
+    """Score the labels against the ground truth."""
+    _evaluate(viewer).evaluate()
+
+
+def use_best_h(viewer: Viewer) -> None:
+    """Set the H-minima slider to the best h."""
+    _evaluate(viewer).use_best()
+
+
+def export_scores(viewer: Viewer) -> None:
+    """Ask for a file and write the scores."""
+    _evaluate(viewer).export()
+
+
+def save_session(viewer: Viewer) -> None:
+    """Ask for a file and save the session."""
+    open_workspace(viewer).session_bar.save()
+
+
+def restore_session(viewer: Viewer) -> None:
+    """Ask for a file and restore the session."""
+    open_workspace(viewer).session_bar.restore()
+
+
+def export_recipe(viewer: Viewer) -> None:
+    """Ask for a file and write the recipe."""
+    open_workspace(viewer).session_bar.export_recipe()
+
+
+def _data(viewer: Viewer) -> DataStep:
+    step = open_workspace(viewer).step("data")
+    assert isinstance(step, DataStep)
+    return step
+
+
+def _boundaries(viewer: Viewer) -> BoundariesStep:
+    step = open_workspace(viewer).step("boundaries")
+    assert isinstance(step, BoundariesStep)
+    return step
+
+
+def _segment(viewer: Viewer) -> SegmentStep:
+    step = open_workspace(viewer).step("segment")
+    assert isinstance(step, SegmentStep)
+    return step
+
+
+def _evaluate(viewer: Viewer) -> EvaluateStep:
+    step = open_workspace(viewer).step("evaluate")
+    assert isinstance(step, EvaluateStep)
+    return step
