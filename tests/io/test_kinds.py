@@ -13,9 +13,9 @@ from napari_emseg.volume import Volume
 _RNG = np.random.default_rng(0)
 _NOISE = _RNG.integers(60, 200, (3, 64, 64))
 _BLOCKS = np.kron(np.arange(16).reshape(1, 4, 4), np.ones((3, 16, 16), int))
-# Membranes 20 px apart and 3 px wide, with soft flanks.
-_RIDGES = np.clip(1.5 - np.abs(np.arange(64) % 20 - 10) / 2, 0, 1)
-_MAP = np.broadcast_to(np.maximum(_RIDGES[:, None], _RIDGES), (3, 64, 64)).astype(np.float32)
+# Slanted membranes 32 px apart and 3 px wide, with soft flanks.
+_Z, _Y, _X = np.indices((3, 64, 64))
+_MAP = np.clip(1.2 - np.abs((_X + 0.3 * _Y + _Z) % 32 - 16) / 5, 0, 1).astype(np.float32)
 
 
 @pytest.mark.parametrize(

@@ -92,4 +92,5 @@ def _is_8bit_map(sample: npt.NDArray[Any]) -> bool:
     if _share_at_ends(sample, 255) < _MANY_AT_ENDS or sample.max() < 230:
         return False
     steps = np.abs(np.diff(sample.astype(np.int16), axis=-1))
-    return bool(np.median(steps[steps > 0]) < 25) if steps.any() else False
+    is_gradual = steps.any() and np.median(steps[steps > 0]) < 64
+    return bool(is_gradual and len(np.unique(sample)) > 32)
