@@ -14,17 +14,14 @@ import yaml
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write
 from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.steps.evaluate import EvaluateParams
 from napari_emseg.steps.params import Params, parse_params
+from napari_emseg.steps.plausibility import check_plausible
 from napari_emseg.steps.step import Step, StepRecord, get_step
 from napari_emseg.volume import ZYX, Kind, Volume
 
 VERSION = 1
-_KIND_OF_ROLE: dict[str, Kind] = {
-    "raw": "raw",
-    "boundary": "boundary",
-    "labels": "labels",
-    "ground_truth": "labels",
-}
+_KIND_OF_ROLE: dict[str, Kind] = {"raw": "raw", "boundary": "boundary", "labels": "labels"}
 _HEADER = "# Repeat with: emseg run RECIPE.yaml INPUT OUTDIR\n"
 
 
@@ -45,6 +42,12 @@ class Recipe:
     def input_role(self) -> str:
         """What the input file must hold: "raw", "boundary" or "labels"."""
         return get_step(self.steps[0][0]).inputs[0]
+
+    @property
+    def ground_truth_kind(self) -> Kind:
+        """How to open ground truth: as labels, or as the picture of membranes it is."""
+        kinds = [p.ground_truth_kind for _, p in self.steps if isinstance(p, EvaluateParams)]
+        return "raw" if "membranes" in kinds else "labels"
 
     @classmethod
     def from_records(cls, records: Iterable[StepRecord]) -> Recipe:
@@ -159,6 +162,7 @@ def run_recipe(
     ground_truth: str | os.PathLike[str] | None = None,
     voxel_size_nm: ZYX | None = None,
     suffix: str = ".tif",
+    force: bool = False,
     progress: Progress = NO_PROGRESS,
 ) -> dict[str, Any]:
     """Run `recipe` on a file with the very functions the viewer uses.
@@ -177,6 +181,8 @@ def run_recipe(
         Overrides what the input file says.
     suffix : str, optional
         File format of the results: ".tif", ".h5" or ".zarr".
+    force : bool, optional
+        Take the files as what is needed whatever they look like.
     progress : Progress, optional
         Told what each step tells.
 
@@ -192,13 +198,17 @@ def run_recipe(
     """
     from napari_emseg.io import open_volume, save_volume
 
-    folder = _make_folder(Path(outdir))
     role = recipe.input_role
     first = open_volume(input_path, kind=_KIND_OF_ROLE[role], voxel_size_nm=voxel_size_nm)
     volumes: dict[str, Volume] = {role: first}
-    notes = list(first.provenance.get("notes") or [])
     if ground_truth is not None:
-        volumes["ground_truth"] = open_volume(ground_truth, kind="labels")
+        volumes["ground_truth"] = open_volume(ground_truth, kind=recipe.ground_truth_kind)
+    for name, volume in volumes.items():
+        is_drawing = name == "ground_truth" and volume.kind == "raw"
+        if not (force or is_drawing):
+            check_plausible(volume)
+    folder = _make_folder(Path(outdir))
+    notes = list(first.provenance.get("notes") or [])
     files: dict[str, str] = {}
     scores: dict[str, float] | None = None
     for name, params in recipe.steps:

@@ -36,7 +36,7 @@ class TerminalProgress:
             return
         now = time.monotonic()
         if total != self._total or done < self._done:  # another computation began
-            self._started, self._first_done = now, max(0, done - 1)
+            self._started, self._first_done = now, done
         self._done, self._total = done, total
         if now - self._shown < (_REDRAW_S if self._is_terminal else _LOG_EVERY_S):
             return
@@ -58,7 +58,7 @@ class TerminalProgress:
 
     def _seconds_left(self, now: float) -> float | None:
         advanced = self._done - self._first_done
-        if advanced <= 1 or self._done >= self._total:
+        if advanced < 1 or self._done >= self._total:
             return None
         return (now - self._started) / advanced * (self._total - self._done)
 

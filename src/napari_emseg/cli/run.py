@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from napari_emseg.cli.arguments import add_voxel_size, voxel_size
+from napari_emseg.cli.arguments import add_force, add_voxel_size, voxel_size
 from napari_emseg.cli.output import table
 from napari_emseg.progress import Progress
 
@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--suffix", choices=(".tif", ".h5", ".zarr"), default=".tif", help="Format of the results"
     )
     add_voxel_size(parser)
+    add_force(parser)
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         ground_truth=args.ground_truth,
         voxel_size_nm=voxel_size(args),
         suffix=args.suffix,
+        force=args.force,
         progress=progress,
     )
 
