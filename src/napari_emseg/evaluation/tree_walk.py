@@ -11,37 +11,24 @@ O(P log P) for P overlapping pairs, whatever the shape of the tree.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.evaluation.formulas import info_scores, rand_scores
+from napari_emseg.jit import kernel
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Scores = tuple[float, float, float, float, float, float, float, float]
-Function = TypeVar("Function", bound=Callable[..., Any])
 
-
-def _kernel(function: Function) -> Function:
-    """Compile at the first call, without the interpreter lock, and remember it on disk."""
-    try:
-        compiled: Function = numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no folder it can write to
-        compiled = numba.njit(nogil=True)(function)
-    return compiled
-
-
-_rand = _kernel(rand_scores)
-_info = _kernel(info_scores)
+_rand = kernel(rand_scores)
+_info = kernel(info_scores)
 
 N_SCORES = 8
 
 
-@_kernel
+@kernel
 def _find(parent: Ints, node: int) -> int:
     while parent[node] != node:
         parent[node] = parent[parent[node]]
@@ -49,7 +36,7 @@ def _find(parent: Ints, node: int) -> int:
     return node
 
 
-@_kernel
+@kernel
 def order_leaves(n_fragments: int, a: Ints, b: Ints, rank: Ints, never: int) -> tuple[Ints, Ints]:
     """Lay fragments out so that every cluster of the tree is an interval.
 
@@ -102,7 +89,7 @@ def order_leaves(n_fragments: int, a: Ints, b: Ints, rank: Ints, never: int) -> 
     return place, gap
 
 
-@_kernel
+@kernel
 def link_entries(
     place: Ints, column: Ints, gap: Ints, n_columns: int, never: int
 ) -> tuple[Ints, Ints]:
@@ -146,12 +133,12 @@ def link_entries(
     return previous, rank
 
 
-@_kernel
+@kernel
 def _x_log2_x(count: int) -> float:
     return count * math.log2(count) if count > 0 else 0.0
 
 
-@_kernel
+@kernel
 def _entropies(
     squares: tuple[int, int], logs: tuple[float, float], truth_square: int, truth_log: float, n: int
 ) -> tuple[float, float, float, float]:
@@ -165,7 +152,7 @@ def _entropies(
     return split, merge, segment, truth
 
 
-@_kernel
+@kernel
 def _score_group(
     square: Ints,
     log: Floats,
@@ -190,7 +177,7 @@ def _score_group(
     return (rand[0], rand[1], rand[2], info[0], info[1], info[2], voi[0], voi[1])
 
 
-@_kernel
+@kernel
 def _add_exactly(total: Floats, lost: Floats, k: int, value: float) -> None:
     """Neumaier's compensated sum, so that millions of small steps do not drift."""
     new = total[k] + value
@@ -201,7 +188,7 @@ def _add_exactly(total: Floats, lost: Floats, k: int, value: float) -> None:
     total[k] = new
 
 
-@_kernel
+@kernel
 def walk(
     previous: Ints,
     rank: Ints,
@@ -230,7 +217,7 @@ def walk(
     margin : ndarray of int64, shape (entries,)
         0 for an overlap (joint sum), 1 for the whole (segment sum).
     group : ndarray of int64, shape (entries,)
-        Which group (the whole stack, or one section) an entry belongs to.
+        What an entry is scored with: the stack, or its section alone.
     truth_square, truth_log : ndarray, shape (groups,)
         Sums of t^2 and t log2 t.
     zero_square, zero_log : ndarray, shape (groups, 3) and (groups, 2)

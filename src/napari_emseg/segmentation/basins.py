@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_emseg.segmentation.jit import kernel
+from napari_emseg.jit import kernel
 
 # Until a voxel has its id, its label holds where its water goes: one of these
 # plus the direction (0..5 = -z, -y, -x, +x, +y, +z). No id gets this large.

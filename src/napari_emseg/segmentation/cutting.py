@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from napari_emseg.jit import kernel
 from napari_emseg.segmentation.forest import find_root
-from napari_emseg.segmentation.jit import kernel
 
 
 @kernel

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_emseg.jit import kernel
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation.basins import neighbour
 from napari_emseg.segmentation.cutting import absorb_small, cut_heights, relabel
-from napari_emseg.segmentation.jit import kernel
 from napari_emseg.segmentation.parallel import Steps, map_threads
 
 if TYPE_CHECKING:

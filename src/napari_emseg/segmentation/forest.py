@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_emseg.segmentation.jit import kernel
+from napari_emseg.jit import kernel
 
 
 @dataclass(frozen=True, eq=False)

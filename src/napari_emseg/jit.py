@@ -1,4 +1,4 @@
-"""How the loops of this package are compiled."""
+"""How loops are compiled: the only place that knows of numba."""
 
 from __future__ import annotations
 
