@@ -12,7 +12,12 @@ from pydantic import ValidationError
 
 from napari_emseg import InputError, Volume
 from napari_emseg.steps import STEPS
-from napari_emseg.steps.evaluate import EvaluateParams, match_sections, parse_sections
+from napari_emseg.steps.evaluate import (
+    EvaluateParams,
+    match_sections,
+    notes_on_mode,
+    parse_sections,
+)
 from napari_emseg.steps.evaluate import run as evaluate
 from napari_emseg.steps.params import parse_params
 from napari_emseg.steps.plausibility import check_plausible
@@ -134,6 +139,25 @@ class TestSections:
         labels = Volume(np.ones((3, 4, 5), np.uint32), kind="labels")
         with pytest.raises(InputError, match=r"segmentation has 3 \(0:3\)"):
             match_sections(labels, labels, (2, 4), "segmentation")
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "shift", "n_notes"),
+    [
+        ("2d", "labels", 0, 1),
+        ("3d", "labels", 0, 0),
+        ("2d", "membranes", 0, 0),
+        ("", "labels", 0, 0),
+        ("2d", "labels", 9, 0),
+    ],
+)
+def test_sections_by_themselves_against_ids_in_3d_is_said(
+    mode: str, kind: str, shift: int, n_notes: int
+) -> None:
+    """Where ids differ from section to section (shifted by 9) all is well."""
+    ids = np.array([[0, 1, 2]]) + shift * np.arange(3)[:, None, None]
+    truth = Volume(np.where([[0, 1, 1]], ids, 0), kind="labels")
+    assert len(notes_on_mode(mode, truth, kind)) == n_notes
 
 
 class TestFingerprint:

@@ -14,10 +14,10 @@ from napari_emseg.cli.arguments import (
     open_input,
     read_params,
 )
-from napari_emseg.cli.output import table
+from napari_emseg.cli.output import say, table
 from napari_emseg.io.atomic import atomic_write
 from napari_emseg.progress import Progress
-from napari_emseg.steps.evaluate import EvaluateParams
+from napari_emseg.steps.evaluate import EvaluateParams, notes_on_mode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +40,9 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     from napari_emseg.steps.evaluate import run as evaluate
 
     scores = evaluate(labels, truth, params=params, progress=progress)
+    mode = str(labels.provenance.get("mode", ""))
+    for note in notes_on_mode(mode, truth, params.ground_truth_kind):
+        say(f"note: {note}")
     if args.csv:
         with atomic_write(args.csv) as temporary:
             temporary.write_text(scores_csv(scores))

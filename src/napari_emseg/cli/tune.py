@@ -16,7 +16,7 @@ from napari_emseg.cli.arguments import (
     read_params,
 )
 from napari_emseg.progress import Progress
-from napari_emseg.steps.evaluate import EvaluateParams, match_sections
+from napari_emseg.steps.evaluate import EvaluateParams, match_sections, notes_on_mode
 from napari_emseg.steps.segment import SegmentParams, build
 
 METRICS = ("v_rand", "v_info", "voi")
@@ -60,7 +60,11 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         "best_h": float(best_h),
         "best_value": float(best_value),
         "curve": {"h": curve.h.tolist(), "value": values.tolist()},
-        "notes": [*notes_of(boundary), *curve.notes],
+        "notes": [
+            *notes_of(boundary),
+            *curve.notes,
+            *notes_on_mode(segment.mode, truth, evaluate.ground_truth_kind),
+        ],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field, field_validator
 
 from napari_emseg.errors import InputError
@@ -132,6 +133,34 @@ def match_sections(
             f"that both have, such as 0:{min(depth, true_depth)} (in the shell: --sections)."
         )
     return volume, ground_truth
+
+
+def notes_on_mode(mode: str, ground_truth: Volume, ground_truth_kind: str) -> list[str]:
+    """Say so where sections segmented one by one meet ids that run through sections.
+
+    Parameters
+    ----------
+    mode : str
+        "2d" or "3d"; anything else is not known and gives no note.
+    ground_truth : Volume
+        Ids, ZYX.
+    ground_truth_kind : str
+        As in `EvaluateParams`; membranes are compared section by section anyway.
+
+    Returns
+    -------
+    list of str
+        Empty, or one sentence.
+    """
+    if mode != "2d" or ground_truth_kind != "labels" or ground_truth.shape[0] < 2:
+        return []
+    first, second = (np.unique(ground_truth.read(z)) for z in (0, 1))
+    if not np.intersect1d(first[first != 0], second).size:
+        return []
+    return [
+        "The ids of the ground truth run through the sections, the segments do not (mode 2d), "
+        "so scores are low: segment in 3d, or compare one section at a time."
+    ]
 
 
 def _size(plane: list[int]) -> str:
