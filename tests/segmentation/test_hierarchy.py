@@ -202,6 +202,15 @@ def test_sizes_and_minima_are_those_of_the_fragments(height, mode, h):
         assert hierarchy.minimum[i] == smoothed[fragments == i].min()
 
 
+def test_volume_flooded_in_slabs_is_the_same(fib_boundary, monkeypatch):
+    boundary = fib_boundary[:7, :40, :50]
+    whole = build_hierarchy(boundary, mode="3d")
+    monkeypatch.setattr("napari_emseg.segmentation.flooding.SLAB", 2)
+    slabs = build_hierarchy(boundary, mode="3d")
+    assert np.array_equal(slabs.fragments.data, whole.fragments.data)
+    assert np.array_equal(slabs.tree.height, whole.tree.height)
+
+
 # What may come in
 
 

@@ -18,15 +18,11 @@ from napari_emseg.segmentation.basins import (
 )
 from napari_emseg.segmentation.cutting import fill, fill_levels
 from napari_emseg.segmentation.forest import Edges, Forest, build_forest, find_edges
-from napari_emseg.segmentation.parallel import map_threads
+from napari_emseg.segmentation.parallel import ignore, map_threads
 
 Map = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint32]
 SLAB = 8  # sections a thread works on at a time
-
-
-def _ignore() -> None:
-    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +40,7 @@ def count_reports(n_z: int) -> int:
 
 
 def flood(
-    smoothed: Map, labels: Labels, floor: float, report: Callable[[], None] = _ignore
+    smoothed: Map, labels: Labels, floor: float, report: Callable[[], None] = ignore
 ) -> Flooded:
     """Flood a map from its minima of dynamics above `floor`.
 
@@ -90,7 +86,7 @@ def _flood_all(height: Map, smoothed: Map, labels: Labels, report: Callable[[], 
     return Flooded(build_forest(edges, minimum), minimum, size)
 
 
-def find_basins(height: Map, labels: Labels, report: Callable[[], None] = _ignore) -> int:
+def find_basins(height: Map, labels: Labels, report: Callable[[], None] = ignore) -> int:
     """Label the basins of `height` into `labels` and return how many there are.
 
     Every voxel follows its steepest descent; a voxel of a plateau goes the
@@ -127,7 +123,7 @@ def _filled(raw: Flooded, smoothed: Map, labels: Labels, floor: np.float32) -> M
     fill_levels(forest.outside, forest.saddle, forest.height, raw.minimum, floor, level)
     filled = np.empty_like(smoothed)
     slabs = _slabs(smoothed.shape[0])
-    _for_each(slabs, lambda z: fill(smoothed[z], labels[z], level, filled[z]), _ignore)
+    _for_each(slabs, lambda z: fill(smoothed[z], labels[z], level, filled[z]), ignore)
     return filled
 
 

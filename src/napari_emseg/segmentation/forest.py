@@ -168,7 +168,8 @@ def _insert(slots: Any, a: Any, b: Any, saddle: Any, n: int, i: Any, j: Any, val
 
 
 @kernel
-def _grown(array: Any, size: int) -> Any:
+def grown(array: Any, size: int) -> Any:
+    """Return `array` with room for `size` entries."""
     bigger = np.empty(size, array.dtype)
     bigger[: array.size] = array
     return bigger
@@ -202,7 +203,7 @@ def collect_edges(height: Any, labels: Any, z_start: int, z_stop: int) -> Any:
         for y in range(n_y):
             if n + 3 * n_x > room:
                 room *= 2
-                a, b, saddle = _grown(a, room), _grown(b, room), _grown(saddle, room)
+                a, b, saddle = grown(a, room), grown(b, room), grown(saddle, room)
                 slots = _rehashed(a, b, n, 2 * room)
             for x in range(n_x):
                 i = np.int64(labels[z, y, x])

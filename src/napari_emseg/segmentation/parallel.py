@@ -26,6 +26,10 @@ class Steps:
         self._progress.update(self._done, self._total, message)
 
 
+def ignore() -> None:
+    """Report to nobody."""
+
+
 def usable_cpus() -> int:
     """Return how many processors this process may run on."""
     if hasattr(os, "sched_getaffinity"):
@@ -36,7 +40,7 @@ def usable_cpus() -> int:
 def map_threads(
     function: Callable[[int], Result],
     n_items: int,
-    report: Callable[[], None] | None = None,
+    report: Callable[[], None] = ignore,
 ) -> list[Result]:
     """Return ``[function(0), function(1), ...]``, computed by several threads.
 
@@ -50,8 +54,7 @@ def map_threads(
         try:
             for future in futures:
                 results.append(future.result())
-                if report is not None:
-                    report()
+                report()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

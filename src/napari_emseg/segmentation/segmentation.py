@@ -58,7 +58,12 @@ class Segmentation:
     @cached_property
     def n_segments(self) -> int:
         """Number of segments."""
-        return int(np.count_nonzero(np.unique(self.segment_of[1:])))
+        largest = int(self.segment_of.max())
+        if largest > 4 * self.segment_of.size:  # ids of an edited table may be anything
+            return int(np.count_nonzero(np.unique(self.segment_of)))
+        is_used = np.zeros(largest + 1, bool)
+        is_used[self.segment_of[1:]] = True
+        return int(np.count_nonzero(is_used[1:]))
 
     def view(self) -> SegmentView:
         """Return the labels as a read-only array that looks voxels up when asked."""

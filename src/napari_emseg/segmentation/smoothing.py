@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_emseg.errors import InputError
-from napari_emseg.segmentation.parallel import map_threads, usable_cpus
+from napari_emseg.segmentation.parallel import ignore, map_threads, usable_cpus
 from napari_emseg.volume import ZYX, Volume
 
 MAX_SIGMA_PX = 100.0
@@ -84,9 +84,7 @@ def sigma_zyx_px(sigma_px: float, voxel_size_nm: ZYX | None) -> ZYX:
     return (sigma_px * x / z, sigma_px * x / y, sigma_px)
 
 
-def smooth_volume(
-    boundary: Volume, sigma_px: float, report: Callable[[], None] | None = None
-) -> Map:
+def smooth_volume(boundary: Volume, sigma_px: float, report: Callable[[], None] = ignore) -> Map:
     """Smooth a boundary map in 3D, isotropically in nm where the voxel size is known.
 
     Parameters
@@ -95,7 +93,7 @@ def smooth_volume(
         (z, y, x).
     sigma_px : float
         In voxels along x. Along z nothing is done below 0.25 voxels.
-    report : callable, optional
+    report : callable
         Called once per section; what it raises ends the work.
 
     Returns
