@@ -152,3 +152,17 @@ def test_a_wrong_training_set_is_one_sentence(tmp_path, content, words):
 def test_a_missing_training_set_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="Cannot read"):
         read_training_set(tmp_path / "none.yaml")
+
+
+def test_membrane_far_from_any_cell_teaches_nothing():
+    membranes = np.zeros((1, 3, 12), np.uint8)
+    membranes[..., 1:10] = 255  # a filled area 9 px wide
+    made = TrainingPair(
+        Volume(membranes), Volume(membranes), "membranes", train_sections=(0,), invert=False
+    )
+    assert make_target(made, 0)[1].tolist() == [0, *[1] * 9, 0, 0]
+    reached = make_target(made, 0, membrane_reach_px=3)[1].tolist()
+    assert reached == [0, 1, 1, 1, IGNORED, IGNORED, IGNORED, 1, 1, 1, 0, 0]
+    filled = Volume(np.full((1, 3, 12), 255, np.uint8))
+    alone = TrainingPair(filled, filled, "membranes", train_sections=(0,), invert=True)
+    assert (make_target(alone, 0, membrane_reach_px=3) == IGNORED).all()

@@ -184,16 +184,46 @@ def label_target(section: npt.NDArray[Any], *, boundary_px: int = 1) -> npt.NDAr
     return target
 
 
-def make_target(pair: TrainingPair, section: int, *, boundary_px: int = 1) -> npt.NDArray[np.uint8]:
-    """Target of one section of a pair: 1 = boundary, 0 = inside, 255 = not known."""
+def make_target(
+    pair: TrainingPair, section: int, *, boundary_px: int = 1, membrane_reach_px: float = 0
+) -> npt.NDArray[np.uint8]:
+    """Make the target of one section of a pair.
+
+    Parameters
+    ----------
+    pair : TrainingPair
+    section : int
+        Index along Z.
+    boundary_px : int
+        For labels, as in :func:`label_target`.
+    membrane_reach_px : float
+        For membranes: those farther than this from any cell are not known; 0 keeps all.
+
+    Returns
+    -------
+    uint8 array, shape (Y, X)
+        1 = boundary, 0 = inside, 255 = not known.
+    """
     labels = pair.labels.read(section)
     if pair.labels_kind == "labels":
         target = label_target(labels, boundary_px=boundary_px)
     else:
         target = membrane_target(labels, invert=pair.invert)
+        if membrane_reach_px:
+            target[_distance_to_cells(target) > membrane_reach_px] = IGNORED
     if pair.ignore is not None:
         target[np.isin(pair.ignore.read(section), pair.ignore_values)] = IGNORED
     return target
+
+
+def _distance_to_cells(target: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    from scipy.ndimage import distance_transform_edt
+
+    # Without any cell there is no distance to one, so nothing is known.
+    if target.all():
+        return np.full(target.shape, np.inf)
+    distance: npt.NDArray[np.float64] = distance_transform_edt(target)
+    return distance
 
 
 def _parse_sections(value: Any) -> Any:

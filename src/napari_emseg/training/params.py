@@ -196,6 +196,14 @@ class TrainParams(BaseModel):
         title="Boundary thickness, px",
         description="Reach of the boundary drawn on both sides of where two labels meet.",
     )
+    membrane_reach_px: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        title="Membrane half-width, px",
+        description="Painted membrane farther than this from any cell is not learned, so that "
+        "filled dark areas do not teach that dark is membrane; 0: all is learned.",
+    )
     validation_interval_steps: int = Field(
         default=500,
         ge=1,

@@ -311,7 +311,12 @@ def _read_sections(pair: TrainingPair, params: TrainParams) -> list[tuple[Tensor
         image = reader.read(z)
         if image is None:  # a blank section teaches nothing
             continue
-        target = make_target(pair, z, boundary_px=params.boundary_px)
+        target = make_target(
+            pair,
+            z,
+            boundary_px=params.boundary_px,
+            membrane_reach_px=params.membrane_reach_px,
+        )
         sections.append((torch.from_numpy(image), torch.from_numpy(target)[None]))
     if not sections:
         raise InputError(f"{pair.name}: all training sections are blank.")
