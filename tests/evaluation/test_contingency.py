@@ -42,7 +42,9 @@ class ManySections:
 
     def __init__(self, block_px: int) -> None:
         rows, columns = np.mgrid[:256, :256] // block_px
-        self._ids = (rows * 64 + columns).astype(np.uint64) + np.uint64(2**60)
+        self._ids: npt.NDArray[np.uint64] = (rows * 64 + columns).astype(np.uint64) + np.uint64(
+            2**60
+        )
 
     def __getitem__(self, z: int) -> npt.NDArray[np.uint64]:
         return self._ids

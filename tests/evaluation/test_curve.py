@@ -16,7 +16,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from napari_emseg.errors import InputError
-from napari_emseg.evaluation import ScoreCurve, evaluate, score_curve
+from napari_emseg.evaluation import ScoreCurve, evaluate, membranes_to_labels, score_curve
 from napari_emseg.evaluation.curve import SCORE_NAMES
 
 RNG = np.random.default_rng(0)
@@ -78,23 +78,67 @@ def test_curve_equals_evaluating_every_cut(
         assert curve.at(h) == pytest.approx(expected, abs=1e-12)
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    hierarchies(),
+    st.lists(st.integers(0, 2), min_size=1, max_size=3),
+    st.sampled_from(["labels", "membranes"]),
+    st.sampled_from(["stack", "sections"]),
+)
+def test_curve_of_some_sections_against_either_kind_by_either_average(
+    case: tuple[Fragmented, npt.NDArray[np.int64]], sections: list[int], kind: Any, average: Any
+) -> None:
+    hierarchy, truth = case  # its fragments and clusters run through sections
+    if kind == "membranes":
+        truth = (truth % 3 == 0).astype(np.int64)
+        truth[:, 0, :2] = [0, 1]
+    else:
+        truth[sections[0], 0, 0] = 1
+    options: dict[str, Any] = {
+        "ground_truth_kind": kind,
+        "average": average,
+        "sections": sections,
+        "invert": False,
+    }
+    curve = score_curve(hierarchy, truth, **options)
+    for h in RNG.random(5):
+        expected = evaluate(hierarchy.cut(h), truth, metrics=SCORE_NAMES, **options)
+        assert curve.at(h) == pytest.approx(expected, abs=1e-12)
+
+
 @settings(deadline=None, max_examples=25)
-@given(hierarchies(), st.lists(st.integers(0, 2), min_size=1, max_size=3))
-def test_curve_against_membranes_and_of_some_sections(
-    case: tuple[Fragmented, npt.NDArray[np.int64]], sections: list[int]
+@given(hierarchies())
+def test_curve_of_sections_apart_is_the_same_against_membranes_and_their_labels(
+    case: tuple[Fragmented, npt.NDArray[np.int64]],
 ) -> None:
     hierarchy, truth = case
     membranes = (truth % 3 == 0).astype(np.uint8)
     membranes[:, 0, :2] = [0, 1]
-    options: dict[str, Any] = {
-        "ground_truth_kind": "membranes",
-        "sections": sections,
-        "invert": False,
-    }
-    curve = score_curve(hierarchy, membranes, **options)
-    for h in RNG.random(5):
-        expected = evaluate(hierarchy.cut(h), membranes, metrics=SCORE_NAMES, **options)
-        assert curve.at(h) == pytest.approx(expected, abs=1e-12)
+    n = int(max(hierarchy.fragments.max(), hierarchy.tree.a.max(), hierarchy.tree.b.max()))
+    sections = np.arange(3, dtype=np.uint32)
+    offset = sections[:, np.newaxis, np.newaxis] * np.uint32(n)
+    apart = np.where(hierarchy.fragments, hierarchy.fragments + offset, 0)
+    a, b = (
+        (ends + n * sections[:, np.newaxis]).astype(np.uint32).ravel()
+        for ends in (hierarchy.tree.a, hierarchy.tree.b)
+    )
+    tree = Tree(a, b, np.tile(hierarchy.tree.height, 3))
+    hierarchy = Fragmented(apart, tree)
+    labels = membranes_to_labels(membranes, invert=False)[0]
+    curve = score_curve(hierarchy, membranes, ground_truth_kind="membranes", invert=False)
+    expected = score_curve(hierarchy, labels)
+    for name in ("h", *SCORE_NAMES):
+        np.testing.assert_array_equal(getattr(curve, name), getattr(expected, name))
+
+
+def test_more_voxels_than_64_bits_can_square_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_emseg.evaluation.curve.MAX_VOXELS", 5)
+    row = replace(ROW, fragments=np.repeat(ROW.fragments, 2, axis=0))
+    drawn = np.array([[[0, 0, 1, 0]]] * 2)
+    options: dict[str, Any] = {"ground_truth_kind": "membranes", "invert": False}
+    with pytest.raises(InputError, match="at most 5 voxels"):
+        score_curve(row, drawn, **options)
+    score_curve(row, drawn, average="sections", **options)
 
 
 @pytest.mark.parametrize("mode", ["2d", "3d"])
@@ -147,14 +191,16 @@ def test_best_at_either_end_of_the_tree() -> None:
     apart = score_curve(ROW, np.array([[[1, 2, 3, 4]]]))
     assert apart.best() == (0.05, 1.0)
     together = score_curve(ROW, np.array([[[1, 1, 1, 1]]]))
-    assert together.best() == (pytest.approx(0.7), 1.0)
+    h, value = together.best()
+    assert (np.float32(h), value) == (np.float32(0.7), 1)
     assert together.at(together.best()[0])["v_rand"] == 1
 
 
 def ramp(n: int, best: int) -> ScoreCurve:
     height = np.linspace(0, 1, n, dtype=np.float32)
     values = -np.abs(np.arange(n) - best) / n
-    return ScoreCurve(height, *([values] * len(SCORE_NAMES)))
+    scores: dict[str, Any] = dict.fromkeys(SCORE_NAMES, values)
+    return ScoreCurve(height, **scores)
 
 
 @settings(deadline=None, max_examples=30)

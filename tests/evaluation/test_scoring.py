@@ -9,17 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from napari_emseg.errors import InputError
-from napari_emseg.evaluation import evaluate
+from napari_emseg.evaluation import METRICS, evaluate, membranes_to_labels
 from napari_emseg.progress import Cancelled
 from napari_emseg.volume import Volume
 
 TRUTH = np.repeat(np.repeat(np.arange(1, 25).reshape(2, 3, 4), 9, axis=1), 8, axis=2)
 MEMBRANES = np.zeros((3, 30, 41), np.uint8)
 MEMBRANES[:, ::10] = MEMBRANES[:, :, ::10] = 255
+
+Ids = npt.NDArray[Any]
+HUGE_IDS = np.array([0, 1, 7, 2**40, 2**63 + 5, 2**64 - 1], np.uint64)
 
 
 def noise(shape: tuple[int, ...] = (2, 40, 40)) -> Any:
@@ -37,6 +43,7 @@ def noise(shape: tuple[int, ...] = (2, 40, 40)) -> Any:
         ((TRUTH, TRUTH), {"sections": []}, "No section is chosen"),
         ((TRUTH, TRUTH), {"ground_truth_kind": "cells"}, "choose labels or membranes"),
         ((TRUTH, TRUTH), {"ground_truth_kind": "membranes"}, "choose labels as the kind"),
+        ((TRUTH, TRUTH), {"average": "mean"}, "choose stack or sections"),
         ((TRUTH / 2, TRUTH), {}, "segmentation holds decimal numbers"),
         ((TRUTH, TRUTH * 1.0), {}, "ground truth holds decimal numbers"),
         ((TRUTH, -TRUTH), {}, "negative ids in section 0"),
@@ -76,14 +83,65 @@ def test_a_blank_section_of_ground_truth_does_not_count() -> None:
     assert evaluate(TRUTH // 2, truth)["v_rand"] == evaluate(TRUTH[0] // 2, TRUTH[0])["v_rand"]
 
 
-def test_membranes_score_as_the_mean_of_sections() -> None:
-    halves = np.broadcast_to(np.arange(41) // 14 + 1, MEMBRANES.shape)
-    whole = np.ones_like(halves)
-    mixed = np.stack([halves[0], whole[1], halves[2]])
-    scores = evaluate(mixed, MEMBRANES, ground_truth_kind="membranes")
-    parts = [evaluate(mixed[z], MEMBRANES[z], ground_truth_kind="membranes") for z in range(3)]
+@st.composite
+def small_stacks(draw: st.DrawFn) -> tuple[Ids, Ids, list[int]]:
+    """Ids 0 to 5, a membrane drawing (maybe with a section all membrane), some sections."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    ids = rng.integers(0, 6, (4, 5, 7))
+    membranes = (rng.random(ids.shape) < draw(st.sampled_from([0.2, 0.5]))).astype(np.uint8)
+    if draw(st.booleans()):
+        membranes[1] = 1
+    membranes[0, 0, :2] = [0, 1]
+    return ids, membranes, [*draw(st.permutations([1, 2, 3]))[: draw(st.integers(0, 3))], 0]
+
+
+@settings(deadline=None, max_examples=60)
+@given(small_stacks())
+def test_membranes_score_exactly_as_labels_that_differ_in_every_section(
+    case: tuple[Ids, Ids, list[int]],
+) -> None:
+    ids, membranes, sections = case
+    unlike = np.where(ids, ids + 6 * np.arange(len(ids))[:, np.newaxis, np.newaxis], 0)
+    labels = membranes_to_labels(membranes, invert=False)[0]
+    scores = evaluate(
+        HUGE_IDS[ids], membranes, ground_truth_kind="membranes", sections=sections, invert=False
+    )
+    assert scores == evaluate(unlike, labels, sections=sections)
+    assert set(scores) == set(METRICS)
+
+
+@settings(deadline=None, max_examples=40)
+@given(small_stacks(), st.sampled_from(["labels", "membranes"]))
+def test_the_average_over_sections_is_the_mean_of_single_sections(
+    case: tuple[Ids, Ids, list[int]], kind: Any
+) -> None:
+    ids, membranes, sections = case
+    cells = membranes_to_labels(membranes, invert=False)[0]
+    objects = cells if kind == "membranes" else cells % 5
+    scores = evaluate(
+        ids,
+        membranes if kind == "membranes" else objects,
+        ground_truth_kind=kind,
+        average="sections",
+        sections=sections,
+        invert=False,
+    )
+    single = [evaluate(ids[z], objects[z]) for z in sorted(sections) if objects[z].any()]
     for name, value in scores.items():
-        assert value == pytest.approx(np.mean([part[name] for part in parts])), name
+        assert value == np.mean([score[name] for score in single]), name
+
+
+def test_pooled_sections_count_by_their_voxels_and_single_ones_alike() -> None:
+    truth = np.zeros((2, 4, 8), int)
+    truth[0] = 1
+    truth[1, 0, :2] = 1
+    split = np.arange(64).reshape(truth.shape) % 2 + 1  # halves, in both sections
+    split[1] = 1
+    # 32 voxels in halves, 2 in one piece
+    pooled = evaluate(split, truth, metrics="v_rand_split")
+    assert pooled["v_rand_split"] == (16**2 + 18**2) / 34**2
+    mean = evaluate(split, truth, metrics="v_rand_split", average="sections")
+    assert mean["v_rand_split"] == (0.5 + 1) / 2
 
 
 def test_ids_that_run_through_sections_are_no_merge_against_membranes() -> None:

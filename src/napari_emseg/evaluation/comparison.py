@@ -104,10 +104,13 @@ class Comparison:
 
 
 class ComparisonBuilder:
-    """Builds a :class:`Comparison` section by section."""
+    """Builds a :class:`Comparison` section by section.
 
-    def __init__(self) -> None:
-        self._table = ContingencyBuilder()
+    `ids_per_section` as in :class:`ContingencyBuilder`.
+    """
+
+    def __init__(self, *, ids_per_section: bool = False) -> None:
+        self._table = ContingencyBuilder(ids_per_section=ids_per_section)
         self._foreground = MaskOverlap()
         self._boundary = MaskOverlap()
 

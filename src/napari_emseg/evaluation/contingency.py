@@ -87,6 +87,12 @@ class ContingencyBuilder:
     Memory stays linear in the number of distinct pairs: what the sections add
     is collapsed whenever it outgrows the table.
 
+    Parameters
+    ----------
+    ids_per_section : bool
+        Whether an id names another object in each section; then ids are numbered
+        anew as they come, 0 apart.
+
     Examples
     --------
     >>> builder = ContingencyBuilder()
@@ -96,7 +102,9 @@ class ContingencyBuilder:
     (array([1], dtype=uint64), array([7], dtype=uint64), array([2]))
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ids_per_section: bool = False) -> None:
+        self._ids_per_section = ids_per_section
+        self._last_ids = (0, 0)
         self._table: Pairs = _no_pairs()
         self._pending: list[Pairs] = []
         self._n_pending = 0
@@ -104,6 +112,8 @@ class ContingencyBuilder:
     def add(self, segmentation: npt.NDArray[np.integer], truth: npt.NDArray[np.integer]) -> None:
         """Count the voxels of one section (two arrays of ids of one shape)."""
         pairs = _count_runs(segmentation.ravel(), truth.ravel())
+        if self._ids_per_section:
+            pairs = self._tell_apart(pairs)
         self._pending.append(pairs)
         self._n_pending += pairs[0].size
         if self._n_pending > max(self._table[0].size, COLLAPSE_ABOVE):
@@ -114,6 +124,12 @@ class ContingencyBuilder:
         self._collapse()
         return Contingency(*self._table)
 
+    def _tell_apart(self, pairs: Pairs) -> Pairs:
+        segment, last_segment = _number_anew(pairs[0], self._last_ids[0])
+        truth, last_truth = _number_anew(pairs[1], self._last_ids[1])
+        self._last_ids = (last_segment, last_truth)
+        return segment, truth, pairs[2]
+
     def _collapse(self) -> None:
         parts = [self._table, *self._pending]
         segment, truth, count = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -123,6 +139,15 @@ class ContingencyBuilder:
 
 def _no_pairs() -> Pairs:
     return np.zeros(0, np.uint64), np.zeros(0, np.uint64), np.zeros(0, np.int64)
+
+
+def _number_anew(ids: Ids, last: int) -> tuple[Ids, int]:
+    """Give ids numbers from `last` + 1 on, in ascending order; 0 stays 0. Return the last too."""
+    unique, places = np.unique(ids, return_inverse=True)
+    has_zero = int(unique.size > 0 and unique[0] == 0)
+    numbers = np.arange(unique.size, dtype=np.uint64) + np.uint64(last + 1 - has_zero)
+    numbers[:has_zero] = 0
+    return numbers[places], last + unique.size - has_zero
 
 
 def _count_runs(segment: npt.NDArray[np.integer], truth: npt.NDArray[np.integer]) -> Pairs:

@@ -12,7 +12,13 @@ import numpy.typing as npt
 from napari_emseg.errors import InputError
 from napari_emseg.evaluation.contingency import Contingency, ContingencyBuilder
 from napari_emseg.evaluation.metrics import LOWER_IS_BETTER
-from napari_emseg.evaluation.pairs import GroundTruthKind, StackPair, empty_truth, open_pair
+from napari_emseg.evaluation.pairs import (
+    Average,
+    GroundTruthKind,
+    StackPair,
+    empty_truth,
+    open_pair,
+)
 from napari_emseg.progress import NO_PROGRESS, Progress
 
 Floats = npt.NDArray[np.float64]
@@ -160,6 +166,7 @@ def score_curve(
     ground_truth: Any,
     *,
     ground_truth_kind: GroundTruthKind = "labels",
+    average: Average = "stack",
     sections: Iterable[int] | None = None,
     invert: bool | None = None,
     progress: Progress = NO_PROGRESS,
@@ -175,7 +182,7 @@ def score_curve(
     hierarchy : Hierarchy
         Anything with ``fragments`` (ids 1..F) and ``tree.a``, ``tree.b``, ``tree.height``.
     ground_truth : Volume or array-like, shape of the fragments
-    ground_truth_kind, sections, invert
+    ground_truth_kind, average, sections, invert
         As in :func:`evaluate`.
     progress : Progress
         Told after each section.
@@ -203,10 +210,15 @@ def score_curve(
     from napari_emseg.evaluation.tree_walk import link_entries, order_leaves, walk
 
     pair = open_pair(
-        hierarchy.fragments, ground_truth, kind=ground_truth_kind, sections=sections, invert=invert
+        hierarchy.fragments,
+        ground_truth,
+        kind=ground_truth_kind,
+        average=average,
+        sections=sections,
+        invert=invert,
     )
     tables = _tables(pair, progress)
-    entries = _collect(tables)
+    entries = _collect([tables] if average == "stack" else [[table] for table in tables])
     tree = hierarchy.tree
     height = np.asarray(tree.height)
     order = np.argsort(height, kind="stable")
@@ -245,7 +257,8 @@ def score_curve(
 class _Entries:
     """Overlaps of fragments with objects, and whole fragments, as columns of one sparse matrix.
 
-    A group is what is scored by itself: the stack, or one section of membranes.
+    A group is what is scored by itself: the stack or one section. Per section of
+    a group there are columns of its own if ids differ from section to section.
     """
 
     fragment: Ints
@@ -266,27 +279,27 @@ class _Entries:
         return replace(self, **taken)
 
 
-def _collect(tables: list[Contingency]) -> _Entries:
-    if max(table.n_voxels for table in tables) > MAX_VOXELS:
+def _collect(groups: list[list[Contingency]]) -> _Entries:
+    sums = [_GroupSums.of(tables) for tables in groups]
+    if max(s.n_voxels for s in sums) > MAX_VOXELS:
         raise InputError(
             f"A score curve counts at most {MAX_VOXELS:,} voxels of ground truth; choose fewer "
             "sections."
         )
     rows: list[tuple[Ints, Ints, Ints, Ints, Ints]] = []
     n_columns = 0
-    for group, table in enumerate(tables):
-        fragments = np.unique(table.segment)
-        n_objects = table.truth_sizes.size
-        overlap = _rows(table.segment, n_columns + table.object_of_pair, table.count, 0, group)
-        n_columns += n_objects
-        whole = _rows(fragments, np.full(fragments.size, n_columns), table.segment_sizes, 1, group)
-        n_columns += 1
-        rows += [overlap, whole]
+    for group, tables in enumerate(groups):
+        for table in tables:
+            fragments = np.unique(table.segment)
+            overlap = _rows(table.segment, n_columns + table.object_of_pair, table.count, 0, group)
+            n_columns += table.truth_sizes.size
+            column = np.full(fragments.size, n_columns)
+            n_columns += 1
+            rows += [overlap, _rows(fragments, column, table.segment_sizes, 1, group)]
     fragment, column, voxels, margin, group_of = (
         np.concatenate(parts) for parts in zip(*rows, strict=True)
     )
     inside = fragment != 0
-    zeros = [_zero_sums(table) for table in tables]
     return _Entries(
         fragment[inside],
         column[inside],
@@ -294,23 +307,49 @@ def _collect(tables: list[Contingency]) -> _Entries:
         margin[inside],
         group_of[inside],
         n_columns,
-        np.array([np.dot(t.truth_sizes, t.truth_sizes) for t in tables]),
-        np.array([_sum_x_log2_x(t.truth_sizes) for t in tables]),
-        np.array([square for square, _ in zeros], np.int64),
-        np.array([log for _, log in zeros]),
-        np.array([t.n_voxels for t in tables]),
+        np.array([s.truth_square for s in sums], np.int64),
+        np.array([s.truth_log for s in sums]),
+        np.array([s.zero_square for s in sums], np.int64),
+        np.array([s.zero_log for s in sums]),
+        np.array([s.n_voxels for s in sums], np.int64),
     )
 
 
+@dataclass(frozen=True)
+class _GroupSums:
+    """What stays the same at every height: sums over true objects, and over fragment 0."""
+
+    n_voxels: int
+    truth_square: int
+    truth_log: float
+    zero_square: tuple[int, int, int]
+    zero_log: tuple[float, float]
+
+    @classmethod
+    def of(cls, tables: list[Contingency]) -> _GroupSums:
+        truth = np.concatenate([table.truth_sizes for table in tables])
+        overlap = np.concatenate([table.count[table.segment == 0] for table in tables])
+        n_zeros = int(overlap.sum())  # one label in all sections, as in `evaluate`
+        return cls(
+            int(truth.sum()),
+            int(np.dot(truth, truth)),
+            _sum_x_log2_x(truth),
+            (int(np.dot(overlap, overlap)), n_zeros**2, n_zeros),
+            (_sum_x_log2_x(overlap), _sum_x_log2_x(np.array([n_zeros])[: int(n_zeros > 0)])),
+        )
+
+
 def _tables(pair: StackPair, progress: Progress) -> list[Contingency]:
+    """Tables of the sections, or one of the stack where ids run through it and it is pooled."""
+    is_one = pair.average == "stack" and not pair.ids_per_section
     tables = []
     builder = ContingencyBuilder()
     for fragments, truth in pair.read(progress):
         builder.add(fragments, truth)
-        if pair.is_per_section:
+        if not is_one:
             tables.append(builder.build())
             builder = ContingencyBuilder()
-    if not pair.is_per_section:
+    if is_one:
         tables.append(builder.build())
     tables = [table for table in tables if table.n_voxels]
     if not tables:
@@ -328,13 +367,6 @@ def _rows(
         np.full(voxels.size, margin, np.int64),
         np.full(voxels.size, group, np.int64),
     )
-
-
-def _zero_sums(table: Contingency) -> tuple[list[int], list[float]]:
-    overlap = table.count[table.segment == 0]
-    n_zeros = int(overlap.sum())
-    square = [int(np.dot(overlap, overlap)), n_zeros**2, n_zeros]
-    return square, [_sum_x_log2_x(overlap), _sum_x_log2_x(np.array([n_zeros])[: int(n_zeros > 0)])]
 
 
 def _sum_x_log2_x(counts: Ints) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.errors import InputError
@@ -15,6 +16,7 @@ from napari_emseg.evaluation.stacks import as_stack, check_ids, read_ids, read_s
 from napari_emseg.progress import NO_PROGRESS, Progress
 
 GroundTruthKind = Literal["labels", "membranes"]
+Average = Literal["stack", "sections"]
 SMALL_PX = 64
 
 
@@ -29,6 +31,8 @@ class StackPair:
         The sections that count.
     kind : {"labels", "membranes"}
         What `truth` is.
+    average : {"stack", "sections"}
+        Whether the sections are pooled or scored each by itself.
     rule : MembraneRule or None
         How membranes are read.
     """
@@ -37,18 +41,19 @@ class StackPair:
     truth: Any
     sections: tuple[int, ...]
     kind: GroundTruthKind
+    average: Average
     rule: MembraneRule | None = None
 
     @property
-    def is_per_section(self) -> bool:
-        """Whether each section is compared by itself (membranes know no third dimension)."""
+    def ids_per_section(self) -> bool:
+        """Whether ids of two sections are never the same (membranes know no third dimension)."""
         return self.kind == "membranes"
 
     def notes(self, tables: list[Contingency]) -> tuple[str, ...]:
         """Say, for people, what was assumed about the ground truth and what looks odd in it."""
         if self.rule is not None:
             return (self.rule.note,)
-        n_objects = sum(table.truth_sizes.size for table in tables)
+        n_objects = np.unique(np.concatenate([table.truth for table in tables])).size
         # The kind is easily mistaken: a mask read as labels scores, but says nothing.
         if n_objects > 1 or self.truth.shape[-1] < SMALL_PX:
             return ()
@@ -84,6 +89,7 @@ def open_pair(
     ground_truth: Any,
     *,
     kind: GroundTruthKind,
+    average: Average,
     sections: Iterable[int] | None,
     invert: bool | None,
 ) -> StackPair:
@@ -92,20 +98,22 @@ def open_pair(
     Raises
     ------
     InputError
-        If the shapes differ, a section is missing, the kind is unknown, or one
-        of the two does not hold what it should.
+        If the shapes differ, a section is missing, the kind or the average is
+        unknown, or one of the two does not hold what it should.
     """
     if kind not in ("labels", "membranes"):
         raise InputError(f"'{kind}' is no kind of ground truth; choose labels or membranes.")
+    if average not in ("stack", "sections"):
+        raise InputError(f"'{average}' is no way to average; choose stack or sections.")
     first = as_stack(segmentation, "the segmentation")
     second = as_stack(ground_truth, "the ground truth")
     chosen = _check_shapes(tuple(first.shape), tuple(second.shape), sections)
     check_ids(first, chosen, "segmentation")
     if kind == "labels":
         check_ids(second, chosen, "ground truth")
-        return StackPair(first, second, chosen, kind)
+        return StackPair(first, second, chosen, kind, average)
     rule = inspect_membranes(second, invert=invert, sections=chosen)
-    return StackPair(first, second, chosen, kind, rule)
+    return StackPair(first, second, chosen, kind, average, rule)
 
 
 def _check_shapes(
@@ -123,7 +131,7 @@ def _check_shapes(
     n_sections = min(segmentation[0], truth[0])
     if sections is None:
         return tuple(range(n_sections))
-    chosen = tuple(dict.fromkeys(int(z) for z in sections))
+    chosen = tuple(sorted({int(z) for z in sections}))
     missing = [z for z in chosen if not 0 <= z < n_sections]
     if missing or not chosen:
         what = f"Section {missing[0]} does not exist" if missing else "No section is chosen"

@@ -10,7 +10,13 @@ import numpy as np
 
 from napari_emseg.evaluation.comparison import Comparison, ComparisonBuilder
 from napari_emseg.evaluation.metrics import METRICS
-from napari_emseg.evaluation.pairs import GroundTruthKind, StackPair, empty_truth, open_pair
+from napari_emseg.evaluation.pairs import (
+    Average,
+    GroundTruthKind,
+    StackPair,
+    empty_truth,
+    open_pair,
+)
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.registry import resolve
 
@@ -22,6 +28,7 @@ def evaluate(
     ground_truth: Any,
     *,
     ground_truth_kind: GroundTruthKind = "labels",
+    average: Average = "stack",
     metrics: str | Iterable[str] | None = None,
     sections: Iterable[int] | None = None,
     invert: bool | None = None,
@@ -35,11 +42,15 @@ def evaluate(
     ground_truth : Volume or array-like, same shape
         Voxels of value 0 are not counted (in membranes: the membranes).
     ground_truth_kind : {"labels", "membranes"}
-        ``labels``: ids in 3D, the stack is compared as a whole. ``membranes``: an
-        image of membranes; true objects are the 4-connected components of what is
-        not membrane, in each section by itself, and a score is the mean of the
-        sections' scores, as in the ISBI 2012 challenge. Sections that are all
-        membrane do not count.
+        ``labels``: ids in 3D. ``membranes``: an image of membranes; true objects are
+        the 4-connected components of what is not membrane, in each section by itself,
+        so a segment counts as another one in each section too.
+    average : {"stack", "sections"}
+        ``stack``: the voxels of all sections are pooled and scored once.
+        ``sections``: each section is scored by itself and the mean returned, as in
+        the ISBI 2012 challenge; sections without ground truth do not count. the
+        two differ as far as sections do, and pooled V_info against membranes is
+        usually higher, as the section's number is information that both share.
     metrics : str or iterable of str, optional
         Names from `METRICS`; all by default.
     sections : iterable of int, optional
@@ -59,7 +70,7 @@ def evaluate(
     ------
     InputError
         If the stacks do not fit, do not hold ids, the ground truth is empty, or a
-        metric is unknown.
+        metric, kind or average is unknown.
 
     Examples
     --------
@@ -71,13 +82,18 @@ def evaluate(
     wanted = METRICS if metrics is None else [metrics] if isinstance(metrics, str) else metrics
     functions = {name: resolve(METRICS, name, "metric") for name in wanted}
     pair = open_pair(
-        segmentation, ground_truth, kind=ground_truth_kind, sections=sections, invert=invert
+        segmentation,
+        ground_truth,
+        kind=ground_truth_kind,
+        average=average,
+        sections=sections,
+        invert=invert,
     )
     comparisons = [c for c in _compare(pair, progress) if c.table.n_voxels]
     if not comparisons:
         raise empty_truth()
     for note in pair.notes([comparison.table for comparison in comparisons]):
-        _log.log(logging.INFO if pair.is_per_section else logging.WARNING, note)
+        _log.log(logging.INFO if pair.rule is not None else logging.WARNING, note)
     return {
         name: float(np.mean([score(comparison) for comparison in comparisons]))
         for name, score in functions.items()
@@ -85,11 +101,11 @@ def evaluate(
 
 
 def _compare(pair: StackPair, progress: Progress) -> Iterator[Comparison]:
-    builder = ComparisonBuilder()
+    builder = ComparisonBuilder(ids_per_section=pair.ids_per_section)
     for segmentation, truth in pair.read(progress):
         builder.add(segmentation, truth)
-        if pair.is_per_section:
+        if pair.average == "sections":
             yield builder.build()
-            builder = ComparisonBuilder()
-    if not pair.is_per_section:
+            builder = ComparisonBuilder(ids_per_section=pair.ids_per_section)
+    if pair.average == "stack":
         yield builder.build()
