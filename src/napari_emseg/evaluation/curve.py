@@ -257,8 +257,8 @@ def score_curve(
 class _Entries:
     """Overlaps of fragments with objects, and whole fragments, as columns of one sparse matrix.
 
-    A group is what is scored by itself: the stack or one section. Per section of
-    a group there are columns of its own if ids differ from section to section.
+    A group is what is scored by itself: the stack or one section. Sections whose ids
+    mean different objects have columns of their own even within a group.
     """
 
     fragment: Ints

@@ -48,7 +48,7 @@ def evaluate(
     average : {"stack", "sections"}
         ``stack``: the voxels of all sections are pooled and scored once.
         ``sections``: each section is scored by itself and the mean returned, as in
-        the ISBI 2012 challenge; sections without ground truth do not count. the
+        the ISBI 2012 challenge; sections without ground truth do not count. The
         two differ as far as sections do, and pooled V_info against membranes is
         usually higher, as the section's number is information that both share.
     metrics : str or iterable of str, optional
