@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QMainWindow, QWidget
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.jobs import Jobs, report_error
@@ -54,6 +54,7 @@ class Context(QObject):
         self.done_sections: npt.NDArray[np.bool_] | None = None
         self._layers: dict[str, weakref.ref[Layer]] = {}
         self._docks: weakref.WeakSet[QWidget] = weakref.WeakSet()
+        self._is_following = False
         self._planned = QTimer(self)
         self._planned.setSingleShot(True)
         self._planned.setInterval(0)
@@ -63,15 +64,19 @@ class Context(QObject):
         self.jobs.changed.connect(self._planned.start)
 
     def attach(self, dock: QWidget) -> None:
-        """Count a dock; when the last one is gone, all jobs stop."""
+        """Remember a dock."""
         self._docks.add(dock)
-        key = id(dock)
-        dock.destroyed.connect(lambda *_: self._on_dock_destroyed(key))
+
+    def follow(self, window: QWidget | None) -> None:
+        """Stop all jobs when this window goes away."""
+        if isinstance(window, QMainWindow) and not self._is_following:
+            self._is_following = True
+            window.destroyed.connect(self.close)
 
     @property
     def docks(self) -> list[QWidget]:
-        """The docks that are open."""
-        return list(self._docks)
+        """The docks that are open: a dock closed by hand loses its parent."""
+        return [dock for dock in self._docks if dock.parentWidget() is not None]
 
     def layer(self, role: str) -> Layer | None:
         """Return the layer chosen for a role, or None."""
@@ -143,7 +148,7 @@ class Context(QObject):
         layer = self.layer("boundary") or self.layer("raw") or self.layer("segmentation")
         if layer is None or layer.ndim != 3:
             return 0
-        position = layer.world_to_data(self.viewer.dims.point)[0]
+        position = layer.world_to_data(self.viewer.dims.point[-3:])[0]
         return int(np.clip(round(float(position)), 0, layer.data.shape[0] - 1))
 
     @property
@@ -191,11 +196,6 @@ class Context(QObject):
     def _on_session_changed(self, *_: Any) -> None:
         self._planned.start()
 
-    def _on_dock_destroyed(self, key: int) -> None:
-        if not any(id(dock) != key for dock in self._docks):
-            self.close()
-            _contexts.pop(self.viewer, None)
-
 
 _contexts: weakref.WeakKeyDictionary[Any, Context] = weakref.WeakKeyDictionary()
 
@@ -212,6 +212,8 @@ def context_of(viewer: Viewer) -> Context:
 def looks_like(role: str, layer: Layer) -> bool:
     """Whether a layer would be taken for `role` without asking."""
     kind = kind_of(layer)
+    if layer.metadata.get("emseg", {}).get("unfinished"):
+        return False
     made_here = bool(layer.metadata.get("emseg", {}).get("steps"))
     is_image = type(layer).__name__ == "Image" and not getattr(layer, "rgb", False)
     if role == "raw":

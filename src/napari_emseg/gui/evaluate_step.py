@@ -53,7 +53,7 @@ class EvaluateStep(StepWidget):
         self.kind.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.kind.setMinimumContentsLength(9)
+        self.kind.setMinimumContentsLength(7)
         for kind, words in _KINDS.items():
             self.kind.addItem(words, kind)
         self.kind.setToolTip("Ids of neurons, or a drawing of the membranes between them")
@@ -155,7 +155,6 @@ class EvaluateStep(StepWidget):
             session.remember(record)
             known = layer.metadata.get("emseg", {})
             layer.metadata = {**layer.metadata, "emseg": {**known, "scores": scores}}
-        self._show_scores()
         self._show_curve()
 
     def _on_ended(self) -> None:
@@ -203,6 +202,7 @@ class EvaluateStep(StepWidget):
         self.context.hierarchy_changed.connect(self._on_hierarchy_changed)
         self.context.session.events.segment.connect(self._show_now)
         self.context.session.events.evaluate.connect(self._show_params)
+        self.context.session.events.scores.connect(self._show_scores)
         self.viewer.events.theme.connect(self._on_theme_changed)
 
     def detach(self) -> None:
@@ -282,7 +282,7 @@ class EvaluateStep(StepWidget):
         words = f"truth has {truth.shape[0]}" if truth is not None else " "
         self.depth_words.setText(words)
 
-    def _show_scores(self) -> None:
+    def _show_scores(self, *_: Any) -> None:
         scores = self.context.session.scores
         self.table.show_scores(scores)
         self.more.setText(describe_more(scores))

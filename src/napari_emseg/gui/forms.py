@@ -20,7 +20,7 @@ from superqt import QDoubleSlider
 from napari_emseg.gui.frame import LABEL_WIDTH
 from napari_emseg.steps.fields import FieldDescription
 
-EQUIVALENT_WIDTH = 86
+EQUIVALENT_WIDTH = 80
 
 
 class NumberRow(QWidget):
@@ -49,7 +49,7 @@ class NumberRow(QWidget):
         self.slider.setRange(field.minimum or 0, slider_maximum)
         self.slider.setSingleStep(step)
         self.slider.setPageStep(10 * step)
-        self.slider.setMinimumWidth(70)
+        self.slider.setMinimumWidth(60)
         self.box = self._make_box(field, step)
         self.side = QLabel()
         self.side.setProperty("role", "quiet")

@@ -19,12 +19,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-LABEL_WIDTH = 84
+LABEL_WIDTH = 76
 _INDENT = 5  # napari's labels stand so far in
 
 
 class ElidedLabel(QLabel):
-    """One line that ends in "…" where the room ends and says all of it in its tooltip."""
+    """One line that says less where room is scarce, and all of it in its tooltip.
+
+    What comes after a colon goes first, then the line ends in "…".
+    """
 
     def setText(self, text: str | None) -> None:
         super().setText(text)
@@ -39,7 +42,10 @@ class ElidedLabel(QLabel):
         option.initFrom(self)
         metrics = QFontMetrics(self.font())
         rect = self.contentsRect().adjusted(_INDENT, 0, 0, 0)
-        text = metrics.elidedText(self.text(), Qt.TextElideMode.ElideRight, rect.width())
+        text = self.text()
+        if metrics.horizontalAdvance(text) > rect.width():
+            text = text.partition(": ")[0]
+        text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, rect.width())
         style = self.style()
         assert style is not None
         style.drawItemText(

@@ -29,7 +29,7 @@ class LayerCombo(QComboBox):
         self._context, self._role = context, role
         self._layers: list[Layer] = []
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(6)
+        self.setMinimumContentsLength(3)
         self.setAccessibleName(role.replace("_", " "))
         self.activated.connect(self._on_activated)
         events = context.viewer.layers.events

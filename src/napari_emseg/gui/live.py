@@ -50,6 +50,7 @@ class LivePreview(QObject):
         self._shown: tuple[Any, ...] = ()
         self._section_runs = False
         self._is_awake = False
+        self._wants_view = False
         self._settle = self._timer(SETTLE_MS, self._build_whole)
         self._count = self._timer(COUNT_MS, self._start_count)
         context.layer_changed.connect(self._on_layer_changed)
@@ -80,6 +81,7 @@ class LivePreview(QObject):
         is_small = float(np.prod(layer.data.shape)) <= MAX_VOXELS_UNASKED
         self._is_awake = is_small and self._context.is_boundary_complete
         if self._is_awake:
+            self._wants_view = True
             self._refresh_hierarchies()
 
     def set_contour(self, width_px: int) -> None:
@@ -92,6 +94,7 @@ class LivePreview(QObject):
 
     def adopt(self, hierarchy: Hierarchy) -> None:
         """Show a hierarchy made elsewhere: restored, or built while labels were written."""
+        self._wants_view = False
         self._on_whole_built(self._key(), hierarchy)
 
     def _timer(self, interval_ms: int, action: Any) -> QTimer:
@@ -115,16 +118,15 @@ class LivePreview(QObject):
 
     def _on_boundary_grew(self, sections: list[int]) -> None:
         if self._context.is_boundary_complete:
-            self._is_awake = True
+            self._is_awake = self._wants_view = True
             self._settle.start()
         if self._context.section in sections:
             self._build_section()
 
     def _on_params_changed(self, new: SegmentParams, old: SegmentParams) -> None:
-        was_awake, self._is_awake = self._is_awake, True
-        if not was_awake or any(
-            getattr(new, name) != getattr(old, name) for name in HIERARCHY_FIELDS
-        ):
+        was_awake, self._is_awake, self._wants_view = self._is_awake, True, True
+        is_deep = any(getattr(new, name) != getattr(old, name) for name in HIERARCHY_FIELDS)
+        if is_deep or not was_awake:
             self._refresh_hierarchies()
         else:
             self._recut()
@@ -230,8 +232,9 @@ class LivePreview(QObject):
             self._add_layer(self._labels)
         elif layer.visible:
             layer.refresh(extent=False, thumbnail=False, highlight=False)
-        elif self._is_awake:
+        elif self._wants_view:
             self._context.show_result(layer)
+        self._wants_view = False
         self._count.start()
 
     def _add_layer(self, labels: PreviewLabels) -> None:

@@ -16,6 +16,7 @@ from napari_emseg.gui.layers import add_volume, free_name
 from napari_emseg.gui.live import live_preview_of
 from napari_emseg.gui.step_widget import StepWidget
 from napari_emseg.progress import Progress
+from napari_emseg.session import View
 from napari_emseg.steps.fields import describe_fields
 from napari_emseg.steps.segment import HIERARCHY_FIELDS, SegmentParams
 from napari_emseg.steps.step import last_record
@@ -141,6 +142,7 @@ class SegmentStep(StepWidget):
 
     def _connect(self) -> None:
         self.context.session.events.segment.connect(self._show_params)
+        self.context.session.events.view.connect(self._show_view)
         self.context.layer_changed.connect(self._on_layer_changed)
         self.context.plan_changed.connect(self._enable)
         self.live.counted.connect(self._on_counted)
@@ -173,6 +175,9 @@ class SegmentStep(StepWidget):
         self.exact.blockSignals(False)
         for number in self.numbers.values():
             number.refresh_equivalent()
+
+    def _show_view(self, view: View, *_: Any) -> None:
+        self.outlines.setChecked(view.contour_px > 0)
 
     def _on_layer_changed(self, role: str) -> None:
         if role in ("raw", "boundary"):

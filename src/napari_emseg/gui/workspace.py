@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt, QTimer
-from qtpy.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from qtpy.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_emseg.gui.boundaries_step import BoundariesStep
@@ -21,7 +21,7 @@ from napari_emseg.gui.step_widget import StepWidget
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-MINIMUM_WIDTH = 350
+MINIMUM_WIDTH = 360
 PREFERRED_WIDTH = 420
 STEPS: tuple[type[StepWidget], ...] = (DataStep, BoundariesStep, SegmentStep, EvaluateStep)
 _ORDER = tuple(step.name for step in STEPS)
@@ -79,6 +79,10 @@ class Dock(QWidget):
         for name in self.frames:
             self.step(name).detach()
         self.context.viewer.events.theme.disconnect(self._on_theme_changed)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        self.context.follow(self.window())
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         self.detach()

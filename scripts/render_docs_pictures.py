@@ -1,0 +1,116 @@
+"""Take the pictures of the documentation from the real plugin on the synthetic sample.
+
+Run under a screen of at least 1600x1000, for instance
+``xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/render_docs_pictures.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+OUT = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+SIZE = (1280, 800)
+PATIENCE_S = 1800
+
+
+def wait_until(is_done: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
+    from qtpy.QtTest import QTest
+
+    start = time.monotonic()
+    while not is_done():
+        QTest.qWait(20)
+        if time.monotonic() - start > seconds:
+            sys.exit(f"the pictures were not ready after {seconds} s")
+
+
+class Photographer:
+    """Writes small PNGs of the window, or of one widget of it."""
+
+    def __init__(self, viewer: Any) -> None:
+        self.viewer = viewer
+        OUT.mkdir(parents=True, exist_ok=True)
+
+    def window(self, name: str) -> None:
+        from qtpy.QtTest import QTest
+
+        QTest.qWait(700)
+        picture = self.viewer.screenshot(canvas_only=False, flash=False)[..., :3]
+        self._write(name, picture)
+
+    def widget(self, name: str, widget: Any) -> None:
+        from qtpy.QtTest import QTest
+
+        QTest.qWait(300)
+        path = OUT / f"{name}.png"
+        widget.grab().save(str(path))
+        print(path)
+
+    def _write(self, name: str, picture: np.ndarray) -> None:
+        from PIL import Image
+
+        path = OUT / f"{name}.png"
+        Image.fromarray(picture).quantize(160, dither=Image.Dither.NONE).save(path, optimize=True)
+        print(f"{path} {path.stat().st_size // 1024} kB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sections", type=int, default=10)
+    parser.add_argument("--side", type=int, default=320)
+    parser.add_argument("--fast", action="store_true", help="no averaging over 8 orientations")
+    arguments = parser.parse_args()
+
+    import napari
+
+    from napari_emseg.gui.layers import add_volume
+    from napari_emseg.gui.workspace import open_workspace
+    from napari_emseg.samples import make_synthetic
+
+    shape = (arguments.sections, arguments.side, arguments.side)
+    raw, truth = make_synthetic(shape, seed=2)
+    viewer = napari.Viewer(show=True)
+    viewer.theme = "dark"
+    viewer.window.resize(*SIZE)
+    workspace = open_workspace(viewer)
+    context, photo = workspace.context, Photographer(viewer)
+    steps: dict[str, Any] = {name: workspace.step(name) for name in workspace.frames}
+
+    add_volume(viewer, raw, name="synthetic ssTEM")
+    photo.window("1_data")
+    if arguments.fast:
+        steps["boundaries"].tta.setChecked(False)
+    steps["boundaries"].predict_all()
+    wait_until(lambda: context.done_sections is not None and context.done_sections.sum() >= 2)
+    photo.window("2_boundaries")
+    wait_until(lambda: context.hierarchy is not None)
+    photo.window("3_segment")
+    steps["segment"].outlines.setChecked(True)
+    photo.window("3_outlines")
+    steps["segment"].outlines.setChecked(False)
+    steps["segment"].write_labels()
+    wait_until(lambda: context.layer("segmentation") is not None)
+    layer = add_volume(viewer, truth, name="true neurons", visible=False)
+    context.set_layer("ground_truth", layer)
+    steps["segment"].volume.setChecked(True)
+    wait_until(lambda: context.hierarchy is not None)
+    steps["evaluate"].evaluate()
+    wait_until(lambda: steps["evaluate"].curve is not None)
+    steps["evaluate"].use_best()
+    for name, frame in workspace.frames.items():
+        frame.set_open(name in ("segment", "evaluate"))
+    photo.window("4_evaluate")
+    photo.widget("dock", workspace)
+    viewer.theme = "light"
+    photo.window("light_theme")
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main()
