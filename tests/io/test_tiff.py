@@ -217,3 +217,14 @@ def test_real_stacks_are_told_apart(shared_data: Path) -> None:
         told = describe(shared_data / name)
         assert told["kind"] == kind, name
         assert any("inverted" in note for note in told["notes"]) == inverted, name
+
+
+@pytest.mark.parametrize("n_sections", [3, 4])
+def test_few_sections_taken_for_colours_by_the_writer_are_sections(
+    tmp_path: Path, n_sections: int
+) -> None:
+    sections = np.arange(n_sections * 20 * 31, dtype=np.uint8).reshape(n_sections, 20, 31)
+    tifffile.imwrite(tmp_path / "few.tif", sections, photometric="rgb", planarconfig="separate")
+    volume = open_volume(tmp_path / "few.tif")
+    np.testing.assert_array_equal(volume.read(), sections)
+    assert "colour planes" in volume.provenance["notes"][0]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write
+from napari_emseg.io.create_h5 import create_h5
 from napari_emseg.io.inside import choose_array, guess_axes, may_be_volume, three_numbers
 from napari_emseg.io.lazy import Box, LazyArray
 from napari_emseg.io.source import UNKNOWN, Source, describe_volume, parse_ours
@@ -170,10 +171,8 @@ def write_h5(
         If the disk is full or not writable, or there is a file that is no HDF5; what
         was there before stays.
     """
-    import h5py
-
     name = inside or volume.kind
-    with atomic_write(path) as temporary, h5py.File(temporary, "w", libver=_VERSIONS) as h5:
+    with atomic_write(path) as temporary, create_h5(temporary, libver=_VERSIONS) as h5:
         if path.exists():
             _copy_from(path, h5, name)
         dataset = h5.create_dataset(

@@ -85,10 +85,15 @@ def _first_series(path: Path, tiff: Any) -> Source:
     missing = sum(page is None for page in series.pages)
     if missing:
         notes.append(f"{missing} sections are missing in the file and read as zero.")
+    axes = series.axes
+    if axes == "SYX":
+        # Writers take a stack of 3 or 4 sections for the colour planes of one picture.
+        axes = "ZYX"
+        notes.append(f"The file's {series.shape[0]} colour planes were read as sections.")
     size, offset, ours = _metadata(tiff)
     return Source(
         data=_lazy_series(path, tiff, series),
-        axes=series.axes,
+        axes=axes,
         format="OME-TIFF" if tiff.is_ome else "ImageJ TIFF" if tiff.is_imagej else "TIFF",
         size_nm=size,
         offset_nm=offset,
