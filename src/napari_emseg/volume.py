@@ -89,7 +89,8 @@ class Volume:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the voxels as stored."""
-        return np.dtype(self.data.dtype)
+        dtype: np.dtype[Any] = np.dtype(self.data.dtype)
+        return dtype
 
     @property
     def is_label(self) -> bool:
