@@ -13,7 +13,7 @@ from napari_emseg.networks.checkpoint import load_model
 from napari_emseg.progress import Cancelled
 from napari_emseg.training import AugmentParams, TrainParams, train
 from napari_emseg.training.dataset import IGNORED
-from napari_emseg.training.trainer import boundary_loss, learning_rate
+from napari_emseg.training.trainer import boundary_loss, format_sections, learning_rate
 from napari_emseg.volume import Volume
 
 
@@ -46,6 +46,9 @@ def test_training_learns_the_cells(cells, tiny, tmp_path):
     assert result.scores["cells"]["v_rand"] > 0.9
     info = load_model(result.model_path)[1]
     assert info.voxel_size_nm == (50, 4, 4)
+    assert info.trained_on == "cells sections 0-2"
+    assert TrainParams.model_validate(info.training["params"]) == params
+    assert info.training["data"][0]["validation_sections"] == "3-4"
     assert info.scores["cells v_rand"] == pytest.approx(result.scores["cells"]["v_rand"], abs=1e-4)
 
 
@@ -180,3 +183,8 @@ def test_a_perfect_map_has_no_loss():
     targets = torch.tensor([1, 0, 0], dtype=torch.uint8).reshape(1, 1, 1, 3)
     logits = (targets.float() * 2 - 1) * 40
     assert float(boundary_loss(logits, targets, 1.0)) == pytest.approx(0, abs=1e-4)
+
+
+def test_sections_are_written_short():
+    assert format_sections([7, 0, 1, 2, 5, 8]) == "0-2, 5, 7-8"
+    assert format_sections([]) == ""

@@ -263,8 +263,19 @@ class _Trainer:
 
     def write_model(self) -> None:
         self.model_path.parent.mkdir(parents=True, exist_ok=True)
-        info = self.info.model_copy(update={"scores": flat_scores(self.counters.scores)})
+        info = self.info.model_copy(
+            update={"scores": flat_scores(self.counters.scores), "training": self.summary()}
+        )
         save_model(self.model_path, self.average, info)
+
+    def summary(self) -> dict[str, Any]:
+        """Say how the weights came to be, in plain values."""
+        return {
+            "step": self.counters.step,
+            "seconds": round(self.counters.seconds),
+            "data": [summarise_pair(pair) for pair in self.pairs],
+            "params": self.params.model_dump(mode="json"),
+        }
 
     def save(self) -> None:
         self.state_path.parent.mkdir(parents=True, exist_ok=True)
@@ -358,13 +369,41 @@ def boundary_loss(logits: Tensor, targets: Tensor, dice_weight: float) -> Tensor
 
 def describe_model(pairs: Sequence[TrainingPair], network: str) -> ModelInfo:
     """Describe a model by the data it was trained on."""
-    names = ", ".join(pair.name for pair in pairs)
+    data = ", ".join(f"{p.name} sections {format_sections(p.train_sections)}" for p in pairs)
     return ModelInfo(
         network=network,
-        title=f"Trained on {names}",
-        trained_on=names,
+        title="Trained on " + ", ".join(pair.name for pair in pairs),
+        trained_on=data,
         voxel_size_nm=pairs[0].raw.voxel_size_nm,
     )
+
+
+def summarise_pair(pair: TrainingPair) -> dict[str, Any]:
+    """Say what of a pair was used for what, in plain values."""
+    return {
+        "name": pair.name,
+        "train_sections": format_sections(pair.train_sections),
+        "validation_sections": format_sections(pair.validation_sections),
+        "voxel_size_nm": pair.raw.voxel_size_nm,
+        "weight": pair.weight,
+    }
+
+
+def format_sections(sections: Sequence[int]) -> str:
+    """Write section numbers with runs shortened.
+
+    Examples
+    --------
+    >>> format_sections([0, 1, 2, 5, 7, 8])
+    '0-2, 5, 7-8'
+    """
+    runs: list[list[int]] = []
+    for z in sorted(sections):
+        if runs and z == runs[-1][-1] + 1:
+            runs[-1].append(z)
+        else:
+            runs.append([z])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def flat_scores(scores: dict[str, dict[str, float]]) -> dict[str, float]:
