@@ -380,11 +380,12 @@ def describe_model(pairs: Sequence[TrainingPair], network: str) -> ModelInfo:
 
 def summarise_pair(pair: TrainingPair) -> dict[str, Any]:
     """Say what of a pair was used for what, in plain values."""
+    size = pair.raw.voxel_size_nm
     return {
         "name": pair.name,
         "train_sections": format_sections(pair.train_sections),
         "validation_sections": format_sections(pair.validation_sections),
-        "voxel_size_nm": pair.raw.voxel_size_nm,
+        "voxel_size_nm": None if size is None else list(size),
         "weight": pair.weight,
     }
 
