@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from napari_emseg.errors import InputError
@@ -41,7 +41,11 @@ def noise(shape: tuple[int, ...] = (2, 40, 40)) -> Any:
         ((TRUTH, TRUTH), {"metrics": ["v_rnd"]}, "no metric named 'v_rnd'.*v_rand"),
         ((TRUTH, TRUTH), {"sections": [2]}, "Section 2 does not exist; there are sections 0 to 1"),
         ((TRUTH, TRUTH), {"sections": []}, "No section is chosen"),
-        ((TRUTH, TRUTH), {"ground_truth_kind": "cells"}, "choose labels or membranes"),
+        (
+            (TRUTH, TRUTH),
+            {"ground_truth_kind": "cells"},
+            "choose one of: labels, labels_2d, membranes",
+        ),
         ((TRUTH, TRUTH), {"ground_truth_kind": "membranes"}, "choose labels as the kind"),
         ((TRUTH, TRUTH), {"average": "mean"}, "choose stack or sections"),
         ((TRUTH / 2, TRUTH), {}, "segmentation holds decimal numbers"),
@@ -216,3 +220,30 @@ def test_real_labels_against_their_fragments(shared_data: Path) -> None:
     # an oversegmentation: nearly all errors are splits
     assert scores["voi_split"] > 5 * scores["voi_merge"]
     assert scores["v_rand_merge"] > scores["v_rand_split"]
+
+
+def test_labels_of_single_sections_count_anew_in_every_section() -> None:
+    """A neuron of one id, segmented perfectly section by section, is a perfect score in 2D only."""
+    truth = np.ones((3, 4, 5), np.uint32)
+    truth[:, :, 3:] = 7
+    sections = truth + 10 * np.arange(3, dtype=np.uint32)[:, None, None]
+    assert evaluate(sections, truth, ground_truth_kind="labels_2d", metrics="v_rand") == {
+        "v_rand": 1
+    }
+    assert evaluate(sections, truth, metrics="v_rand")["v_rand"] < 0.6
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=20)
+def test_labels_2d_equals_labels_with_ids_made_unique(data: st.DataObject) -> None:
+    ids = st.integers(0, 3)
+    shape = (3, 2, 4)
+    size = int(np.prod(shape))
+    segmentation = np.reshape(data.draw(st.lists(ids, min_size=size, max_size=size)), shape)
+    truth = np.reshape(data.draw(st.lists(ids, min_size=size, max_size=size)), shape)
+    assume(truth.any())
+    shift = 10 * np.arange(3)[:, None, None]
+    expected = evaluate(
+        np.where(segmentation, segmentation + shift, 0), np.where(truth, truth + shift, 0)
+    )
+    assert evaluate(segmentation, truth, ground_truth_kind="labels_2d") == expected

@@ -133,9 +133,9 @@ def open_input(
 
 def open_ground_truth(path: str, kind: str, *, force: bool) -> Volume:
     """Open ground truth: ids, or an image of membranes as it is."""
-    if kind == "labels":
-        return open_input(path, "labels", force=force)
-    return open_input(path, "raw", force=True)
+    if kind == "membranes":
+        return open_input(path, "raw", force=True)
+    return open_input(path, "labels", force=force)
 
 
 def notes_of(*volumes: Volume) -> list[str]:

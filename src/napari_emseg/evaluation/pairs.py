@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from napari_emseg.evaluation.membranes import MembraneRule, inspect_membranes
 from napari_emseg.evaluation.stacks import as_stack, check_ids, read_ids, read_section
 from napari_emseg.progress import NO_PROGRESS, Progress
 
-GroundTruthKind = Literal["labels", "membranes"]
+GroundTruthKind = Literal["labels", "labels_2d", "membranes"]
 Average = Literal["stack", "sections"]
 SMALL_PX = 64
 
@@ -29,7 +29,7 @@ class StackPair:
     segmentation, truth : array-like, ZYX
     sections : tuple of int
         The sections that count.
-    kind : {"labels", "membranes"}
+    kind : {"labels", "labels_2d", "membranes"}
         What `truth` is.
     average : {"stack", "sections"}
         Whether the sections are pooled or scored each by itself.
@@ -46,8 +46,8 @@ class StackPair:
 
     @property
     def ids_per_section(self) -> bool:
-        """Whether ids of two sections are never the same (membranes know no third dimension)."""
-        return self.kind == "membranes"
+        """Whether an id of two sections counts as two (membranes know no third dimension)."""
+        return self.kind != "labels"
 
     def notes(self, tables: list[Contingency]) -> tuple[str, ...]:
         """Say, for people, what was assumed about the ground truth and what looks odd in it."""
@@ -101,15 +101,16 @@ def open_pair(
         If the shapes differ, a section is missing, the kind or the average is
         unknown, or one of the two does not hold what it should.
     """
-    if kind not in ("labels", "membranes"):
-        raise InputError(f"'{kind}' is no kind of ground truth; choose labels or membranes.")
+    if kind not in get_args(GroundTruthKind):
+        known = ", ".join(get_args(GroundTruthKind))
+        raise InputError(f"'{kind}' is no kind of ground truth; choose one of: {known}.")
     if average not in ("stack", "sections"):
         raise InputError(f"'{average}' is no way to average; choose stack or sections.")
     first = as_stack(segmentation, "the segmentation")
     second = as_stack(ground_truth, "the ground truth")
     chosen = _check_shapes(tuple(first.shape), tuple(second.shape), sections)
     check_ids(first, chosen, "segmentation")
-    if kind == "labels":
+    if kind != "membranes":
         check_ids(second, chosen, "ground truth")
         return StackPair(first, second, chosen, kind, average)
     rule = inspect_membranes(second, invert=invert, sections=chosen)

@@ -41,10 +41,11 @@ def evaluate(
     segmentation : Volume or array-like of ids, ZYX (or YX: one section)
     ground_truth : Volume or array-like, same shape
         Voxels of value 0 are not counted (in membranes: the membranes).
-    ground_truth_kind : {"labels", "membranes"}
-        ``labels``: ids in 3D. ``membranes``: an image of membranes; true objects are
-        the 4-connected components of what is not membrane, in each section by itself,
-        so a segment counts as another one in each section too.
+    ground_truth_kind : {"labels", "labels_2d", "membranes"}
+        ``labels``: ids in 3D. ``labels_2d``: ids, but each section is by itself: an id
+        counts as another one in each section, in the segmentation too.
+        ``membranes``: an image of membranes; true objects are the 4-connected
+        components of what is not membrane, counted as in ``labels_2d``.
     average : {"stack", "sections"}
         ``stack``: the voxels of all sections are pooled and scored once.
         ``sections``: each section is scored by itself and the mean returned, as in

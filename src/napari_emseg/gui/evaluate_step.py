@@ -28,6 +28,7 @@ from napari_emseg.gui.score_table import HEADLINES, ScoreTable, describe_more, o
 from napari_emseg.gui.step_widget import StepWidget
 from napari_emseg.progress import Progress
 from napari_emseg.steps.evaluate import EvaluateParams
+from napari_emseg.steps.segment import SegmentParams
 from napari_emseg.steps.step import StepRecord, record_step
 from napari_emseg.volume import Volume
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from napari_emseg.evaluation import ScoreCurve
     from napari_emseg.segmentation import Hierarchy
 
-_KINDS = {"labels": "labels", "membranes": "membranes"}
+_KINDS = {"labels": "labels, 3D", "labels_2d": "labels, per section", "membranes": "membranes"}
 
 
 class EvaluateStep(StepWidget):
@@ -200,7 +201,7 @@ class EvaluateStep(StepWidget):
         self.context.layer_changed.connect(self._on_layer_changed)
         self.context.plan_changed.connect(self._enable)
         self.context.hierarchy_changed.connect(self._on_hierarchy_changed)
-        self.context.session.events.segment.connect(self._show_now)
+        self.context.session.events.segment.connect(self._on_segment_changed)
         self.context.session.events.evaluate.connect(self._show_params)
         self.context.session.events.scores.connect(self._show_scores)
         self.viewer.events.theme.connect(self._on_theme_changed)
@@ -233,7 +234,15 @@ class EvaluateStep(StepWidget):
         truth = self.context.session.ground_truth
         if truth is not None:
             kind = suggest_kind(self.context.volume("ground_truth"))
+            if kind == "labels" and self.context.session.segment.mode == "2d":
+                kind = "labels_2d"  # segments of single sections cannot follow ids through them
             self.context.session.change("evaluate", ground_truth_kind=kind)
+
+    def _on_segment_changed(self, new: SegmentParams, old: SegmentParams) -> None:
+        if new.mode != old.mode and self.kind.currentData() != "membranes":
+            self._suggest_kind()
+            self._forget_curve()
+        self._show_now()
 
     def _suggest_sections(self) -> None:
         truth = self.context.session.ground_truth
@@ -361,6 +370,7 @@ def _evaluate(
             hierarchy,
             truth,
             ground_truth_kind=params.ground_truth_kind,
+            invert=params.invert_ground_truth,
             sections=sections,
             progress=progress,
         )

@@ -18,10 +18,13 @@ from napari_emseg.volume import Volume
 class EvaluateParams(Params):
     """What to compare a segmentation with, and by which scores."""
 
-    ground_truth_kind: Literal["labels", "membranes"] = Field(
+    ground_truth_kind: Literal["labels", "labels_2d", "membranes"] = Field(
         default="labels",
         title="Ground truth is",
-        description="labels: ids; membranes: an image of membranes, what is not membrane is cell.",
+        description=(
+            "labels: ids that run through the sections; labels_2d: ids, each section by itself; "
+            "membranes: an image of membranes, what is not membrane is cell."
+        ),
     )
     invert_ground_truth: bool | None = Field(
         default=None,
@@ -145,7 +148,7 @@ def notes_on_mode(mode: str, ground_truth: Volume, ground_truth_kind: str) -> li
     ground_truth : Volume
         Ids, ZYX.
     ground_truth_kind : str
-        As in `EvaluateParams`; membranes are compared section by section anyway.
+        As in `EvaluateParams`.
 
     Returns
     -------
@@ -159,7 +162,7 @@ def notes_on_mode(mode: str, ground_truth: Volume, ground_truth_kind: str) -> li
         return []
     return [
         "The ids of the ground truth run through the sections, the segments do not (mode 2d), "
-        "so scores are low: segment in 3d, or compare one section at a time."
+        "so scores are low: segment in 3d, or compare each section by itself (labels_2d)."
     ]
 
 
