@@ -67,6 +67,8 @@ def test_resuming_is_bit_for_bit_the_uninterrupted_run(cells, tiny, tmp_path, st
     expected = train([cells], whole, params=tiny)
     with pytest.raises(Cancelled):
         train([cells], parted, params=tiny, progress=StopAt(stop_at))
+    with parted.with_suffix(".curve.jsonl").open("a") as curve:
+        curve.write('{"step": 8, "scores": {}}\n{"step"')  # as when the power went
     result = train([cells], parted, params=tiny, resume=True)
     assert same_weights(whole, parted)
     assert result.scores == expected.scores

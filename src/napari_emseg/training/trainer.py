@@ -466,5 +466,11 @@ def _truncate_curve(path: Path, step: int) -> None:
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if json.loads(line)["step"] <= step]
-    path.write_text("".join(kept), encoding="utf-8")
+    path.write_text("".join(line for line in lines if _step_of(line) <= step), encoding="utf-8")
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):  # torn when the power went
+        return math.inf
