@@ -44,7 +44,7 @@ def noise(shape: tuple[int, ...] = (2, 40, 40)) -> Any:
         (
             (TRUTH, TRUTH),
             {"ground_truth_kind": "cells"},
-            "choose one of: labels, labels_2d, membranes",
+            "choose one of: labels, labels_2d",
         ),
         ((TRUTH, TRUTH), {"ground_truth_kind": "membranes"}, "choose labels as the kind"),
         ((TRUTH, TRUTH), {"average": "mean"}, "choose stack or sections"),
