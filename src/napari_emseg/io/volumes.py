@@ -232,6 +232,14 @@ def save_volume(
     ------
     InputError
         If the suffix is unknown, or the disk is full or not writable.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> ids = Volume(np.ones((2, 3, 4), np.uint32), kind="labels", voxel_size_nm=(50, 4, 4))
+    >>> with TemporaryDirectory() as folder:
+    ...     open_volume(save_volume(ids, f"{folder}/labels.tif")).voxel_size_nm
+    (50.0, 4.0, 4.0)
     """
     file, inside = split_location(path)
     suffix = suffix_of(file)

@@ -65,6 +65,12 @@ class Hierarchy:
         As given to :func:`build_hierarchy`.
     section_starts : (n_z + 1,) int64
         In "2d" the first id of each section, then F + 1; empty in "3d".
+
+    Examples
+    --------
+    >>> hierarchy = build_hierarchy(np.array([[[0.0, 0.9, 0.2, 0.3, 0.1]]]), sigma_px=0)
+    >>> hierarchy.cut(0.5).to_volume().data
+    array([[[1, 1, 3, 3, 3]]], dtype=uint32)
     """
 
     fragments: Volume

@@ -109,8 +109,12 @@ def change_brightness(generator: torch.Generator, batch: Tensor, params: Augment
 
     Parameters
     ----------
+    generator : torch.Generator
+        Seeded, so that a training can be repeated.
     batch : Tensor, float32, shape (N, C, H, W)
         Mean 0 and standard deviation 1 over the section the patch is from.
+    params : AugmentParams
+        How strong each change may be.
 
     Returns
     -------

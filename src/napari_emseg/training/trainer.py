@@ -102,9 +102,14 @@ def train(
 
     Examples
     --------
-    >>> raw = open_volume("raw.tif", voxel_size_nm=(50, 4, 4))
-    >>> labels = open_volume("labels.tif", kind="labels")
-    >>> train([hold_out(raw, labels)], "mine.safetensors", params=TrainParams(minutes=20))
+    >>> from tempfile import TemporaryDirectory
+    >>> from napari_emseg.samples import make_synthetic
+    >>> from napari_emseg.training import hold_out
+    >>> pair = hold_out(*make_synthetic((3, 96, 96)))
+    >>> params = TrainParams(steps=2, batch_size=1, patch_px=64, depth=2)
+    >>> with TemporaryDirectory() as folder:
+    ...     train([pair], f"{folder}/mine.safetensors", params=params).steps
+    2
     """
     if not pairs:
         raise InputError("There is nothing to train on: give raw sections and their labels.")
