@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from napari_emseg.evaluation import ScoreCurve
     from napari_emseg.segmentation import Hierarchy
 
-_KINDS = {"labels": "labels, 3D", "labels_2d": "labels, per section", "membranes": "membranes"}
+_KINDS = {"labels": "3D labels", "labels_2d": "2D labels", "membranes": "membranes"}
 
 
 class EvaluateStep(StepWidget):
