@@ -130,10 +130,13 @@ def test_the_whole_job(
     truth = context.viewer.layers[-1]
     user.click(workspace.frames["evaluate"].button)
     combo = next(c for c in evaluate.combos if c.accessibleName() == "ground truth")
+    assert context.layer("ground_truth") is truth  # two grey values only: a drawing
+    context.set_layer("ground_truth", None)
     user.reveal(combo)
     combo.setFocus()
-    qtbot.keyClicks(combo, truth.name[:4])
-    combo.activated.emit(combo.currentIndex())
+    for _ in range(combo.count()):
+        if combo.currentText() != truth.name:
+            qtbot.keyClick(combo, Qt.Key.Key_Down)
     assert context.layer("ground_truth") is truth
     assert evaluate.kind.currentText() == "membranes"
     assert context.session.evaluate.sections == (0, 2)
@@ -147,7 +150,7 @@ def test_the_whole_job(
     assert context.session.segment.h == pytest.approx(best_h)
     assert evaluate.curve.at(best_h)["v_rand"] == pytest.approx(best)
     qtbot.waitUntil(lambda: "out of date" in workspace.frames["segment"].state.text())
-    assert notices == []
+    assert [notice for notice in notices if "voxel size" not in notice] == []
 
 
 def test_stop_keeps_what_is_done(workspace: Workspace, qtbot: Any) -> None:
@@ -160,12 +163,12 @@ def test_stop_keeps_what_is_done(workspace: Workspace, qtbot: Any) -> None:
     user.click(boundaries.stop_button)  # type: ignore[attr-defined]
     user.wait_until(lambda: not context.jobs.is_busy("predict"))
     qtbot.wait(50)
-    done = context.done_sections
-    assert done is not None
+    assert context.done_sections is not None
+    done = context.done_sections.copy()
     layer = context.layer("boundary")
     assert layer is not None
     kept = layer.data.copy()
-    assert [bool(np.ptp(section) > 0) for section in kept][: done.size] >= done.tolist()
+    assert all(np.ptp(section) > 0 for section in kept[done])
     if done.all():
         return  # a fast machine
     user.click(boundaries.main_button)

@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QComboBox, QMessageBox, QWidget
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
@@ -48,7 +49,10 @@ class BoundariesStep(StepWidget):
         self._made: tuple[Any, ...] = ()
         fields = {field.name: field for field in describe_fields(PredictParams)}
         self.model = self._make_model_combo()
-        self.rows.addLayout(row("Model", self.model))
+        self.about_button = button(
+            "About", self.show_about, "What the model was trained on, its scores and its terms"
+        )
+        self.rows.addLayout(row("Model", self.model, self.about_button))
         self.about = note(lines=2)
         self.rows.addWidget(self.about)
         self.tta = make_check(fields["tta"])
@@ -91,6 +95,20 @@ class BoundariesStep(StepWidget):
         """Stop the running prediction."""
         self.progress.words.setText("stopping after this block…")
         self.context.jobs.stop("predict")
+
+    def show_about(self) -> None:
+        """Show all that the model's file says about itself."""
+        info = self._chosen()
+        if info is None:
+            return
+        box = QMessageBox(QMessageBox.Icon.Information, info.title or info.name, "", parent=self)
+        box.setText(describe_model_fully(info))
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.open()
+
+    def _chosen(self) -> ModelInfo | None:
+        index = self.model.currentIndex()
+        return self._models[index] if 0 <= index < len(self._models) else None
 
     def _start(self, what: str) -> None:
         if self.context.jobs.is_busy("predict"):
@@ -236,13 +254,12 @@ class BoundariesStep(StepWidget):
         self._enable()
 
     def _describe_model(self) -> None:
-        index = self.model.currentIndex()
-        if not 0 <= index < len(self._models):
+        info = self._chosen()
+        if info is None:
             self.about.setText("No model is installed: train one, or put one in the models folder.")
             set_role(self.about, "warning")
             self.predict_button.setEnabled(False)
             return
-        info = self._models[index]
         raw = self.context.session.raw
         warning = size_warning(raw.voxel_size_nm if raw else None, info, self.resample.isChecked())
         self.about.setText(warning or describe_model(info))

@@ -175,6 +175,7 @@ class Context(QObject):
         """Stop all jobs; nothing of this viewer is touched afterwards."""
         self._planned.stop()
         self.jobs.close()
+        _contexts.pop(self.viewer, None)
 
     def _kind(self, role: str, layer: Layer) -> Kind:
         if role == "ground_truth":
@@ -219,7 +220,16 @@ def looks_like(role: str, layer: Layer) -> bool:
     if role == "raw":
         return is_image and kind in ("", "raw")
     if role == "boundary":
-        return is_image and kind == "boundary"
+        return is_image and kind == "boundary" and not is_drawing(layer)
     if role == "segmentation":
         return kind == "labels" and made_here
+    if kind == "boundary":
+        return not made_here and is_drawing(layer)
     return kind == "labels" and not made_here
+
+
+def is_drawing(layer: Layer) -> bool:
+    """Whether a map has at most two values, as membranes drawn by hand have."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    middle = np.asarray(data[data.shape[0] // 2])
+    return np.unique(middle[::2, ::2]).size <= 2

@@ -9,7 +9,7 @@ from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QHBoxLayout, QMenu, QPushButton, QWidget
 
 from napari_emseg.errors import InputError
-from napari_emseg.gui.context import Context
+from napari_emseg.gui.context import ROLES, Context
 from napari_emseg.gui.frame import ElidedLabel, Fold, button, column, row
 from napari_emseg.gui.layers import set_voxel_size, voxel_size_of
 from napari_emseg.gui.step_widget import StepWidget
@@ -28,6 +28,7 @@ class DataStep(StepWidget):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self._typed_size: tuple[float, ...] | None = None
         self.raw = self.combo("raw", "The grey-value sections to segment")
         self.open_button = QPushButton("Open…")
         self.open_button.setToolTip("Open a file or a folder of sections; or drop it on the canvas")
@@ -71,14 +72,16 @@ class DataStep(StepWidget):
         if min(size) <= 0:
             self.context.refuse(InputError("Type the voxel size in nm for z, y and x, then Set."))
             return
-        shape = raw.data.shape[-3:]
-        for layer in [raw, *self.viewer.layers]:
-            unknown = layer.ndim == 3 and voxel_size_of(layer) is None
-            if layer is raw or (unknown and layer.data.shape == shape):
+        self._typed_size = size
+        old, grid = voxel_size_of(raw), grid_of(raw)
+        for layer in list(self.viewer.layers):
+            same_size = voxel_size_of(layer) in (None, old)
+            if layer is raw or (grid_of(layer) == grid and same_size):
                 set_voxel_size(layer, (size[0], size[1], size[2]))
-        for role in ("raw", "boundary", "segmentation", "ground_truth"):
+        for role in ROLES:
             self.context.refresh_reference(role)
-        self.context.layer_changed.emit("raw")
+            if self.context.layer(role) is not None:
+                self.context.layer_changed.emit(role)
         self.viewer.reset_view()
 
     def flip_boundary(self) -> None:
@@ -157,12 +160,19 @@ class DataStep(StepWidget):
         layer = self.context.layer("raw") or self.context.layer("boundary")
         self.main_button = self.open_button if layer is None else self.set_button
         size = voxel_size_of(layer) if layer is not None else None
-        for axis, box in enumerate(self.size_boxes):
+        shown = size or (self._typed_size if layer is not None else None) or (0, 0, 0)
+        for box, value in zip(self.size_boxes, shown, strict=True):
             with QSignalBlocker(box):
-                box.setValue(size[axis] if size else 0)
+                box.setValue(value)
         self._on_size_edited(0)
         notes = layer.metadata.get("emseg", {}).get("notes", []) if layer is not None else []
         self.notes.setText("  ".join(notes) or describe_layer(layer))
+
+
+def grid_of(layer: Layer) -> tuple[int, ...]:
+    """Return the shape of a layer at full resolution; () where it has no voxels."""
+    data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
+    return tuple(getattr(data, "shape", ()))
 
 
 def describe_layer(layer: Layer | None) -> str:
@@ -170,7 +180,7 @@ def describe_layer(layer: Layer | None) -> str:
     if layer is None:
         return "Open a stack, or drop one on the canvas."
     data = layer.data[0] if layer.multiscale else layer.data
-    return f"{' × '.join(map(str, data.shape))} voxels, {data.dtype}"
+    return f"{' × '.join(map(str, grid_of(layer)))} voxels, {data.dtype}"
 
 
 def flip(boundary: Volume) -> Volume:

@@ -52,7 +52,7 @@ class LayerCombo(QComboBox):
             return is_labels
         is_image = type(layer).__name__ == "Image"
         if self._role == "ground_truth":
-            return is_labels or (is_image and kind != "boundary")
+            return is_labels or (is_image and layer is not self._context.layer("boundary"))
         return is_image and (self._role == "boundary" or kind != "boundary")
 
     def _on_layers_changed(self, event: Any) -> None:

@@ -48,7 +48,7 @@ class LivePreview(QObject):
         self._labels: PreviewLabels | None = None
         self._layer: Labels | None = None
         self._shown: tuple[Any, ...] = ()
-        self._section_runs = False
+        self._section_runs = self._section_failed = False
         self._is_awake = False
         self._wants_view = False
         self._settle = self._timer(SETTLE_MS, self._build_whole)
@@ -158,7 +158,7 @@ class LivePreview(QObject):
         self._section_runs = True
         if self._labels is None:
             self.counted.emit("segmenting this section…")
-        key = self._key()
+        key, self._section_failed = self._key(), True
         self._context.jobs.start(
             partial(_build_section, boundary, z, params),
             title="Segmenting this section",
@@ -169,6 +169,7 @@ class LivePreview(QObject):
         )
 
     def _on_section_built(self, key: tuple[Any, ...], z: int, hierarchy: Hierarchy) -> None:
+        self._section_failed = False
         if key[0] != self._key()[0] or self._shown == (*self._key(), "whole"):
             return
         labels = self._need_labels()
@@ -178,6 +179,10 @@ class LivePreview(QObject):
 
     def _on_section_ended(self, key: tuple[Any, ...], z: int) -> None:
         self._section_runs = False
+        if self._section_failed:
+            self._settle.stop()  # the whole stack would fail in the same way
+            self.counted.emit("")
+            return
         if (key, z) != (self._key(), self._context.section):
             self._build_section()
 

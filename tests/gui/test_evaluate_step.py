@@ -1,0 +1,95 @@
+"""Scores land in the table, the layer, the canvas and the file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.gui.conftest import PATIENCE_MS
+
+from napari_emseg.evaluation import evaluate
+from napari_emseg.gui.layers import add_volume
+from napari_emseg.gui.workspace import Workspace
+from napari_emseg.volume import Volume
+
+
+@pytest.fixture
+def scored(with_map: Workspace, qtbot: Any) -> Workspace:
+    """The workspace with labels scored against a truth of two sections."""
+    context = with_map.context
+    with_map.step("segment").write_labels()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: context.layer("segmentation") is not None, timeout=PATIENCE_MS)
+    truth = context.hierarchy.cut(0.3, 40).to_volume().read()[:2]  # type: ignore[union-attr]
+    volume = Volume(truth, kind="labels", voxel_size_nm=(50, 4, 4), name="truth")
+    layer = add_volume(context.viewer, volume)
+    context.set_layer("ground_truth", layer)
+    step: Any = with_map.step("evaluate")
+    step.evaluate()
+    qtbot.waitUntil(lambda: bool(context.session.scores), timeout=PATIENCE_MS)
+    return with_map
+
+
+def test_scores_are_those_of_the_function(scored: Workspace) -> None:
+    context = scored.context
+    assert context.session.evaluate.sections == (0, 2)
+    expected = evaluate(
+        context.volume("segmentation").read()[:2], context.volume("ground_truth").read()
+    )
+    assert context.session.scores == pytest.approx(expected)
+    assert context.layer("segmentation").metadata["emseg"]["scores"] == context.session.scores  # type: ignore[union-attr]
+
+
+def test_best_h_is_used_and_shown(scored: Workspace) -> None:
+    step: Any = scored.step("evaluate")
+    best_h, best = step.curve.best("v_rand")
+    step.use_best()
+    assert scored.context.session.segment.h == pytest.approx(best_h)
+    assert f"{best:.4f}" in step.now.text()
+
+
+def test_a_click_on_the_curve_moves_the_slider(scored: Workspace) -> None:
+    step: Any = scored.step("evaluate")
+    step.plot.h_chosen.emit(0.123)
+    assert scored.context.session.segment.h == 0.123
+
+
+def test_canvas_text_can_be_switched_off(scored: Workspace) -> None:
+    overlay = scored.context.viewer.canvas.overlays.text
+    assert overlay.visible
+    assert "split" in overlay.text
+    scored.step("evaluate").overlay.click()  # type: ignore[attr-defined]
+    assert not overlay.visible
+
+
+def test_export(scored: Workspace, tmp_path: Path) -> None:
+    step: Any = scored.step("evaluate")
+    step.export_to(tmp_path / "scores.json")
+    content = json.loads((tmp_path / "scores.json").read_text())
+    assert content["scores"] == scored.context.session.scores
+    assert len(content["curve"]["h"]) == len(content["curve"]["v_rand"])
+    step.export_to(tmp_path / "scores.csv")
+    with open(tmp_path / "scores.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert ["v_rand", str(scored.context.session.scores["v_rand"])] in rows
+
+
+def test_a_drawing_of_membranes_is_recognised(with_map: Workspace) -> None:
+    drawing = np.full((3, 61, 75), 255, np.uint8)
+    drawing[:, ::9] = 0
+    layer = add_volume(with_map.context.viewer, Volume(drawing, name="drawing"))
+    with_map.context.set_layer("ground_truth", layer)
+    assert with_map.context.session.evaluate.ground_truth_kind == "membranes"
+    assert with_map.context.session.evaluate.sections is None
+
+
+def test_another_field_is_refused(with_map: Workspace, notices: list[str], qtbot: Any) -> None:
+    wrong = Volume(np.ones((3, 30, 75), np.uint32), kind="labels", name="wrong")
+    with_map.context.set_layer("ground_truth", add_volume(with_map.context.viewer, wrong))
+    with_map.step("evaluate").evaluate()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: bool(notices), timeout=PATIENCE_MS)
+    assert len(notices) == 1
+    assert "Traceback" not in notices[0]

@@ -1,0 +1,121 @@
+"""The sliders and what they show: stable ids, the newest wins, nothing is painted by mistake."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.gui.conftest import PATIENCE_MS
+
+from napari_emseg.gui.layers import add_volume
+from napari_emseg.gui.live import live_preview_of
+from napari_emseg.gui.workspace import Workspace
+from napari_emseg.volume import Volume
+
+
+def preview_of(workspace: Workspace) -> Any:
+    return live_preview_of(workspace.context).layer
+
+
+def test_h_recuts_the_visible_section_at_once(with_map: Workspace) -> None:
+    session, layer = with_map.context.session, preview_of(with_map)
+    session.change("segment", h=0.0, min_size_voxels=0)
+    many = len(np.unique(layer.data[0]))
+    session.change("segment", h=0.5)
+    assert len(np.unique(layer.data[0])) < many
+    assert np.array_equal(layer.data[0], with_map.context.hierarchy.cut(0.5, 0).view()[0])  # type: ignore[union-attr]
+
+
+def test_colours_do_not_jump(with_map: Workspace) -> None:
+    session, layer = with_map.context.session, preview_of(with_map)
+    session.change("segment", h=0.05)
+    before = set(np.unique(layer.data[0]))
+    session.change("segment", h=0.1)
+    assert set(np.unique(layer.data[0])) <= before
+
+
+def test_sigma_rebuilds_and_the_last_value_wins(with_map: Workspace, qtbot: Any) -> None:
+    context = with_map.context
+    for sigma in (0.5, 1.0, 2.0, 2.5):
+        context.session.change("segment", sigma_px=sigma)
+    assert context.hierarchy is None
+    qtbot.waitUntil(lambda: context.hierarchy is not None, timeout=PATIENCE_MS)
+    assert context.hierarchy is not None
+    assert context.hierarchy.sigma_px == 2.5
+    qtbot.waitUntil(lambda: not context.jobs.busy_titles(), timeout=PATIENCE_MS)
+    assert context.hierarchy.sigma_px == 2.5
+
+
+def test_3d_segments_run_through_sections(with_map: Workspace, qtbot: Any) -> None:
+    context = with_map.context
+    step: Any = with_map.step("segment")
+    step.volume.click()
+    qtbot.waitUntil(lambda: context.hierarchy is not None, timeout=PATIENCE_MS)
+    context.session.change("segment", h=0.5)
+    labels = np.asarray(preview_of(with_map).data)
+    assert set(np.unique(labels[0])) & set(np.unique(labels[2]))
+
+
+@pytest.mark.parametrize("mode", ["paint", "fill", "erase", "polygon"])
+def test_the_brush_is_refused_in_words(with_map: Workspace, notices: list[str], mode: str) -> None:
+    layer = preview_of(with_map)
+    layer.mode = mode
+    assert layer.mode == "pan_zoom"
+    assert len(notices) == 1
+    assert "Write labels" in notices[0]
+
+
+def test_outlines(with_map: Workspace) -> None:
+    step: Any = with_map.step("segment")
+    step.outlines.click()
+    assert preview_of(with_map).contour == 1
+    step.outlines.click()
+    assert preview_of(with_map).contour == 0
+
+
+def test_a_deleted_preview_comes_back_with_the_next_move(with_map: Workspace) -> None:
+    context = with_map.context
+    context.viewer.layers.remove(preview_of(with_map))
+    assert preview_of(with_map) is None
+    context.session.change("segment", h=0.2)
+    assert preview_of(with_map) is not None
+
+
+def test_written_labels_are_never_overwritten(with_map: Workspace, qtbot: Any) -> None:
+    context, names = with_map.context, []
+    for h in (0.1, 0.2):
+        context.session.change("segment", h=h)
+        before = context.layer("segmentation")
+        with_map.step("segment").write_labels()  # type: ignore[attr-defined]
+        qtbot.waitUntil(
+            lambda old=before: context.layer("segmentation") is not old, timeout=PATIENCE_MS
+        )
+        layer = context.layer("segmentation")
+        assert layer is not None
+        assert layer.visible
+        assert not preview_of(with_map).visible
+        names.append(layer.name)
+    assert names == ["map labels", "map labels 2"]
+    assert {"map labels", "map labels 2"} <= {layer.name for layer in context.viewer.layers}
+
+
+def test_what_the_sliders_say_is_what_the_functions_give(with_map: Workspace, qtbot: Any) -> None:
+    from napari_emseg.steps.segment import run
+
+    context = with_map.context
+    context.session.change("segment", h=0.12, min_size_voxels=9, exact_borders=True)
+    expected = run(context.volume("boundary"), params=context.session.segment)
+    with_map.step("segment").write_labels()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: context.layer("segmentation") is not None, timeout=PATIENCE_MS)
+    assert np.array_equal(context.layer("segmentation").data, expected.read())  # type: ignore[union-attr]
+
+
+def test_a_bad_map_is_said_once(workspace: Workspace, notices: list[str], qtbot: Any) -> None:
+    data = np.zeros((2, 20, 20), np.float32)
+    data[1, 3, 3] = np.nan
+    add_volume(workspace.context.viewer, Volume(data, kind="boundary", name="broken"))
+    qtbot.waitUntil(lambda: bool(notices), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not workspace.context.jobs.busy_titles(), timeout=PATIENCE_MS)
+    assert all("Traceback" not in notice for notice in notices)
+    assert workspace.context.hierarchy is None
