@@ -81,7 +81,7 @@ def plan(session: Session, facts: Facts = NOTHING_RUNS) -> Plan:
 def _plan_data(session: Session) -> StepState:
     volume = session.raw or session.boundary or session.segmentation
     if volume is None:
-        return StepState("waiting", "waiting for a stack: open a file or drop one on the canvas")
+        return StepState("waiting", "waiting for a stack: open or drop a file")
     if volume.voxel_size_nm is None:
         return StepState("waiting", "waiting for the voxel size: type it in nm")
     return StepState("up to date", "ready")
@@ -91,7 +91,7 @@ def _plan_boundaries(session: Session) -> StepState:
     raw, boundary = session.raw, session.boundary
     if boundary is None:
         if raw is None:
-            return StepState("waiting", "waiting for a stack: choose the raw layer in step 1")
+            return StepState("waiting", "waiting for a stack: choose one in step 1")
         return StepState("ready", "ready: press Predict all")
     if boundary.made_by is None or boundary.made_by.step != "predict":
         return StepState("up to date", "up to date: a map from elsewhere")
@@ -106,7 +106,7 @@ def _plan_segment(session: Session) -> StepState:
             return StepState("up to date", "up to date: labels from elsewhere")
         return StepState("waiting", "waiting for a boundary map: press Predict all")
     if labels is None:
-        return StepState("ready", "ready: move the sliders, then press Write labels")
+        return StepState("ready", "ready: tune, then press Write labels")
     if labels.made_by is None or labels.made_by.step != "segment":
         return StepState("up to date", "up to date: labels from elsewhere")
     because = _why_stale(labels.made_by, session.segment, {"boundary": boundary})
@@ -118,7 +118,7 @@ def _plan_segment(session: Session) -> StepState:
 def _plan_evaluate(session: Session) -> StepState:
     labels, truth = session.segmentation, session.ground_truth
     if labels is None:
-        return StepState("waiting", "waiting for labels: press Write labels in step 3")
+        return StepState("waiting", "waiting for labels: press Write labels")
     if truth is None:
         return StepState("waiting", "waiting for ground truth: choose a layer")
     if labels.shape[1:] != truth.shape[1:]:
