@@ -36,7 +36,7 @@ SCORED = made("evaluate", EvaluateParams(), labels="labels", ground_truth="truth
 FULL = {"raw": RAW, "boundary": MAP, "segmentation": LABELS, "ground_truth": TRUTH}
 
 TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
-    ("nothing open", {}, "data", "waiting", "waiting for a stack: open a file"),
+    ("nothing open", {}, "data", "waiting", "waiting for a stack: open or drop a file"),
     ("nothing open", {}, "boundaries", "waiting", "waiting for a stack"),
     ("nothing open", {}, "segment", "waiting", "waiting for a boundary map: press Predict all"),
     ("nothing open", {}, "evaluate", "waiting", "waiting for labels"),
