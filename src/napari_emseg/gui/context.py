@@ -229,7 +229,9 @@ def looks_like(role: str, layer: Layer) -> bool:
 
 
 def is_drawing(layer: Layer) -> bool:
-    """Whether a map has at most two values, as membranes drawn by hand have."""
+    """Whether a map has two values only, as membranes drawn by hand have."""
     data = layer.data[0] if layer.multiscale else layer.data
-    middle = np.asarray(data[data.shape[0] // 2])
-    return np.unique(middle[::2, ::2]).size <= 2
+    # Single sections may be blank, so look at a few.
+    few = np.unique(np.linspace(0, data.shape[0] - 1, 5).astype(int))
+    values = [np.unique(np.asarray(data[z])[::2, ::2]) for z in few]
+    return np.unique(np.concatenate(values)).size == 2
