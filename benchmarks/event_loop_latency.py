@@ -1,8 +1,8 @@
 """How fluid the window stays while boundaries are predicted: p95 under 50 ms.
 
 A timer fires every 5 ms in a real window, in which sections are stepped through
-ten times a second, first idle, then while a stack is predicted by a job of the
-workspace. The latency is how much later than due the timer fires. Run under a
+ten times a second, first while a stack is predicted by a job of the workspace, then
+with the same layers and no job. The latency is how much later than due the timer fires. Run under a
 screen, for instance ``xvfb-run -a -s "-screen 0 1600x1000x24"``.
 """
 
@@ -70,7 +70,6 @@ def main() -> None:
         }
 
     QTest.qWait(1000)
-    idle = measure(arguments.seconds / 4)
     workspace.step("boundaries").predict_all()  # type: ignore[attr-defined]
     start = time.monotonic()
     while context.done_sections is None or not context.done_sections.any():
@@ -82,9 +81,11 @@ def main() -> None:
     workspace.step("boundaries").stop()  # type: ignore[attr-defined]
     while context.jobs.is_busy("predict"):
         QTest.qWait(20)
+    QTest.qWait(500)
+    idle = measure(arguments.seconds / 2)
     report = {
-        "idle": idle,
         "predicting": busy,
+        "same_layers_no_job": idle,
         "sections_predicted": done,
         "limit_p95_ms": LIMIT_MS,
         "holds": busy["p95_ms"] <= LIMIT_MS,

@@ -78,6 +78,7 @@ class BoundariesStep(StepWidget):
         self.rows.addWidget(self.progress)
         self.rows.addWidget(self._make_advanced(fields["device"]))
         self.main_button = self.predict_button
+        self._name_model()
         self._connect()
         self._show_params()
         self._describe_model()
@@ -105,6 +106,11 @@ class BoundariesStep(StepWidget):
         box.setText(describe_model_fully(info))
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.open()
+
+    def _name_model(self) -> None:
+        """Put a name for "default", so that records say which model it was."""
+        if self.context.session.predict.model == "default" and self._models:
+            self.context.session.change("predict", model=self._models[0].name)
 
     def _chosen(self) -> ModelInfo | None:
         index = self.model.currentIndex()

@@ -24,10 +24,15 @@ _INDENT = 5  # napari's labels stand so far in
 
 
 class ElidedLabel(QLabel):
-    """One line that says less where room is scarce, and all of it in its tooltip.
+    """One line that ends in "…" where room is scarce, with all of it in its tooltip.
 
-    What comes after a colon goes first, then the line ends in "…".
+    A state ("waiting for labels: press Write labels") first loses what follows its colon.
     """
+
+    def __init__(self, text: str = "", *, is_state: bool = False) -> None:
+        super().__init__()
+        self._is_state = is_state
+        self.setText(text)
 
     def setText(self, text: str | None) -> None:
         super().setText(text)
@@ -43,7 +48,7 @@ class ElidedLabel(QLabel):
         metrics = QFontMetrics(self.font())
         rect = self.contentsRect().adjusted(_INDENT, 0, 0, 0)
         text = self.text()
-        if metrics.horizontalAdvance(text) > rect.width():
+        if self._is_state and metrics.horizontalAdvance(text) > rect.width():
             text = text.partition(": ")[0]
         text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, rect.width())
         style = self.style()
@@ -105,7 +110,7 @@ class StepFrame(Fold):
 
     def __init__(self, title: str, content: QWidget) -> None:
         super().__init__(title, content, role="heading")
-        self.state = ElidedLabel()
+        self.state = ElidedLabel(is_state=True)
         self.state.setProperty("role", "quiet")
         self.state.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.header.takeAt(1)

@@ -8,6 +8,8 @@ job with the same key was started meanwhile: then the result is dropped.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections import defaultdict, deque
@@ -24,7 +26,8 @@ from napari_emseg.progress import Cancelled, Progress
 
 Work = Callable[[Progress], Any]
 logger = logging.getLogger(__name__)
-REPORT_INTERVAL_S = 0.1
+REPORT_INTERVAL_S = 0.25  # each report repaints the window
+_PATIENT_LANES = ("accelerator", "compute", "files")
 QUIET_S = 0.4  # shorter jobs do not flash up in napari's activity area
 
 
@@ -86,6 +89,8 @@ class Job(QObject):
     def run(self) -> None:
         """Compute; called on the job's thread."""
         self._started = time.monotonic()
+        if self.lane in _PATIENT_LANES and threading.current_thread() is self.worker:
+            _step_back()
         try:
             if self._stop.is_set():
                 raise Cancelled
@@ -135,7 +140,7 @@ class Jobs(QObject):
             Jobs of one lane run one after the other.
         on_result, on_report, on_end : callable, optional
             Called on the main thread: with the result, with a `Report` at most
-            ten times a second, and after the job ended in whatever way.
+            a few times a second, and after the job ended in whatever way.
         """
         job = Job(work, title, key, lane)
         job.on_result, job.on_report, job.on_end = on_result, on_report, on_end
@@ -280,6 +285,15 @@ def format_seconds(seconds: float) -> str:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _step_back() -> None:
+    """Let the window's thread go first, where the system can say so of one thread.
+
+    Threads started from this one (torch's, numba's) inherit it.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def _guarded(function: Callable[..., None], *args: Any) -> None:

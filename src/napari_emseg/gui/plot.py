@@ -90,7 +90,7 @@ class ScorePlot(QWidget):
             )
             return
         self._paint_axes(painter, text, mix(text, background, 0.2))
-        self._paint_curve(painter, self._colour("current"))
+        self._paint_curve(painter, mix(self._colour("current"), text, 0.75))
         self._paint_markers(painter, text, self._colour("warning"))
 
     def _paint_axes(self, painter: QPainter, text: QColor, faint: QColor) -> None:

@@ -196,8 +196,12 @@ def open_workspace(viewer: Viewer) -> Workspace:
     for dock in context_of(viewer).docks:
         if isinstance(dock, Workspace):
             return dock
-    workspace = Workspace(viewer)
-    viewer.window.add_dock_widget(workspace, name="EM Segmentation", area="right")
+    try:  # the same dock that the Plugins menu opens
+        _, workspace = viewer.window.add_plugin_dock_widget("napari-emseg", "Workspace")
+    except KeyError:  # the plugin is switched off, or napari has not found it yet
+        workspace = Workspace(viewer)
+        viewer.window.add_dock_widget(workspace, name="EM Segmentation", area="right")
+    assert isinstance(workspace, Workspace)
     return workspace
 
 
