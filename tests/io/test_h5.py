@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from napari_emseg.io import open_volume, save_volume
+from napari_emseg.errors import InputError
+from napari_emseg.io import check_writable, open_volume, save_volume
 from napari_emseg.io.location import split_location
 from napari_emseg.volume import Volume
 
@@ -46,12 +47,34 @@ def test_a_group_with_one_volume_will_do(tmp_path: Path, inside: str) -> None:
 def test_saving_keeps_what_else_the_file_holds(tmp_path: Path) -> None:
     path = _cremi(tmp_path)
     volume = Volume(_GREY.astype(np.uint32), kind="labels", voxel_size_nm=(40, 4, 4))
-    save_volume(volume, f"{path}:/volumes/labels/neuron_ids")
+    for _ in range(2):
+        save_volume(volume, f"{path}:/volumes/labels/mine")
     save_volume(volume, path)
     with h5py.File(path) as h5:
         assert sorted(h5) == ["annotations", "labels", "volumes"]
-        assert h5["volumes/labels/neuron_ids"].dtype == np.uint32
+        assert sorted(h5["volumes/labels"]) == ["mine", "neuron_ids"]
+        assert h5["volumes/labels/mine"].dtype == np.uint32
         assert tuple(h5["volumes/raw"].attrs["resolution"]) == (40, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("inside", "words"),
+    [
+        ("volumes", "holds volumes/labels, volumes/raw, which would be lost"),
+        ("volumes/raw", "volumes/raw was not written by napari-emseg"),
+        ("volumes/raw/mine", "volumes/raw is a dataset"),
+        ("boundary", "boundary holds boundary, which labels would replace"),
+    ],
+)
+def test_nothing_of_the_user_is_replaced(tmp_path: Path, inside: str, words: str) -> None:
+    path = _cremi(tmp_path)
+    save_volume(Volume(_GREY / np.float32(255), kind="boundary"), path)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=words):
+        check_writable(f"{path}:/{inside}", "labels")
+    with pytest.raises(InputError, match=words):
+        save_volume(Volume(_GREY, kind="labels"), f"{path}:/{inside}")
+    assert path.read_bytes() == before
 
 
 def test_replacing_a_dataset_does_not_let_the_file_grow(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import zarr
 
 from napari_emseg.errors import InputError
-from napari_emseg.io import open_pyramid, open_volume, save_volume
+from napari_emseg.io import check_writable, open_pyramid, open_volume, save_volume
 from napari_emseg.volume import Volume
 
 _GREY = np.random.default_rng(0).integers(0, 255, (6, 20, 24)).astype(np.uint8)
@@ -135,3 +135,32 @@ def test_saving_into_a_store_keeps_the_rest(tmp_path: Path) -> None:
     assert (again.kind, again.voxel_size_nm) == ("labels", (50, 4, 4))
     with pytest.raises(InputError, match="which would be lost"):
         save_volume(ids, store)
+
+
+@pytest.mark.parametrize(
+    ("inside", "words"),
+    [
+        ("raw/mine", "raw is an array"),
+        ("raw", "raw was not written by napari-emseg"),
+        ("boundary", "boundary holds boundary, which labels would replace"),
+        ("boundary/0/mine", "0 is an array"),
+        ("boundary/0", "0 was not written by napari-emseg"),
+        ("", "holds boundary, raw, which would be lost"),
+    ],
+)
+def test_nothing_of_the_user_is_replaced(tmp_path: Path, inside: str, words: str) -> None:
+    store = tmp_path / "a.zarr"
+    zarr.create_group(store).create_array("raw", data=_GREY)
+    save_volume(Volume(_GREY / np.float32(255), kind="boundary"), store / "boundary")
+    with pytest.raises(InputError, match=words):
+        check_writable(store / inside, "labels")
+    with pytest.raises(InputError, match=words):
+        save_volume(Volume(_GREY, kind="labels"), store / inside)
+    np.testing.assert_array_equal(open_volume(store / "raw").read(), _GREY)
+
+
+def test_labels_beside_the_levels_of_an_image_are_kept(tmp_path: Path) -> None:
+    store = save_volume(Volume(_GREY), tmp_path / "a.zarr")
+    save_volume(Volume(_GREY, kind="labels"), store / "labels" / "mine")
+    with pytest.raises(InputError, match="holds labels, which would be lost"):
+        save_volume(Volume(_GREY), store)

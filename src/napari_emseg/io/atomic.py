@@ -57,8 +57,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     >>> target.read_text()
     '{}'
     """
+    check_place(path)
     target = Path(os.path.realpath(path))
-    _check_target(target)
     temporary = target.with_name(f".{secrets.token_hex(4)}.tmp.{target.name}")
     try:
         yield temporary
@@ -75,7 +75,20 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         _remove(temporary)
 
 
-def _check_target(target: Path) -> None:
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Make sure that `atomic_write` can begin at a path, without writing.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `atomic_write`.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing, or it or what is at `path` is not writable.
+    """
+    target = Path(os.path.realpath(path))
     folder = target.parent
     if not folder.is_dir():
         raise InputError(

@@ -7,6 +7,8 @@ and closed again, so it never stays locked for other programs.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,9 @@ from napari_emseg.io.atomic import atomic_write
 from napari_emseg.io.create_h5 import create_h5
 from napari_emseg.io.inside import choose_array, guess_axes, may_be_volume, three_numbers
 from napari_emseg.io.lazy import Box, LazyArray
-from napari_emseg.io.source import UNKNOWN, Source, describe_volume, parse_ours
+from napari_emseg.io.source import UNKNOWN, Source, check_replaced, describe_volume, parse_ours
 from napari_emseg.progress import NO_PROGRESS, Progress
-from napari_emseg.volume import Volume
+from napari_emseg.volume import Kind, Volume
 
 # From 1.8 (2008) on, attributes may have any length.
 _VERSIONS = ("v108", "v110")
@@ -72,12 +74,19 @@ def read_h5(path: Path, inside: str = "") -> Source:
         If the file is damaged, or there is no such dataset, or several and none has a
         usual name; the message lists them.
     """
+    with _open(path) as h5:
+        dataset, notes = _find(path, h5, inside)
+        return _source(path, dataset, notes)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """Open a file for reading and say in words why it cannot be read."""
     import h5py
 
     try:
         with _lock, h5py.File(path, "r") as h5:
-            dataset, notes = _find(path, h5, inside)
-            return _source(path, dataset, notes)
+            yield h5
     except InputError:
         raise
     except PermissionError:
@@ -168,9 +177,10 @@ def write_h5(
     Raises
     ------
     InputError
-        If the disk is full or not writable, or there is a file that is no HDF5; what
-        was there before stays.
+        If the disk is full or not writable, or as `check_h5`; what was there before
+        stays.
     """
+    check_h5(path, inside, volume.kind)
     name = inside or volume.kind
     with atomic_write(path) as temporary, create_h5(temporary, libver=_VERSIONS) as h5:
         if path.exists():
@@ -199,11 +209,60 @@ def write_h5(
         progress.update(n_sections, n_sections, "Writing sections")
 
 
+def check_h5(path: Path, inside: str, kind: Kind) -> None:
+    """Make sure that writing a dataset loses nothing but an earlier result of its kind.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    inside : str
+        Name of the dataset; by default `kind`.
+    kind : str
+        Kind of the volume to write.
+
+    Raises
+    ------
+    InputError
+        If the file is no HDF5, or the name belongs to a group that holds something, to a
+        dataset that we did not write or to one of another kind.
+    """
+    import h5py
+
+    if not path.exists():
+        return
+    if not h5py.is_hdf5(path):
+        raise InputError(f"{path} is no HDF5 file to add to; remove it or choose another name.")
+    name = inside or kind
+    with _open(path) as h5:
+        _check_parents(path, h5, name)
+        item = h5.get(name)
+        if isinstance(item, h5py.Group) and len(item):
+            lost = ", ".join(f"{name}/{key}" for key in sorted(item))
+            raise InputError(
+                f"{path} holds {lost}, which would be lost; choose a name inside it, "
+                f"such as {path}:/{name}/{kind}."
+            )
+        if isinstance(item, h5py.Dataset):
+            check_replaced(f"{path}:/{name}", parse_ours(item.attrs.get("emseg")), kind)
+
+
+def _check_parents(path: Path, h5: Any, name: str) -> None:
+    import h5py
+
+    parts = name.split("/")
+    for depth in range(1, len(parts)):
+        parent = "/".join(parts[:depth])
+        if isinstance(h5.get(parent), h5py.Dataset):
+            raise InputError(
+                f"{path}:/{parent} is a dataset, which nothing can be put into; "
+                "choose a name outside it."
+            )
+
+
 def _copy_from(old: Path, h5: Any, name: str) -> None:
     import h5py
 
-    if not h5py.is_hdf5(old):
-        raise InputError(f"{old} is no HDF5 file to add to; remove it or choose another name.")
     with _lock, h5py.File(old, "r") as old_h5:
         _copy_others(old_h5, h5, name)
 

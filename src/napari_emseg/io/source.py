@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from napari_emseg.errors import InputError
 from napari_emseg.volume import ZYX, ArrayLike, Volume
 
 Size = tuple[float | None, float | None, float | None]
@@ -72,3 +73,34 @@ def parse_ours(text: Any) -> dict[str, Any]:
     except (TypeError, ValueError):
         return {}
     return ours if isinstance(ours, dict) and "kind" in ours else {}
+
+
+def check_replaced(where: str, ours: Mapping[str, Any], kind: str) -> None:
+    """Make sure that what is replaced inside a file is an earlier result of the same kind.
+
+    Parameters
+    ----------
+    where : str
+        What is replaced, for messages.
+    ours : mapping
+        What `describe_volume` wrote with it; empty if it is not ours.
+    kind : str
+        Kind of the volume to write.
+
+    Raises
+    ------
+    InputError
+        If it is not ours or of another kind.
+
+    Examples
+    --------
+    >>> check_replaced("a.h5:/labels", {"kind": "labels"}, "labels")
+    """
+    if not ours:
+        raise InputError(
+            f"{where} was not written by napari-emseg and would be lost; choose another name."
+        )
+    if ours["kind"] != kind:
+        raise InputError(
+            f"{where} holds {ours['kind']}, which {kind} would replace; choose another name."
+        )

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.errors import InputError
+from napari_emseg.io.atomic import check_place
 from napari_emseg.io.kinds import guess_kind, is_inverted
 from napari_emseg.io.lazy import AxesView, MapArray
 from napari_emseg.io.location import check_exists, is_zarr, split_location, stem_of, suffix_of
@@ -48,6 +49,14 @@ WRITERS = {
     ".hdf": "napari_emseg.io.h5:write_h5",
     ".zarr": "napari_emseg.io.zarr:write_zarr",
     ".ome.zarr": "napari_emseg.io.zarr:write_zarr",
+}
+# Formats with names inside, where writing could lose more than a file of that name.
+_CHECKS = {
+    ".h5": "napari_emseg.io.h5:check_h5",
+    ".hdf5": "napari_emseg.io.h5:check_h5",
+    ".hdf": "napari_emseg.io.h5:check_h5",
+    ".zarr": "napari_emseg.io.zarr:check_zarr",
+    ".ome.zarr": "napari_emseg.io.zarr:check_zarr",
 }
 
 _FOLDER_READER = "napari_emseg.io.sections:read_sections"
@@ -231,7 +240,7 @@ def save_volume(
     Raises
     ------
     InputError
-        If the suffix is unknown, or the disk is full or not writable.
+        If the disk is full, or as `check_writable`.
 
     Examples
     --------
@@ -242,11 +251,38 @@ def save_volume(
     (50.0, 4.0, 4.0)
     """
     file, inside = split_location(path)
+    check_writable(path, volume.kind)
+    resolve(WRITERS, suffix_of(file), "format")(volume, file, inside, progress=progress)
+    return file
+
+
+def check_writable(path: str | os.PathLike[str], kind: Kind) -> None:
+    """Make sure, before a long computation, that `save_volume` can write its result.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `save_volume`.
+    kind : str
+        Kind of the volume to write.
+
+    Raises
+    ------
+    InputError
+        If the suffix is unknown, the folder is missing or not writable, or something
+        else than an earlier volume of that kind would be lost inside a file.
+
+    Examples
+    --------
+    >>> check_writable("result.tif", "labels")
+    """
+    file, inside = split_location(path)
     suffix = suffix_of(file)
     if suffix not in WRITERS:
         raise InputError(f"Cannot write {file}: {_unknown_suffix(suffix, WRITERS)}")
-    resolve(WRITERS, suffix, "format")(volume, file, inside, progress=progress)
-    return file
+    check_place(file)
+    if suffix in _CHECKS:
+        resolve(_CHECKS, suffix, "format")(file, inside, kind)
 
 
 def describe(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from napari_emseg.io.atomic import atomic_write
 from napari_emseg.io.inside import choose_array, guess_axes, may_be_volume, three_numbers
 from napari_emseg.io.lazy import StoredArray
 from napari_emseg.io.location import is_zarr
-from napari_emseg.io.source import UNKNOWN, Source, describe_volume
+from napari_emseg.io.source import UNKNOWN, Source, check_replaced, describe_volume
 from napari_emseg.io.units import to_nm
 from napari_emseg.progress import NO_PROGRESS, Progress
-from napari_emseg.volume import ZYX, Volume
+from napari_emseg.volume import ZYX, Kind, Volume
 
 _CHUNK_PX = 512
 _CHUNK_BYTES = 2**20
@@ -254,7 +254,7 @@ def write_zarr(
         If the disk is full or not writable, or there is a folder that is no Zarr 3
         store; what was there before stays.
     """
-    _check_replaceable(path, inside)
+    check_zarr(path, inside, volume.kind)
     if inside and path.exists():
         _make_groups(path, inside)
         with atomic_write(path / inside) as temporary:
@@ -266,25 +266,75 @@ def write_zarr(
         _write_image(volume, temporary / inside, progress)
 
 
-def _check_replaceable(path: Path, inside: str) -> None:
-    """Refuse to replace or write into anything but an image like those we write."""
+def check_zarr(path: Path, inside: str, kind: Kind) -> None:
+    """Make sure that writing an image loses nothing but an earlier image.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    inside : str
+        Name of a group in it.
+    kind : str
+        Kind of the volume to write.
+
+    Raises
+    ------
+    InputError
+        If there is something that is no Zarr 3 store, or the name lies in an array, or
+        belongs to a group that holds something, or inside a store to an image that we
+        did not write or to one of another kind.
+    """
     import zarr
 
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not is_zarr(path):
         raise InputError(f"{path} is no Zarr store to replace; choose another name.")
-    node = zarr.open(path, mode="r")
-    if inside and node.metadata.zarr_format != 3:
-        raise InputError(f"{path} is Zarr 2 and we write Zarr 3; save to a store of its own.")
-    target = node.get(inside) if inside and isinstance(node, zarr.Group) else node
-    if isinstance(target, zarr.Group) and "multiscales" not in _ome(target.attrs):
-        names = ", ".join(sorted(target.keys()))
-        if names:
+    try:
+        node = zarr.open(path, mode="r")
+        if inside and node.metadata.zarr_format != 3:
+            raise InputError(f"{path} is Zarr 2 and we write Zarr 3; save to a store of its own.")
+        _check_target(path, inside, node, kind)
+    except InputError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(f"{path} is a damaged Zarr store; choose another name.") from error
+
+
+def _check_target(path: Path, inside: str, node: Any, kind: Kind) -> None:
+    import zarr
+
+    for name in filter(None, inside.split("/")):
+        if isinstance(node, zarr.Array):
             raise InputError(
-                f"{path / inside} holds {names}, which would be lost; save to a name inside it, "
-                f"such as {path / inside / 'labels'}."
+                f"{path} is an array, which nothing can be put into; choose a name outside it."
             )
+        path, node = path / name, node.get(name)
+        if node is None:
+            return
+    names = _lost_with(node)
+    if names:
+        raise InputError(
+            f"{path} holds {', '.join(names)}, which would be lost; save to a name inside it, "
+            f"such as {path / kind}."
+        )
+    if inside and (isinstance(node, zarr.Array) or len(node)):
+        check_replaced(str(path), _ours(node.attrs), kind)
+
+
+def _lost_with(node: Any) -> list[str]:
+    """Names of what a group holds besides the levels of its image."""
+    import zarr
+
+    if isinstance(node, zarr.Array):
+        return []
+    levels = {
+        dataset["path"].partition("/")[0]
+        for multiscale in _ome(node.attrs).get("multiscales", [])
+        for dataset in multiscale["datasets"]
+    }
+    return sorted(set(node.keys()) - levels)
 
 
 def _make_groups(store: Path, inside: str) -> None:
