@@ -279,6 +279,7 @@ def test_a_mistake_gets_one_sentence_and_loses_nothing(
     assert is_one_sentence(err), err
     assert words in err
     assert "Traceback" not in err
+    assert ("--force" in err) == ("looks like" in err)
     assert sorted(p.name for p in folder.iterdir()) == before
     assert (folder / "out.tif").read_bytes() == PRECIOUS
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from napari_emseg import InputError, Volume
+from napari_emseg import InputError, Volume, open_volume
 from napari_emseg.steps import STEPS
 from napari_emseg.steps.evaluate import (
     EvaluateParams,
@@ -188,6 +189,13 @@ def _ids(dtype: type = np.uint16) -> np.ndarray:
     return np.broadcast_to(np.arange(96) // 8 + 1, (3, 64, 96)).astype(dtype)
 
 
+def _map() -> np.ndarray:
+    """Soft walls every 16 pixels, as a network draws them in bytes."""
+    wall = 250 * np.exp(-(((np.arange(96) % 16 - 8) / 2.5) ** 2))
+    noise = np.random.default_rng(0).uniform(0, 5, (3, 64, 96))
+    return (wall + noise).astype(np.uint8)
+
+
 class TestPlausibility:
     @pytest.mark.parametrize(
         ("volume", "looks"),
@@ -195,6 +203,9 @@ class TestPlausibility:
             (Volume(_ids(), kind="raw"), "labels"),
             (Volume(_ids(np.uint8) % 2 * np.uint8(255), kind="raw"), "a drawing in two values"),
             (Volume(_ids() % 2 / np.float32(1), kind="raw"), "a boundary map"),
+            (Volume(_map(), kind="raw"), "a boundary map"),
+            (Volume(255 - _map(), kind="raw"), "a boundary map"),
+            (Volume(_ids(np.uint8) % 4, kind="boundary"), "labels"),
             (Volume(_grey(), kind="boundary"), "grey values"),
             (Volume(_ids(np.uint8), kind="boundary"), "labels"),
             (Volume(_grey(), kind="labels"), "grey values"),
@@ -210,6 +221,8 @@ class TestPlausibility:
             Volume(_grey(), kind="raw"),
             Volume(_ids(), kind="labels"),
             Volume(_ids() % 2 == 0, kind="boundary"),
+            Volume(_ids(np.uint8) % 2, kind="boundary"),
+            Volume(_map(), kind="boundary"),
             Volume(np.full((3, 64, 80), 7, np.uint8), kind="raw"),
             Volume(np.full((3, 64, 80), 7, np.uint32), kind="labels"),
             Volume(_ids()[:1, :5, :9], kind="raw"),
@@ -218,7 +231,18 @@ class TestPlausibility:
     def test_right_constant_or_tiny_volumes_pass(self, volume: Volume) -> None:
         check_plausible(volume)
 
+    def test_every_real_stack_passes_and_a_real_map_does_not(self, shared_data: Path) -> None:
+        for path in shared_data.glob("*/*raw.tif"):
+            volume = open_volume(path, kind="raw")
+            if path.name.startswith("boundary"):
+                with pytest.raises(InputError, match="looks like a boundary map"):
+                    check_plausible(volume)
+            else:
+                check_plausible(volume)
+
     def test_black_margins_do_not_make_raw_look_like_labels(self) -> None:
         grey = _grey()
         grey[:, :, :64] = 0
+        check_plausible(Volume(grey, kind="raw"))
+        grey[:, :, :80] = 0
         check_plausible(Volume(grey, kind="raw"))

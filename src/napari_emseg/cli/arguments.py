@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from napari_emseg.errors import InputError
 from napari_emseg.steps.fields import FieldDescription, describe_fields
 from napari_emseg.steps.params import parse_params
-from napari_emseg.steps.plausibility import check_plausible
+from napari_emseg.steps.plausibility import WrongKindError, check_plausible
 from napari_emseg.volume import ZYX, Kind, Volume
 
 P = TypeVar("P", bound=BaseModel)
@@ -126,7 +126,7 @@ def open_input(
     if not force:
         try:
             check_plausible(volume, name=path)
-        except InputError as error:
+        except WrongKindError as error:
             raise InputError(f"{str(error).rstrip('.')}; --force takes it all the same.") from None
     return volume
 

@@ -20,6 +20,11 @@ _ENDS_IN_MAP = 0.5
 _FEWEST_GREYS = 48
 _FEWEST_IDS = 8
 _EQUAL_IN_IDS = 0.85
+_HIGHEST_OF_FEW_IDS = 127
+
+
+class WrongKindError(InputError):
+    """A file holds something else than is needed, as far as its voxels tell."""
 
 
 def check_plausible(volume: Volume, *, name: str = "") -> None:
@@ -37,20 +42,20 @@ def check_plausible(volume: Volume, *, name: str = "") -> None:
 
     Raises
     ------
-    InputError
+    WrongKindError
         Saying what the volume looks like.
 
     Examples
     --------
     >>> ids = np.repeat(np.arange(256, dtype=np.uint8), 64).reshape(1, 64, 256)
-    >>> check_plausible(Volume(ids, kind="raw", name="a.tif"))
+    >>> check_plausible(Volume(ids, kind="raw", name="a"))
     Traceback (most recent call last):
     ...
-    napari_emseg.errors.InputError: a.tif looks like labels, but grey values are needed.
+    napari_emseg.steps.plausibility.WrongKindError: a looks like labels, but grey values are needed.
     """
     if looks := _contradiction(volume):
         needed = {"raw": "grey values", "boundary": "a boundary map", "labels": "labels"}
-        raise InputError(
+        raise WrongKindError(
             f"{name or volume.name or 'The data'} looks like {looks}, but {needed[volume.kind]} "
             f"{'is' if volume.kind == 'boundary' else 'are'} needed."
         )
@@ -75,6 +80,8 @@ def _not_raw(sample: npt.NDArray[Any]) -> str:
     values = np.unique(sample)
     if values.size == 2:
         return "a drawing in two values"
+    if _is_8bit_map(sample):
+        return "a boundary map"
     # The commonest value is left out: many stacks have black margins.
     return "labels" if _share_equal(sample, without_commonest=True) >= _EQUAL_IN_LABELS else ""
 
@@ -88,11 +95,16 @@ def _not_boundary(sample: npt.NDArray[Any]) -> str:
     )
     if is_grey:
         return "grey values"
-    is_ids = (
-        np.unique(sample).size > _FEWEST_IDS
-        and _share_equal(sample, without_commonest=True) >= _EQUAL_IN_IDS
+    values, equal = np.unique(sample), _share_equal(sample, without_commonest=True)
+    is_many_ids = values.size > _FEWEST_IDS and equal >= _EQUAL_IN_IDS
+    # Few ids are small ones, while a map of bytes has membranes in its upper half.
+    is_few_ids = (
+        sample.dtype == np.uint8
+        and values.size > 2
+        and values[-1] <= _HIGHEST_OF_FEW_IDS
+        and equal >= _EQUAL_IN_LABELS
     )
-    return "labels" if is_ids else ""
+    return "labels" if is_many_ids or is_few_ids else ""
 
 
 def _not_labels(sample: npt.NDArray[Any]) -> str:
@@ -102,6 +114,16 @@ def _not_labels(sample: npt.NDArray[Any]) -> str:
         and _share_equal(sample) < _EQUAL_IN_GREY
     )
     return "grey values" if is_grey else ""
+
+
+def _is_8bit_map(sample: npt.NDArray[Any]) -> bool:
+    from napari_emseg.io.kinds import guess_kind
+
+    if sample.dtype != np.uint8 or guess_kind(sample) != "boundary":
+        return False
+    # Black margins are at an end too, but they are one value: without it grey is in between.
+    inside = sample[sample != np.bincount(sample.ravel()).argmax()]
+    return _share_at_ends(inside) >= _ENDS_IN_MAP
 
 
 def _share_at_ends(sample: npt.NDArray[Any]) -> float:
