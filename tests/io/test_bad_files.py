@@ -86,6 +86,24 @@ def _no_volume(folder: Path) -> Path:
     return _h5(folder, table=np.zeros(9))
 
 
+def _scalar(folder: Path) -> str:
+    return f"{_h5(folder, a=np.array(3))}:/a"
+
+
+def _list_of_numbers(folder: Path) -> str:
+    return f"{_h5(folder, a=np.arange(9))}:/a"
+
+
+def _list_in_zarr(folder: Path) -> Path:
+    zarr.create_array(folder / "a.zarr", data=np.arange(9))
+    return folder / "a.zarr"
+
+
+def _two_unknown_axes(folder: Path) -> Path:
+    tifffile.imwrite(folder / "a.tif", np.zeros((2, 3, 30, 40), np.uint8), photometric="minisblack")
+    return folder / "a.tif"
+
+
 def _broken_zarr(folder: Path) -> Path:
     zarr.save_array(folder / "a.zarr", _GREY)
     (folder / "a.zarr" / "zarr.json").write_text("{")
@@ -129,6 +147,11 @@ _CASES: list[tuple[Callable[[Path], str | Path], str]] = [
     (lambda folder: folder / "no" / "a.tif", "There is no folder"),
     (lambda folder: "https://example.org/a.tif", "download it first"),
     (lambda folder: "", "No file is named"),
+    (lambda folder: "a.zarr/../b.zarr", "give the path without it"),
+    (_scalar, "a.h5:/a has 0 axes; choose a stack"),
+    (_list_of_numbers, "a.h5:/a has 1 axis; choose a stack"),
+    (_list_in_zarr, "a.zarr has 1 axis; choose a stack"),
+    (_two_unknown_axes, "2 along axis 1 and 3 along axis 2 besides z, y and x"),
     (lambda folder: _cut(_tiff(folder), 0.6), "is incomplete"),
     (lambda folder: _cut(_tiff(folder, compression="zlib"), 0.6), "is incomplete"),
     (lambda folder: _cut(_tiff(folder, imagej=True), 0.6), "is incomplete"),

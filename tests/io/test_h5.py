@@ -110,6 +110,7 @@ def test_provenance_of_any_length(tmp_path: Path) -> None:
     [
         ("a.h5", "a.h5", ""),
         ("a.h5:/x/y", "a.h5", "x/y"),
+        ("a.h5:/x//./y/", "a.h5", "x/y"),
         ("a.H5:x", "a.H5", "x"),
         ("a.zarr/0", "a.zarr", "0"),
         ("dir.h5x/a.hdf5:/r", "dir.h5x/a.hdf5", "r"),

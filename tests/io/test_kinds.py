@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,6 +71,21 @@ def test_an_inverted_map_of_any_scale_comes_out_right(tmp_path: Path, stored: np
     assert any("inverted" in note for note in volume.provenance["notes"])
     left = open_volume(tmp_path / "a.tif", kind="boundary", invert=False)
     np.testing.assert_allclose(left.read() / top, 1 - _MAP, atol=1 / 255)
+
+
+@pytest.mark.parametrize(
+    ("top", "notes"), [(np.uint8(1), 0), (np.uint16(1), 0), (np.uint16(255), 1)]
+)
+def test_only_a_division_that_changes_values_is_noted(
+    tmp_path: Path, top: np.integer[Any], notes: int
+) -> None:
+    import tifffile
+
+    drawn = (_MAP > 0.5) * top
+    tifffile.imwrite(tmp_path / "a.tif", drawn, photometric="minisblack")
+    volume = open_volume(tmp_path / "a.tif", kind="boundary")
+    assert sum("divided" in note for note in volume.provenance["notes"]) == notes
+    assert volume.read().max() == 1
 
 
 def test_our_own_maps_are_never_flipped_unasked(tmp_path: Path) -> None:

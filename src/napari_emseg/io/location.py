@@ -26,12 +26,12 @@ def split_location(path: str | os.PathLike[str]) -> tuple[Path, str]:
     file : Path
         Expanded (``~``).
     inside : str
-        Without slashes at its ends; empty for the whole file.
+        Its parts joined by single slashes; empty for the whole file.
 
     Raises
     ------
     InputError
-        If the path is a web address or empty.
+        If the path is a web address or empty, or steps up with ``..`` inside a file.
 
     Examples
     --------
@@ -51,8 +51,15 @@ def split_location(path: str | os.PathLike[str]) -> tuple[Path, str]:
         file, inside = Path(text[: match.end()]), text[match.end() :]
         is_store = match[1].lower() == "zarr"
         if is_store or not file.is_dir():
-            return file, inside.removeprefix(":").replace("\\", "/").strip("/")
+            return file, _inner_name(text, inside.removeprefix(":"))
     return Path(text), ""
+
+
+def _inner_name(path: str, inside: str) -> str:
+    parts = [part for part in re.split(r"[/\\]", inside) if part not in ("", ".")]
+    if ".." in parts:
+        raise InputError(f"{path} steps up with '..' inside a file; give the path without it.")
+    return "/".join(parts)
 
 
 def is_zarr(path: Path) -> bool:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -192,6 +193,10 @@ def _to_volume(
     notes = list(source.notes)
     ours = source.ours
     told: Any = kind or ours.get("kind") or source.kind
+    n_axes = len(source.data.shape)
+    if n_axes < 2:
+        noun = "axis" if n_axes == 1 else "axes"
+        raise InputError(f"{where} has {n_axes} {noun}; choose a stack of sections.")
     data = _to_zyx(source, told, where, notes)
     if 0 in data.shape:
         raise InputError(f"{where} has shape {tuple(data.shape)}, so it holds no voxels.")
@@ -380,7 +385,7 @@ def _unknown_suffix(suffix: str, known: dict[str, str]) -> str:
 
 def _to_zyx(source: Source, kind: str | None, where: str, notes: list[str]) -> Any:
     """Bring any axes to ZYX (CZYX for affinities), saying in `notes` what was done."""
-    axes, shape = source.axes, tuple(source.data.shape)
+    axes, shape = _distinct(source.axes), tuple(source.data.shape)
     size = dict(zip(axes, shape, strict=True))
     if size.get("S", 1) > 1:
         raise InputError(
@@ -395,9 +400,9 @@ def _to_zyx(source: Source, kind: str | None, where: str, notes: list[str]) -> A
             noun = {"T": "time points", "C": "channels"}[as_sections]
             notes.append(f"The file's {size[as_sections]} {noun} were opened as sections.")
     if extra:
-        raise InputError(_too_many_axes(extra, size, where))
+        raise InputError(_too_many_axes(extra, axes, size, where))
     if len(axes) > len(wanted) and as_sections == "Z":
-        notes.append(f"Axes of length 1 were dropped: {axes} {shape} is now ZYX.")
+        notes.append(f"Axes of length 1 were dropped: {source.axes} {shape} is now ZYX.")
     if "Z" not in axes and as_sections == "Z" and not source.ours:
         notes.append("The file holds a single section.")
     picked = [as_sections if axis == "Z" else axis for axis in wanted]
@@ -413,9 +418,17 @@ def _may_count_sections(axis: str, size: dict[str, int]) -> bool:
     return axis != "C" or size["C"] > 4
 
 
-def _too_many_axes(extra: Sequence[str], size: dict[str, int], where: str) -> str:
+def _distinct(axes: str) -> str:
+    """Give axes that share a letter, such as the Q of unknown ones, letters of their own."""
+    spare = (letter for letter in ascii_lowercase if letter not in axes)
+    return "".join(next(spare) if letter in axes[:at] else letter for at, letter in enumerate(axes))
+
+
+def _too_many_axes(extra: Sequence[str], axes: str, size: dict[str, int], where: str) -> str:
     noun = {"C": "channels", "T": "time points"}
-    what = " and ".join(f"{size[axis]} {noun.get(axis, f'along axis {axis}')}" for axis in extra)
+    what = " and ".join(
+        f"{size[axis]} {noun.get(axis, f'along axis {axes.index(axis) + 1}')}" for axis in extra
+    )
     hint = "save the one to segment as a stack of its own"
     if extra == ["C"]:
         hint += ", or open it as affinities if that is what it holds"
@@ -456,9 +469,10 @@ def _to_boundary(
             )
     elif flip:
         notes.append("The map was inverted as asked.")
-    natural = 255 if sample.dtype == np.uint8 else 1
-    if top != natural:
-        notes.append(f"Values were divided by {top:g} to lie between 0 and 1.")
+    is_map = sample.dtype.kind in "bf" or sample.dtype == np.uint8
+    if not is_map or top != (255 if sample.dtype == np.uint8 else 1):
+        if top != 1:
+            notes.append(f"Values were divided by {top:g} to lie between 0 and 1.")
         return MapArray(data, flip=bool(flip), top=top, source=where)
     return MapArray(data, flip=True, source=where) if flip else data
 
