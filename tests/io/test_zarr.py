@@ -86,6 +86,25 @@ def test_plain_arrays_with_the_attributes_of_cremi(tmp_path: Path, version: int)
     assert open_volume(tmp_path / "a.zarr" / "volumes" / "labels").dtype == np.uint64
 
 
+def test_an_image_written_beside_raw_does_not_take_its_place(tmp_path: Path) -> None:
+    store = tmp_path / "a.zarr"
+    group = zarr.create_group(store)
+    group.create_array("raw", data=_GREY)
+    group.create_array("labels", data=_GREY.astype(np.uint64))
+    save_volume(Volume(_GREY / np.float32(255), kind="boundary"), store / "bnd")
+    raw = open_volume(store)
+    np.testing.assert_array_equal(raw.read(), _GREY)
+    assert "'raw' was opened; the file also holds bnd, labels." in raw.provenance["notes"]
+
+
+def test_the_first_image_is_opened_where_no_name_is_usual(tmp_path: Path) -> None:
+    for name in ("b", "a", "0/c"):
+        save_volume(Volume(_GREY, voxel_size_nm=(50, 4, 4)), tmp_path / "a.zarr" / name)
+    volume = open_volume(tmp_path / "a.zarr")
+    assert volume.voxel_size_nm == (50, 4, 4)
+    assert volume.provenance["notes"] == ["'a' was opened; the file also holds 0/c, b."]
+
+
 def test_what_we_write_is_ome_zarr_05(tmp_path: Path) -> None:
     volume = Volume(_GREY, voxel_size_nm=(50, 4, 4), offset_nm=(100, 0, 0), name="raw")
     group = zarr.open_group(save_volume(volume, tmp_path / "a.ome.zarr"), mode="r")

@@ -16,7 +16,7 @@ _MIN_SECTION_PX = 16
 
 
 def choose_array(
-    names: Sequence[str], inside: str, *, file: str, joint: str
+    names: Sequence[str], inside: str, *, file: str, joint: str, fallback: str = ""
 ) -> tuple[str, list[str]]:
     """Choose which array of a file to open.
 
@@ -30,6 +30,8 @@ def choose_array(
         For messages.
     joint : str
         Between file and array in a path: ``":/"`` or ``"/"``.
+    fallback : str
+        The one to open where none has a usual name; by default none is.
 
     Returns
     -------
@@ -56,6 +58,7 @@ def choose_array(
         raise InputError(f"{file} holds no image volume; choose another file.")
     start = f"{inside}/" if inside else ""
     usual = [start + name for name in _USUAL_NAMES if start + name in found]
+    usual += [fallback] if fallback else []
     if len(found) > 1 and not usual:
         raise InputError(f"{file} holds {len(found)} volumes; {_list(found, file, joint)}.")
     name = usual[0] if usual else found[0]

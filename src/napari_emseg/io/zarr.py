@@ -81,24 +81,46 @@ def _group_source(where: Path, group: Any) -> Source:
         return _image_source(where, group, [])
     if "plate" in ome:
         raise InputError(f"{where} is a plate of many images; open one of the images inside it.")
-    images = [name for name, inner in group.groups() if _ome(inner.attrs).get("multiscales")]
-    if images:
-        first = min(images)
-        notes = []
-        if len(images) > 1:
-            notes.append(f"Image '{first}' was opened; the store holds {len(images)} images.")
-        return _image_source(where / first, group[first], notes)
-    name, notes = choose_array(_arrays_in(group), "", file=str(where), joint="/")
+    images, arrays = _volumes_in(group)
+    name, notes = choose_array(
+        sorted(images + arrays),
+        "",
+        file=str(where),
+        joint="/",
+        fallback=min(images, key=lambda image: (image.count("/"), image), default=""),
+    )
+    if name in images:
+        return _image_source(where / name, group[name], notes)
     return _array_source(where / name, notes)
 
 
-def _arrays_in(group: Any) -> list[str]:
+def _volumes_in(group: Any) -> tuple[list[str], list[str]]:
+    """Names of the images and of the arrays outside them; labels in images are left out."""
     import zarr
 
-    return sorted(
+    members = dict(group.members(max_depth=None))
+    every = [
         name
-        for name, node in group.members(max_depth=None)
-        if isinstance(node, zarr.Array)
+        for name, node in members.items()
+        if isinstance(node, zarr.Group) and _ome(node.attrs).get("multiscales")
+    ]
+
+    def is_outside(name: str) -> bool:
+        return not any(name.startswith(f"{image}/") for image in every)
+
+    arrays = [name for name, node in members.items() if _may_be_opened(node)]
+    return [*filter(is_outside, every)], [*filter(is_outside, arrays)]
+
+
+def _arrays_in(group: Any) -> list[str]:
+    return sorted(name for name, node in group.members(max_depth=None) if _may_be_opened(node))
+
+
+def _may_be_opened(node: Any) -> bool:
+    import zarr
+
+    return (
+        isinstance(node, zarr.Array)
         and np.dtype(node.dtype).kind in "buif"
         and may_be_volume(node.shape)
     )
