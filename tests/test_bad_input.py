@@ -233,7 +233,23 @@ ROWS: dict[str, tuple[Maker, list[str], str]] = {
     "train, another field": (
         both(tif(GREY), tif(IDS[:, 2:], "truth.tif")),
         ["train", "in.tif", "truth.tif", "m.safetensors"],
-        "",
+        "48 x 61 px",
+    ),
+    "train without labels": (tif(GREY), ["train", "in.tif", "m.safetensors"], "RAW LABELS"),
+    "train on words": (
+        content(b"words", "set.yml"),
+        ["train", "set.yml", "m.safetensors"],
+        "'sets'",
+    ),
+    "train on a drawing": (
+        both(tif(GREY), tif((WALLS * 255).astype(np.uint8), "truth.tif")),
+        ["train", "in.tif", "truth.tif", "m.safetensors"],
+        "--labels-kind membranes",
+    ),
+    "train, labels of other sections": (
+        both(tif(GREY[:2]), tif(IDS, "truth.tif")),
+        ["train", "in.tif", "truth.tif", "m.safetensors"],
+        "3 sections of labels but only 2",
     ),
     "train, unknown network": (
         both(tif(GREY), tif(IDS, "truth.tif")),

@@ -10,9 +10,11 @@ from napari_emseg.errors import InputError
 from napari_emseg.training import TrainingPair, hold_out, load_training_set
 from napari_emseg.training.dataset import (
     IGNORED,
+    check_ids,
     label_target,
     make_target,
     membrane_target,
+    notes_on_pair,
     read_training_set,
 )
 from napari_emseg.volume import Volume
@@ -88,8 +90,37 @@ def test_sections_that_do_not_fit_are_explained(changes, words):
 
 
 def test_raw_and_labels_of_different_size_are_refused():
-    with pytest.raises(InputError, match=r"\(5, 6\).*\(5, 7\)"):
+    with pytest.raises(InputError, match=r"5 x 6 px .* 5 x 7 px"):
         hold_out(Volume(np.zeros((2, 5, 6))), Volume(np.ones((2, 5, 7), int), kind="labels"))
+
+
+def test_labels_beyond_the_raw_sections_are_refused():
+    with pytest.raises(InputError, match="3 sections of labels but only 2 of raw"):
+        hold_out(Volume(np.zeros((2, 5, 6))), Volume(np.ones((3, 5, 6), int), kind="labels"))
+
+
+@pytest.mark.parametrize(
+    ("values", "is_refused"),
+    [([0, 255], True), ([0, 1], True), ([1, 1], False), ([0, 1, 2], False)],
+)
+def test_a_drawing_is_not_taken_as_ids(values, is_refused):
+    data = np.resize(values, (2, 6, 6)).astype(np.uint8)
+    made = hold_out(Volume(np.zeros((2, 6, 6))), Volume(data, kind="labels"))
+    if is_refused:
+        with pytest.raises(InputError, match="--labels-kind membranes"):
+            check_ids(made)
+    else:
+        check_ids(made)
+    check_ids(hold_out(made.raw, made.labels, labels_kind="membranes"))
+
+
+def test_unused_sections_and_missing_validation_are_noted():
+    raw = Volume(np.zeros((3, 4, 4), np.uint8))
+    ones = np.ones((3, 4, 4), np.uint8)
+    assert notes_on_pair(hold_out(raw, Volume(ones, kind="labels"))) == []
+    first, second = notes_on_pair(hold_out(raw, Volume(ones[:1], kind="labels")))
+    assert "only section 0 has labels" in first
+    assert "no section is left for validation" in second
 
 
 @pytest.mark.parametrize(("count", "held"), [(1, 0), (2, 1), (7, 1), (30, 4)])
@@ -138,7 +169,20 @@ def test_a_training_set_is_opened_from_the_data_folder(tmp_path, monkeypatch):
         (SET.replace("0-1", "first"), "no range of sections"),
         (SET.replace("weight: 3", "weight: 0"), "weight"),
         (SET.replace("labels: labels.tif", ""), "labels"),
-        ("just words", "file"),
+        ("just words", "needs a list 'sets'"),
+        ("sets: 3", "needs a list 'sets'"),
+        ("sets: [a.tif]", "data set 1 needs names"),
+        (
+            SET.replace("labels: labels.tif", "label: labels.tif"),
+            "'labels' of data set 1 is missing",
+        ),
+        (SET.replace("weight: 3", "weihgt: 3"), "'weihgt' of data set 1 is not a known name"),
+        (SET.replace("weight: 3", "labels_kind: ids"), "must be 'labels' or 'membranes'"),
+        (
+            SET.replace("[40, 8, 8]", "[40, 8, wide]"),
+            "voxel_size_nm of data set 1 cannot be 'wide'",
+        ),
+        (SET.replace("weight: 3", "weight: heavy"), "weight of data set 1 cannot be 'heavy'"),
         ("!!python/object/apply:os.system ['true']", "not a YAML file"),
     ],
 )

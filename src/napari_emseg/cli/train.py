@@ -57,12 +57,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Train a network; a stop saves what there is."""
     *data, out = args.data
-    if not data or len(data) > 2 or not out.endswith(_SUFFIX):
+    is_set = len(data) == 1 and data[0].lower().endswith((".yaml", ".yml"))
+    if not (is_set or len(data) == 2) or not out.endswith(_SUFFIX):
         raise InputError(f"Write emseg train RAW LABELS OUT{_SUFFIX}, or SET.yaml OUT{_SUFFIX}.")
     check_folder(out)
-    params, pairs, info = _open_set(data[0], args) if len(data) == 1 else _open_pair(data, args)
+    params, pairs, info = _open_set(data[0], args) if is_set else _open_pair(data, args)
 
     from napari_emseg.training import train
+    from napari_emseg.training.dataset import check_ids, notes_on_pair
+
+    for pair in pairs:
+        check_ids(pair)
+        for note in notes_on_pair(pair):  # now, because training may take hours
+            say(f"note: {note}")
 
     try:
         result = train(pairs, out, params=params, info=info, progress=progress, resume=args.resume)

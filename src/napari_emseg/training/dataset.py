@@ -71,15 +71,20 @@ class TrainingPair:
     def __post_init__(self) -> None:
         if self.raw.shape[1:] != self.labels.shape[1:]:
             raise InputError(
-                f"{self.name}: raw sections are {self.raw.shape[1:]} px but their labels are "
-                f"{self.labels.shape[1:]} px; crop or resample one of them."
+                f"{self.name}: raw sections are {_size(self.raw)} px but their labels are "
+                f"{_size(self.labels)} px; crop or resample one of them."
+            )
+        if self.labels.shape[0] > self.raw.shape[0]:
+            raise InputError(
+                f"{self.name}: there are {self.labels.shape[0]} sections of labels but only "
+                f"{self.raw.shape[0]} of raw data; both must start with the same section."
             )
         if self.ignore is not None and self.ignore.shape != self.labels.shape:
             raise InputError(
-                f"{self.name}: the classes to ignore have shape {self.ignore.shape} but the "
-                f"labels {self.labels.shape}; they must be on the same grid."
+                f"{self.name}: the classes to ignore are {_size(self.ignore, 0)} voxels but the "
+                f"labels {_size(self.labels, 0)}; they must be on the same grid."
             )
-        count = min(self.raw.shape[0], self.labels.shape[0])
+        count = self.labels.shape[0]
         outside = [
             z for z in (*self.train_sections, *self.validation_sections) if not 0 <= z < count
         ]
@@ -98,6 +103,64 @@ class TrainingPair:
             raise InputError(f"{self.name}: there are no sections to train on.")
 
 
+def _size(volume: Volume, first_axis: int = 1) -> str:
+    return " x ".join(map(str, volume.shape[first_axis:]))
+
+
+def check_ids(pair: TrainingPair) -> None:
+    """Refuse an image of membranes that was given as labels.
+
+    Raises
+    ------
+    InputError
+        If the sections to train on hold one and the same id besides 0.
+
+    Examples
+    --------
+    >>> raw = Volume(np.zeros((1, 2, 2), np.uint8))
+    >>> drawing = Volume(np.array([[[0, 255], [255, 0]]], np.uint8), kind="labels")
+    >>> check_ids(hold_out(raw, drawing, name="a"))
+    Traceback (most recent call last):
+    ...
+    napari_emseg.errors.InputError: a: the labels hold one id only (255); if they are an image of \
+    membranes, say --labels-kind membranes (labels_kind: membranes in a YAML file).
+    """
+    if pair.labels_kind == "membranes":
+        return
+    ids: set[int] = set()
+    has_unlabelled = False
+    for z in pair.train_sections:
+        found = set(np.unique(pair.labels.read(z)).tolist())
+        has_unlabelled |= 0 in found
+        ids |= found - {0}
+        if len(ids) > 1:
+            return
+    if ids and has_unlabelled:
+        raise InputError(
+            f"{pair.name}: the labels hold one id only ({ids.pop()}); if they are an image of "
+            "membranes, say --labels-kind membranes (labels_kind: membranes in a YAML file)."
+        )
+
+
+def notes_on_pair(pair: TrainingPair) -> list[str]:
+    """Say which sections go unused and whether the model will be scored.
+
+    Examples
+    --------
+    >>> raw = Volume(np.zeros((5, 8, 8), np.uint8))
+    >>> notes_on_pair(hold_out(raw, Volume(np.ones((4, 8, 8), np.uint8), kind="labels")))
+    ['data: only sections 0 to 3 of 5 have labels.']
+    """
+    notes = []
+    depth, labelled = pair.raw.shape[0], pair.labels.shape[0]
+    if labelled < depth:
+        which = f"sections 0 to {labelled - 1} of {depth} have" if labelled > 1 else "section 0 has"
+        notes.append(f"{pair.name}: only {which} labels.")
+    if not pair.validation_sections:
+        notes.append(f"{pair.name}: no section is left for validation, so nothing is scored on it.")
+    return notes
+
+
 def hold_out(
     raw: Volume, labels: Volume, *, labels_kind: LabelsKind = "labels", name: str = "data"
 ) -> TrainingPair:
@@ -113,7 +176,7 @@ def hold_out(
     >>> hold_out(raw, labels).validation_sections
     (17, 18, 19)
     """
-    count = min(raw.shape[0], labels.shape[0])
+    count = labels.shape[0]
     held = max(1, round(_HELD_OUT_SHARE * count)) if count > 1 else 0
     sections = tuple(range(count))
     return TrainingPair(
@@ -285,9 +348,32 @@ def read_training_set(path: str | os.PathLike[str]) -> TrainingSetFile:
     except (yaml.YAMLError, UnicodeDecodeError):
         raise InputError(f"{path} is not a YAML file; see the user guide for an example.") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {where or 'file'}: {first['msg']}.") from None
+        raise InputError(f"{path}: {_explain(error)}.") from None
+
+
+def _explain(error: ValidationError) -> str:
+    """Say what is wrong first, in plain words."""
+    first = error.errors(include_url=False)[0]
+    loc = first["loc"]
+    if loc in ((), ("sets",)):
+        return "it needs a list 'sets' with at least one data set; see the user guide"
+    if len(loc) == 2 and loc[0] == "sets":
+        return f"data set {int(loc[1]) + 1} needs names and values, such as 'raw: raw.tif'"
+    name, place = loc[0], ""
+    if name == "sets":
+        name, place = loc[2], f" of data set {int(loc[1]) + 1}"
+    match first["type"]:
+        case "missing":
+            return f"'{name}'{place} is missing"
+        case "extra_forbidden":
+            return f"'{name}'{place} is not a known name"
+        case "value_error":
+            return f"{name}{place}: {first['ctx']['error']}"
+        case "literal_error":
+            return f"{name}{place} must be {first['ctx']['expected']}, not {first['input']!r}"
+        case "greater_than":
+            return f"{name}{place} must be more than {first['ctx']['gt']:g}, not {first['input']}"
+    return f"{name}{place} cannot be {first['input']!r}"
 
 
 def load_training_set(
