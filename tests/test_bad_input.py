@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -206,7 +208,7 @@ ROWS: dict[str, tuple[Maker, list[str], str]] = {
     "sigma too large": (tif(WALLS), [*SEGMENT, "--sigma-px", "99"], "--sigma-px must be at most"),
     "size in halves": (tif(WALLS), [*SEGMENT, "--min-size-voxels", "2.5"], "whole number"),
     "unknown mode": (tif(WALLS), [*SEGMENT, "--mode", "4d"], "choose from"),
-    "unknown flag": (tif(WALLS), [*SEGMENT, "--colour", "red"], "--colour"),
+    "unknown flag": (tif(WALLS), [*SEGMENT, "--colour", "red"], "--colour red; see 'emseg segment"),
     "voxel size zero": (tif(GREY), [*PREDICT, "--voxel-size-nm", "0", "4", "4"], "positive"),
     "voxel size short": (tif(GREY), [*PREDICT, "--voxel-size-nm", "50", "4"], "3 arguments"),
     "unknown device": (tif(GREY), [*PREDICT, "--device", "tpu"], "tpu"),
@@ -214,6 +216,11 @@ ROWS: dict[str, tuple[Maker, list[str], str]] = {
         both(tif(IDS), tif(IDS, "truth.tif")),
         [*EVALUATE, "--metrics", "beauty"],
         "no metric named 'beauty'",
+    ),
+    "no metric": (
+        both(tif(IDS), tif(IDS, "truth.tif")),
+        [*EVALUATE, "--metrics", ""],
+        "--metrics needs names",
     ),
     "sections backwards": (
         both(tif(IDS), tif(IDS, "truth.tif")),
@@ -340,7 +347,11 @@ def test_unusual_but_sensible_input_works(
 
 
 @pytest.mark.parametrize(
-    ("row", "words"), [("blank section", "blank"), ("blank section in map", "blank")]
+    ("row", "words"),
+    [
+        ("blank section", "blank"),
+        ("blank section in map", "section 1 is blank: it is one fragment"),
+    ],
 )
 def test_what_was_unusual_is_said(
     row: str, words: str, folder: Path, capfd: pytest.CaptureFixture[str]
@@ -349,6 +360,16 @@ def test_what_was_unusual_is_said(
     make(folder)
     assert main(argv) == 0
     assert words in capfd.readouterr().err.lower()
+
+
+def test_a_damaged_chunk_leaves_no_noise(folder: Path) -> None:
+    """Zarr's abandoned tasks speak up when the process ends, so it has to be one."""
+    make, argv, _ = ROWS["corrupt Zarr chunk"]
+    make(folder)
+    command = [sys.executable, "-m", "napari_emseg.cli", *argv]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert is_one_sentence(result.stderr), result.stderr
 
 
 def test_nothing_in_a_model_file_is_executed(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -165,6 +166,22 @@ def test_tuned_on_some_sections_and_scored_on_others(
     assert scores["v_rand"] > 0.99
     again = run_json(capsys, "evaluate", labels, "truth.tif", "--sections", "0:3")
     assert again["v_rand"] == pytest.approx(tuned["best_value"], abs=1e-9)
+
+
+def test_the_flags_that_tune_gives_make_what_it_scored(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    common = ["--sigma-px", "0.5", "--quiet"]
+    assert main(["tune", "map.tif", "truth.tif", "--sections", "0:4", *common]) == 0
+    out, err = capsys.readouterr()
+    value, flags = re.fullmatch(r"best v_rand (\S+) with (.+)\n", out).groups()  # type: ignore[union-attr]
+    told = re.search(r"segment with (.+)\.\n", err)
+    assert told is not None
+    assert told.group(1) == f"--sigma-px 0.5 {flags}"
+    labels = str(tmp_path / "labels.tif")
+    run_json(capsys, "segment", "map.tif", labels, *told.group(1).split())
+    scores = run_json(capsys, "evaluate", labels, "truth.tif", "--sections", "0:4")
+    assert scores["v_rand"] == pytest.approx(float(value), abs=1e-4)
 
 
 def test_scores_as_a_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

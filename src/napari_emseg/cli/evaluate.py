@@ -15,6 +15,7 @@ from napari_emseg.cli.arguments import (
     read_params,
 )
 from napari_emseg.cli.output import say, table
+from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write
 from napari_emseg.progress import Progress
 from napari_emseg.steps.evaluate import EvaluateParams, notes_on_mode
@@ -32,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Score labels."""
     params = read_params(args, EvaluateParams)
+    if "metrics" in args and not params.metrics:
+        raise InputError("--metrics needs names, such as --metrics v_rand,v_info.")
     if args.csv:
         check_folder(args.csv)
     labels = open_input(args.segmentation, "labels", force=args.force)

@@ -109,7 +109,12 @@ def _run(arguments: list[str]) -> int:
     if not arguments:
         write(build_parser().format_help())
         return DONE
-    args = build_parser(command).parse_args(arguments)
+    args, unknown = build_parser(command).parse_known_args(arguments)
+    if unknown:
+        raise InputError(
+            f"'emseg {args.command}' has no argument {' '.join(unknown)}; "
+            f"see 'emseg {args.command} --help'."
+        )
     module: Any = import_module(COMMANDS[args.command][0])
     progress = TerminalProgress(sys.stderr, quiet=args.quiet)
     with _TerminateAsInterrupt(), _log_to_stderr(quiet=args.quiet):
@@ -137,6 +142,8 @@ def _fail(code: int, sentence: str, debug: bool) -> int:
 @contextmanager
 def _log_to_stderr(*, quiet: bool) -> Iterator[None]:
     """Show what the package logs as notes."""
+    # Zarr leaves tasks behind when a chunk cannot be read; the failure itself is told.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     logger, before = logging.getLogger("napari_emseg"), logging.getLogger("napari_emseg").level
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("note: %(message)s"))

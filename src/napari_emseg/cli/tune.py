@@ -64,10 +64,22 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             *notes_of(boundary),
             *curve.notes,
             *notes_on_mode(segment.mode, truth, evaluate.ground_truth_kind),
+            f"For this score, segment with {_flags(segment, best_h)}.",
         ],
     }
 
 
 def describe(report: Mapping[str, Any]) -> str:
     """Return the report as text."""
-    return f"best {report['metric']} {report['best_value']:.4f} at --h {report['best_h']:.6g}"
+    return f"best {report['metric']} {report['best_value']:.4f} with {_cut(report['best_h'])}"
+
+
+def _cut(h: float) -> str:
+    return f"--h {h:.9g} --min-size-voxels 0"  # small segments counted in the curve
+
+
+def _flags(params: SegmentParams, h: float) -> str:
+    """Write the flags of ``emseg segment`` that cut as the curve was made."""
+    changed = params.model_dump(exclude_defaults=True)
+    others = [f"--{name.replace('_', '-')} {value}" for name, value in changed.items()]
+    return " ".join([*others, _cut(h)])

@@ -365,6 +365,8 @@ def _blank_notes(smoothed: npt.NDArray[np.float32], mode: Mode) -> list[str]:
         return []
     if mode == "3d":
         return ["The boundary map is blank: the volume is one fragment."]
+    if len(blank) == 1:
+        return [f"Section {blank[0]} is blank: it is one fragment."]
     which = ", ".join(str(z) for z in blank[:10]) + (", ..." if len(blank) > 10 else "")
     return [f"{len(blank)} blank sections, each one fragment: {which}."]
 
