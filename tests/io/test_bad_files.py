@@ -12,7 +12,7 @@ import tifffile
 import zarr
 
 from napari_emseg.errors import InputError
-from napari_emseg.io import describe, open_volume, save_volume
+from napari_emseg.io import check_writable, describe, open_volume, save_volume
 from napari_emseg.volume import Volume
 
 _GREY = np.random.default_rng(0).integers(0, 255, (6, 40, 50)).astype(np.uint8)
@@ -230,8 +230,11 @@ def test_a_corrupt_section_image_names_the_section(tmp_path: Path) -> None:
         volume.read(1)
 
 
-@pytest.mark.parametrize("name", ["a.docx", "a", "no/a.tif"])
+@pytest.mark.parametrize("name", ["a.docx", "a", "no/a.tif", "folder.tif"])
 def test_an_impossible_target(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.tif").mkdir()
+    with pytest.raises(InputError, match="Cannot write"):
+        check_writable(tmp_path / name, "raw")
     with pytest.raises(InputError, match="Cannot write"):
         save_volume(Volume(_GREY), tmp_path / name)
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write
 from napari_emseg.io.create_h5 import create_h5
-from napari_emseg.io.inside import choose_array, guess_axes, may_be_volume, three_numbers
+from napari_emseg.io.inside import choose_array, guess_axes, may_be_volume, name_some, three_numbers
 from napari_emseg.io.lazy import Box, LazyArray
 from napari_emseg.io.source import UNKNOWN, Source, check_replaced, describe_volume, parse_ours
 from napari_emseg.progress import NO_PROGRESS, Progress
@@ -238,7 +238,7 @@ def check_h5(path: Path, inside: str, kind: Kind) -> None:
         _check_parents(path, h5, name)
         item = h5.get(name)
         if isinstance(item, h5py.Group) and len(item):
-            lost = ", ".join(f"{name}/{key}" for key in sorted(item))
+            lost = name_some([f"{name}/{key}" for key in sorted(item)])
             raise InputError(
                 f"{path} holds {lost}, which would be lost; choose a name inside it, "
                 f"such as {path}:/{name}/{kind}."

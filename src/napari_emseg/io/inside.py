@@ -65,14 +65,28 @@ def choose_array(
     others = [other for other in found if other != name]
     if not others:
         return name, []
-    return name, [f"'{name}' was opened; the file also holds {_some(others)}."]
+    return name, [f"'{name}' was opened; the file also holds {name_some(others)}."]
 
 
 def _list(names: Sequence[str], file: str, joint: str) -> str:
-    return f"choose one of {_some([f'{file}{joint}{name}' for name in names])}"
+    return f"choose one of {name_some([f'{file}{joint}{name}' for name in names])}"
 
 
-def _some(names: Sequence[str], limit: int = 10) -> str:
+def name_some(names: Sequence[str], limit: int = 10) -> str:
+    """Return names in a row, and how many more there are.
+
+    Parameters
+    ----------
+    names : sequence of str
+        In the order to tell them.
+    limit : int
+        How many to tell.
+
+    Examples
+    --------
+    >>> name_some(["a", "b", "c"], limit=2)
+    'a, b and 1 more'
+    """
     shown = ", ".join(names[:limit])
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 

@@ -288,6 +288,8 @@ def check_writable(path: str | os.PathLike[str], kind: Kind) -> None:
     check_place(file)
     if suffix in _CHECKS:
         resolve(_CHECKS, suffix, "format")(file, inside, kind)
+    elif file.is_dir():
+        raise InputError(f"Cannot write {file}: a folder has that name; choose another name.")
 
 
 def describe(path: str | os.PathLike[str]) -> dict[str, Any]:

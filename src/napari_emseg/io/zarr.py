@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write
-from napari_emseg.io.inside import choose_array, guess_axes, may_be_volume, three_numbers
+from napari_emseg.io.inside import choose_array, guess_axes, may_be_volume, name_some, three_numbers
 from napari_emseg.io.lazy import StoredArray
 from napari_emseg.io.location import is_zarr
 from napari_emseg.io.source import UNKNOWN, Source, check_replaced, describe_volume
@@ -338,7 +338,7 @@ def _check_target(path: Path, inside: str, node: Any, kind: Kind) -> None:
     names = _lost_with(node)
     if names:
         raise InputError(
-            f"{path} holds {', '.join(names)}, which would be lost; save to a name inside it, "
+            f"{path} holds {name_some(names)}, which would be lost; save to a name inside it, "
             f"such as {path / kind}."
         )
     if inside and (isinstance(node, zarr.Array) or len(node)):
