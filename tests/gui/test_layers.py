@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,15 @@ from napari.layers import Image, Labels
 from napari.layers import Layer as NapariLayer
 
 from napari_emseg.errors import InputError
-from napari_emseg.gui.layers import layer_data, set_voxel_size, volume_of, voxel_size_of
+from napari_emseg.gui.context import is_drawing
+from napari_emseg.gui.layers import (
+    add_volume,
+    layer_data,
+    set_voxel_size,
+    volume_of,
+    voxel_size_of,
+)
+from napari_emseg.io import open_volume, save_volume
 from napari_emseg.volume import Volume
 
 
@@ -70,3 +79,24 @@ def test_full_resolution_of_a_pyramid() -> None:
 def test_colour_is_refused_in_words() -> None:
     with pytest.raises(InputError, match="colour image"):
         volume_of(Image(np.zeros((4, 5, 3), np.uint8), rgb=True), "raw")
+
+
+def test_labels_from_a_file_can_be_painted(viewer: Any, tmp_path: Path) -> None:
+    ids = Volume(np.ones((2, 8, 9), np.uint32), kind="labels", voxel_size_nm=(50, 4, 4))
+    for name in ("labels.tif", "labels.h5", "labels.zarr"):
+        layer = add_volume(viewer, open_volume(save_volume(ids, tmp_path / name)))
+        layer.paint((0, 4, 4), 7)
+        assert layer.data[0, 4, 4] == 7
+        layer.undo()
+        assert layer.data[0, 4, 4] == 1
+
+
+def test_a_section_alone_or_a_blank_one_is_no_drawing(viewer: Any) -> None:
+    blank_and_grey = np.zeros((2, 6, 7), np.float32)
+    blank_and_grey[1] = np.linspace(0, 1, 42).reshape(6, 7)
+    drawn = np.zeros((2, 6, 7), np.uint8)
+    drawn[:, 2:4] = 255
+    assert not is_drawing(viewer.add_image(blank_and_grey[1]))
+    assert not is_drawing(viewer.add_image(blank_and_grey))
+    assert is_drawing(viewer.add_image(drawn))
+    assert is_drawing(viewer.add_image(drawn[0]))

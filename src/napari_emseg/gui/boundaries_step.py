@@ -147,7 +147,7 @@ class BoundariesStep(StepWidget):
             key="predict",
             lane="accelerator",
             on_report=self._on_predict_report,
-            on_result=partial(self._on_predicted, layer, record),
+            on_result=partial(self._on_predicted, layer, record, raw),
             on_end=self._on_predict_ended,
         )
 
@@ -180,12 +180,16 @@ class BoundariesStep(StepWidget):
             layer.refresh(extent=False)
         self.context.boundary_grew.emit(new)
 
-    def _on_predicted(self, layer: Layer, record: StepRecord, boundary: Volume) -> None:
-        self._mark_done(len(self._pending))
-        if layer not in self.viewer.layers or not self.context.is_boundary_complete:
+    def _on_predicted(
+        self, layer: Layer, record: StepRecord, raw: Volume, boundary: Volume
+    ) -> None:
+        is_still_chosen = self.context.layer("boundary") is layer
+        if not is_still_chosen:
             return
-        source = self.context.volume("raw")
-        made = with_record(boundary, record, source)
+        self._mark_done(len(self._pending))
+        if not self.context.is_boundary_complete:
+            return
+        made = with_record(boundary, record, raw)
         layer.metadata = {**layer.metadata, "emseg": {**made.provenance, "kind": "boundary"}}
         self.context.session.remember(record)
         self.context.refresh_reference("boundary")

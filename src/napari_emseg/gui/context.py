@@ -231,6 +231,8 @@ def looks_like(role: str, layer: Layer) -> bool:
 def is_drawing(layer: Layer) -> bool:
     """Whether a map has two values only, as membranes drawn by hand have."""
     data = layer.data[0] if layer.multiscale else layer.data
+    if data.ndim == 2:
+        data = data[None]
     # Single sections may be blank, so look at a few.
     few = np.unique(np.linspace(0, data.shape[0] - 1, 5).astype(int))
     values = [np.unique(np.asarray(data[z])[::2, ::2]) for z in few]

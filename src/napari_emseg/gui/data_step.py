@@ -86,12 +86,18 @@ class DataStep(StepWidget):
 
     def flip_boundary(self) -> None:
         """Turn the chosen map round: membranes become bright (1), insides dark (0)."""
-        try:
-            volume = self.context.volume("boundary")
-        except InputError as error:
-            self.context.refuse(error)
-            return
+        self.try_to(self._start_flipping)
+
+    def _start_flipping(self) -> None:
+        volume = self.context.volume("boundary")
         layer = self.context.layer("boundary")
+        if self.context.jobs.is_busy("predict") or not self.context.is_boundary_complete:
+            raise InputError("This map is not finished: predict all its sections, then flip it.")
+        if layer is not None and layer.multiscale:
+            raise InputError(
+                "This map is shown as a pyramid, which cannot be flipped here: save it flipped "
+                "first, with 'emseg segment --invert' or in another program."
+            )
         self.context.jobs.start(
             lambda progress: flip(volume),
             title="Flipping the map",

@@ -27,7 +27,8 @@ from napari_emseg.progress import Cancelled, Progress
 Work = Callable[[Progress], Any]
 logger = logging.getLogger(__name__)
 REPORT_INTERVAL_S = 0.25  # each report repaints the window
-_PATIENT_LANES = ("accelerator", "compute", "files")
+FILES = "files"  # the lane of jobs that closing the window waits for
+_PATIENT_LANES = ("accelerator", "compute", FILES)
 QUIET_S = 0.4  # shorter jobs do not flash up in napari's activity area
 
 
@@ -208,16 +209,20 @@ class Jobs(QObject):
         return [job.title for job in self._newest.values()]
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Stop everything, wait briefly, deliver nothing more."""
+        """Stop everything, wait briefly, deliver nothing more; files are written to their end."""
         self._closed = True
         deadline = time.monotonic() + timeout_s
         jobs = list(self._running.values())
         for job in [*jobs, *self._newest.values(), *self._waited]:
-            job.stop()
+            if job.lane != FILES:
+                job.stop()
             _close_activity(job)
         for job in jobs:
             if job.worker is not None:
-                job.worker.join(max(0.0, deadline - time.monotonic()))
+                in_time = max(0.0, deadline - time.monotonic())
+                job.worker.join(None if job.lane == FILES else in_time)
+        for job in self._waiting[FILES]:
+            job.run()
         self._newest.clear()
         self._waiting.clear()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emseg.errors import InputError
+from napari_emseg.io.lazy import LazyArray
 from napari_emseg.volume import ZYX, Kind, Volume
 
 if TYPE_CHECKING:
@@ -52,7 +53,15 @@ def layer_data(
     usual = dict(_LOOKS.get(volume.kind, {}))
     if volume.kind == "boundary" and volume.dtype == np.uint8:
         usual["contrast_limits"] = (0, 255)
-    return volume.data, attributes | usual | look, "labels" if volume.is_label else "image"
+    if volume.is_label:
+        return _paintable(volume), attributes | usual | look, "labels"
+    return volume.data, attributes | usual | look, "image"
+
+
+def _paintable(volume: Volume) -> Any:
+    """Voxels that a brush can change: those of a file are read into memory."""
+    is_stored = isinstance(volume.data, LazyArray | np.memmap)
+    return np.array(volume.read()) if is_stored else volume.data
 
 
 def add_volume(viewer: Viewer, volume: Volume, *, like: Layer | None = None, **look: Any) -> Layer:

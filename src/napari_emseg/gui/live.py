@@ -95,7 +95,7 @@ class LivePreview(QObject):
     def adopt(self, hierarchy: Hierarchy) -> None:
         """Show a hierarchy made elsewhere: restored, or built while labels were written."""
         self._wants_view = False
-        self._on_whole_built(self._key(), hierarchy)
+        self._on_whole_built(self.key(), hierarchy)
 
     def _timer(self, interval_ms: int, action: Any) -> QTimer:
         timer = QTimer(self)
@@ -104,7 +104,8 @@ class LivePreview(QObject):
         timer.timeout.connect(action)
         return timer
 
-    def _key(self) -> tuple[Any, ...]:
+    def key(self) -> tuple[Any, ...]:
+        """Name what a hierarchy depends on: the map and the parameters of flooding."""
         params = self._context.session.segment
         layer = self._context.layer("boundary")
         return (id(layer), *(getattr(params, name) for name in HIERARCHY_FIELDS))
@@ -145,7 +146,7 @@ class LivePreview(QObject):
     def _build_section(self) -> None:
         """Flood the visible section; while one is being flooded the next waits its turn."""
         params = self._context.session.segment
-        is_shown = self._shown == (*self._key(), "whole")
+        is_shown = self._shown == (*self.key(), "whole")
         if params.mode == "3d" or self._section_runs or is_shown or not self._is_awake:
             return
         z, done = self._context.section, self._context.done_sections
@@ -158,7 +159,7 @@ class LivePreview(QObject):
         self._section_runs = True
         if self._labels is None:
             self.counted.emit("segmenting this section…")
-        key, self._section_failed = self._key(), True
+        key, self._section_failed = self.key(), True
         self._context.jobs.start(
             partial(_build_section, boundary, z, params),
             title="Segmenting this section",
@@ -170,7 +171,7 @@ class LivePreview(QObject):
 
     def _on_section_built(self, key: tuple[Any, ...], z: int, hierarchy: Hierarchy) -> None:
         self._section_failed = False
-        if key[0] != self._key()[0] or self._shown == (*self._key(), "whole"):
+        if key[0] != self.key()[0] or self._shown == (*self.key(), "whole"):
             return
         labels = self._need_labels()
         labels.set_section(z, hierarchy, keep_others=self._shown == key)
@@ -183,13 +184,13 @@ class LivePreview(QObject):
             self._settle.stop()  # the whole stack would fail in the same way
             self.counted.emit("")
             return
-        if (key, z) != (self._key(), self._context.section):
+        if (key, z) != (self.key(), self._context.section):
             self._build_section()
 
     def _build_whole(self) -> None:
         if self._context.layer("boundary") is None or not self._context.is_boundary_complete:
             return
-        if self._shown == (*self._key(), "whole"):
+        if self._shown == (*self.key(), "whole"):
             return
         try:
             boundary = self._context.volume("boundary")
@@ -201,7 +202,7 @@ class LivePreview(QObject):
             title="Segmenting the stack",
             key="hierarchy",
             on_report=self._on_report,
-            on_result=partial(self._on_whole_built, self._key()),
+            on_result=partial(self._on_whole_built, self.key()),
             on_end=self.built.emit,
         )
 
@@ -209,7 +210,7 @@ class LivePreview(QObject):
         self.reported.emit(report)
 
     def _on_whole_built(self, key: tuple[Any, ...], hierarchy: Hierarchy) -> None:
-        if key != self._key():
+        if key != self.key() or self._context.layer("boundary") is None:
             return
         self._need_labels().set_whole(hierarchy)
         self._shown = (*key, "whole")

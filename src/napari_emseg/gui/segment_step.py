@@ -89,12 +89,14 @@ class SegmentStep(StepWidget):
             title="Writing labels",
             key="write",
             on_report=self._on_report,
-            on_result=partial(self._on_written, boundary),
+            on_result=partial(self._on_written, boundary, self.live.key()),
             on_end=self._on_work_ended,
         )
         self.progress.show_report(0, 0, "writing labels…")
 
-    def _on_written(self, boundary: Volume, made: tuple[Volume, Hierarchy]) -> None:
+    def _on_written(
+        self, boundary: Volume, key: tuple[Any, ...], made: tuple[Volume, Hierarchy]
+    ) -> None:
         labels, hierarchy = made
         base = boundary.name.removesuffix(" boundaries")
         name = free_name(self.viewer, f"{base} labels")
@@ -105,9 +107,9 @@ class SegmentStep(StepWidget):
         record = last_record(labels.provenance)
         if record is not None:
             self.context.session.remember(record)
-        if self.context.hierarchy is None:
-            self.live.adopt(hierarchy)
         self.context.set_layer("segmentation", layer)
+        if self.context.hierarchy is None and key == self.live.key():
+            self.live.adopt(hierarchy)
 
     def _on_report(self, report: Report) -> None:
         self.progress.show_report(report.done, report.total, report.describe("sections"))
