@@ -186,6 +186,11 @@ ROWS: dict[str, tuple[Maker, list[str], str]] = {
     "no output folder": (tif(GREY), ["predict", "in.tif", "no/out.tif"], "there is no folder"),
     "unknown output suffix": (tif(WALLS), ["segment", "in.tif", "out.doc"], "must end in one of"),
     "output is input": (tif(WALLS), ["segment", "in.tif", "in.tif"], "replace its own input"),
+    "output over other data": (
+        h5(lambda file: file.create_dataset("raw", data=GREY)),
+        ["segment", "missing.tif", "in.h5:/raw"],  # said before anything is read
+        "in.h5",
+    ),
     "output is a folder": (
         both(tif(WALLS), lambda folder: (folder / "dir.tif").mkdir()),
         ["segment", "in.tif", "dir.tif"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -144,46 +143,32 @@ def notes_of(*volumes: Volume) -> list[str]:
     return list(dict.fromkeys(map(str, notes)))
 
 
-def check_target(path: str, *sources: str) -> None:
+def check_target(path: str, kind: Kind, *sources: str) -> None:
     """Make sure before a long computation that its result can be written to `path`.
 
     Parameters
     ----------
     path : str
         Where the result shall be.
+    kind : str
+        What the result is.
     *sources : str
         Files it must not replace.
 
     Raises
     ------
     InputError
-        If the format is not known, the folder missing or not writable, or
-        `path` is one of `sources`.
+        If it cannot be written there, or `path` is one of `sources`.
     """
-    from napari_emseg.io import WRITERS
+    from napari_emseg.io import WRITERS, check_writable
     from napari_emseg.io.location import split_location, suffix_of
 
     file, inside = split_location(path)
     if suffix_of(file) not in WRITERS:
         raise InputError(f"Cannot write {path}: its name must end in one of {', '.join(WRITERS)}.")
-    check_folder(file)
     for source in sources:
         source_file, source_inside = split_location(source)
         is_same_file = os.path.realpath(source_file) == os.path.realpath(file)
         if is_same_file and inside == source_inside:
             raise InputError(f"The result would replace its own input {path}; choose another name.")
-
-
-def check_folder(path: str | Path) -> None:
-    """Make sure that a file can be made at `path`.
-
-    Raises
-    ------
-    InputError
-        If its folder is missing or not writable.
-    """
-    folder = Path(path).absolute().parent
-    if not folder.is_dir():
-        raise InputError(f"Cannot write {path}: there is no folder {folder}; make it first.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"Cannot write {path}: its folder is read-only; choose another.")
+    check_writable(path, kind)

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Predict a boundary map and write it."""
     params = read_params(args, PredictParams)
-    check_target(args.out, args.raw)
+    check_target(args.out, "boundary", args.raw)
     raw = open_input(args.raw, "raw", force=args.force, voxel_size_nm=voxel_size(args))
 
     from napari_emseg.io import save_volume

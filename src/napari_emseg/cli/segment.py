@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Segment a boundary map and write the labels."""
     params = read_params(args, SegmentParams)
-    check_target(args.out, args.boundary)
+    check_target(args.out, "labels", args.boundary)
     boundary = open_input(
         args.boundary,
         "boundary",
