@@ -156,7 +156,7 @@ def test_the_whole_job(
 def test_stop_keeps_what_is_done(workspace: Workspace, qtbot: Any) -> None:
     context, boundaries = workspace.context, workspace.step("boundaries")
     assert boundaries.main_button is not None
-    context.viewer.add_image(np.random.default_rng(0).integers(0, 255, (40, 96, 96), np.uint8))
+    context.viewer.add_image(np.random.default_rng(0).integers(0, 255, (16, 96, 96), np.uint8))
     user = User(qtbot, workspace)
     user.click(boundaries.main_button)
     user.wait_until(lambda: context.done_sections is not None and context.done_sections.any())

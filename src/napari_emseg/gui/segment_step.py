@@ -205,12 +205,8 @@ class SegmentStep(StepWidget):
         if size is None:
             return "voxels"
         if self.context.session.segment.mode == "2d":
-            return _short(value * size[1] * size[2], "nm²", 1e6, "µm²")
-        return _short(value * size[0] * size[1] * size[2], "nm³", 1e9, "µm³")
-
-
-def _short(value: float, unit: str, factor: float, larger: str) -> str:
-    return f"= {value:.0f} {unit}" if value < 1e5 else f"= {value / factor:.2g} {larger}"
+            return f"= ({(value * size[1] * size[2]) ** (1 / 2):.0f} nm)²"
+        return f"= ({(value * size[0] * size[1] * size[2]) ** (1 / 3):.0f} nm)³"
 
 
 def _write(
