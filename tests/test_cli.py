@@ -171,13 +171,13 @@ def test_tuned_on_some_sections_and_scored_on_others(
 def test_the_flags_that_tune_gives_make_what_it_scored(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    common = ["--sigma-px", "0.5", "--quiet"]
+    common = ["--sigma-px", "0.5", "--no-invert", "--quiet"]
     assert main(["tune", "map.tif", "truth.tif", "--sections", "0:4", *common]) == 0
     out, err = capsys.readouterr()
     value, flags = re.fullmatch(r"best v_rand (\S+) with (.+)\n", out).groups()  # type: ignore[union-attr]
     told = re.search(r"segment with (.+)\.\n", err)
     assert told is not None
-    assert told.group(1) == f"--sigma-px 0.5 {flags}"
+    assert told.group(1) == f"--sigma-px 0.5 --no-invert {flags}"
     labels = str(tmp_path / "labels.tif")
     run_json(capsys, "segment", "map.tif", labels, *told.group(1).split())
     scores = run_json(capsys, "evaluate", labels, "truth.tif", "--sections", "0:4")

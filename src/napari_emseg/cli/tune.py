@@ -64,7 +64,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             *notes_of(boundary),
             *curve.notes,
             *notes_on_mode(segment.mode, truth, evaluate.ground_truth_kind),
-            f"For this score, segment with {_flags(segment, best_h)}.",
+            f"For this score, segment with {_flags(segment, best_h, args.invert)}.",
         ],
     }
 
@@ -78,8 +78,10 @@ def _cut(h: float) -> str:
     return f"--h {h:.9g} --min-size-voxels 0"  # small segments counted in the curve
 
 
-def _flags(params: SegmentParams, h: float) -> str:
+def _flags(params: SegmentParams, h: float, invert: bool | None) -> str:
     """Write the flags of ``emseg segment`` that cut as the curve was made."""
     changed = params.model_dump(exclude_defaults=True)
     others = [f"--{name.replace('_', '-')} {value}" for name, value in changed.items()]
+    if invert is not None:
+        others.append("--invert" if invert else "--no-invert")
     return " ".join([*others, _cut(h)])
