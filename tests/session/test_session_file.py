@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import tifffile
 
 from napari_emseg import InputError, Volume, open_volume, save_volume
 from napari_emseg.progress import Cancelled
@@ -105,6 +106,70 @@ def test_raw_in_no_file_is_kept_inside(work: Work, tmp_path: Path) -> None:
     work.session.raw = Reference.of(work.raw, name="drawn")
     loaded = load_session(save(work, tmp_path / "work.emseg"))
     assert same(loaded.raw, work.raw)
+
+
+@pytest.fixture
+def truth_path(work: Work, tmp_path: Path) -> Path:
+    drawn = Volume(work.labels.read(), kind="labels", voxel_size_nm=(50, 4, 4.5))
+    return save_volume(drawn, tmp_path / "truth.tif")
+
+
+def test_truth_still_in_its_file_is_not_copied(
+    work: Work, truth_path: Path, tmp_path: Path
+) -> None:
+    truth = open_volume(truth_path)
+    work.session.ground_truth = Reference.of(truth)
+    path = save_session(tmp_path / "work", work.session, ground_truth=truth)
+    with h5py.File(path) as file:
+        assert "ground_truth" not in file
+    assert same(load_session(path).ground_truth, truth)
+
+
+def test_painted_truth_comes_back_painted(work: Work, truth_path: Path, tmp_path: Path) -> None:
+    opened = open_volume(truth_path)
+    truth = opened.derive(opened.read().copy(), kind="labels")
+    work.session.ground_truth = Reference.of(truth)
+    truth.data[2, 3, 4] = 4_000_000_000
+    path = save_session(tmp_path / "work", work.session, ground_truth=truth)
+    loaded = load_session(path)
+    assert same(loaded.ground_truth, truth)
+    assert loaded.notes == ()
+
+
+def test_a_file_mapped_into_memory_is_copied_only_if_painted(tmp_path: Path) -> None:
+    path = tmp_path / "plain.tif"
+    grey = np.arange(3 * 5 * 7, dtype=np.uint8).reshape(3, 5, 7)
+    tifffile.imwrite(path, grey, photometric="minisblack")
+    raw = open_volume(path, kind="raw")
+    assert isinstance(raw.data, np.memmap)
+    session = Session(raw=Reference.of(raw))
+    with h5py.File(save_session(tmp_path / "as_it_was", session, raw=raw)) as file:
+        assert "raw" not in file
+    raw.data[1, 2, 3] = 255
+    assert same(load_session(save_session(tmp_path / "painted", session, raw=raw)).raw, raw)
+
+
+def test_all_labels_come_back(work: Work, tmp_path: Path) -> None:
+    others = [
+        work.labels.derive(work.labels.read() * n, kind="labels", name=f"try {n}", tried=n)
+        for n in range(12)
+    ]
+    path = save_session(tmp_path / "work", work.session, labels=work.labels, other_labels=others)
+    loaded = load_session(path)
+    assert [labels.name for labels in loaded.other_labels] == [f"try {n}" for n in range(12)]
+    for back, other in zip(loaded.other_labels, others, strict=True):
+        assert same(back, other)
+        assert back.provenance == other.provenance
+    assert load_session(save(work, tmp_path / "none")).other_labels == ()
+
+
+def test_an_unfinished_map_comes_back_unfinished(work: Work, tmp_path: Path) -> None:
+    done = np.array([True, False, True])
+    path = save_session(tmp_path / "work", work.session, boundary=work.boundary, done_sections=done)
+    loaded = load_session(path)
+    assert same(loaded.boundary, work.boundary)
+    np.testing.assert_array_equal(loaded.done_sections, done)
+    assert load_session(save(work, tmp_path / "whole")).done_sections is None
 
 
 def test_a_folder_that_moved_as_a_whole_is_followed(work: Work, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from napari_emseg import __version__
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write
 from napari_emseg.io.create_h5 import create_h5
+from napari_emseg.io.lazy import LazyArray
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.session.model import Reference, Session
 from napari_emseg.steps.params import explain
@@ -42,6 +44,10 @@ class SavedSession:
     hierarchy : Hierarchy or None
     segment_of : ndarray or None
         uint32, length F+1: the segmentation as a table over the fragments.
+    other_labels : tuple of Volume
+        Labels that were open besides.
+    done_sections : ndarray or None
+        bool, one a section, where `boundary` is unfinished.
     notes : tuple of str
         What the user should know: a moved or changed file.
     """
@@ -53,6 +59,8 @@ class SavedSession:
     ground_truth: Volume | None = None
     hierarchy: Hierarchy | None = None
     segment_of: npt.NDArray[np.uint32] | None = None
+    other_labels: tuple[Volume, ...] = ()
+    done_sections: npt.NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -66,13 +74,15 @@ def save_session(
     ground_truth: Volume | None = None,
     hierarchy: Hierarchy | None = None,
     segment_of: npt.NDArray[np.uint32] | None = None,
+    other_labels: Sequence[Volume] = (),
+    done_sections: npt.NDArray[np.bool_] | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Path:
     """Write everything needed to go on another day into one file.
 
-    Volumes made here are stored in the file. `raw` and `ground_truth` are
-    stored only if they lie in no file of their own; else their path is kept.
-    The old file stays until the new one is complete.
+    Volumes are stored in the file. Of `raw` and `ground_truth` only the path is
+    kept while their voxels are still read from a file of their own: voxels in
+    memory may have been painted. The old file stays until the new one is complete.
 
     Parameters
     ----------
@@ -85,6 +95,10 @@ def save_session(
         So that the sliders answer at once tomorrow.
     segment_of : ndarray, optional
         uint32, length F+1: the present segmentation.
+    other_labels : sequence of Volume, optional
+        Labels that are open besides.
+    done_sections : ndarray, optional
+        bool, one a section: which of an unfinished `boundary` are predicted.
     progress : Progress, optional
         Told the sections written.
 
@@ -105,7 +119,7 @@ def save_session(
     referenced = {
         role: reference
         for role in ("raw", "ground_truth")
-        if (reference := getattr(session, role)) and reference.path and _exists(reference.path)
+        if (reference := getattr(session, role)) and _is_as_in_file(reference, volumes[role])
     }
     with atomic_write(target) as temporary, create_h5(temporary) as file:
         file.attrs["format"] = "emseg session"
@@ -118,6 +132,10 @@ def save_session(
         for role, volume in volumes.items():
             if volume is not None and role not in referenced:
                 _write_volume(file.create_group(role), volume, progress, role)
+        for number, volume in enumerate(other_labels):
+            _write_volume(file.create_group(f"other_labels/{number}"), volume, progress, "labels")
+        if done_sections is not None:
+            file["done_sections"] = np.asarray(done_sections, bool)
         if hierarchy is not None:
             hierarchy.write(file.create_group("hierarchy"))
         if segment_of is not None:
@@ -182,8 +200,19 @@ def _read_session(file: h5py.File, target: Path) -> SavedSession:
 
         hierarchy = Hierarchy.read(file["hierarchy"])
     table = np.asarray(file["segment_of"], np.uint32) if "segment_of" in file else None
+    others = file.get("other_labels", {})
+    done = np.asarray(file["done_sections"], bool) if "done_sections" in file else None
+    boundary = volumes.get("boundary")
+    if done is not None and (boundary is None or done.shape != boundary.shape[:1]):
+        raise ValueError("done_sections does not fit the boundary map")
     return SavedSession(
-        session=session, hierarchy=hierarchy, segment_of=table, notes=tuple(notes), **volumes
+        session=session,
+        hierarchy=hierarchy,
+        segment_of=table,
+        other_labels=tuple(_read_volume(others[number]) for number in sorted(others, key=int)),
+        done_sections=done,
+        notes=tuple(notes),
+        **volumes,
     )
 
 
@@ -211,6 +240,29 @@ def _reopen(reference: Reference, relative: str, target: Path, notes: list[str])
         return volume
     notes.append(f"{name} is no longer at {reference.path}: open it again to predict or compare.")
     return None
+
+
+def _is_as_in_file(reference: Reference, volume: Volume | None) -> bool:
+    """Whether `reference` finds the same voxels again; those in memory may have been painted."""
+    if reference.path is None or not _exists(reference.path):
+        return False
+    if volume is None or isinstance(volume.data, LazyArray):
+        return True
+    return isinstance(volume.data, np.memmap) and _is_same_as_file(reference, volume)
+
+
+def _is_same_as_file(reference: Reference, volume: Volume) -> bool:
+    """Compare all voxels: a file mapped into memory can be painted over there."""
+    from napari_emseg.io import open_volume
+
+    assert reference.path is not None
+    try:
+        fresh = open_volume(reference.path, kind=reference.kind)
+    except InputError:
+        return False
+    return fresh.shape == volume.shape and all(
+        np.array_equal(fresh.read(z), volume.read(z)) for z in range(volume.shape[0])
+    )
 
 
 def _exists(path: str) -> bool:
