@@ -140,6 +140,6 @@ def test_moving_a_slider_there_and_back_changes_nothing() -> None:
     session = Session(**FULL)
     before = plan(session)
     session.change("segment", h=0.3)
-    assert plan(session).segment.reason == ("out of date because H-minima changed from 0.08 to 0.3")
-    session.change("segment", h=0.08)
+    assert plan(session).segment.reason == ("out of date because H-minima changed from 0.2 to 0.3")
+    session.change("segment", h=0.2)
     assert plan(session) == before

@@ -22,8 +22,8 @@ def test_every_step_has_its_params_in_the_session(name: str) -> None:
 def test_a_change_is_announced_once_with_new_and_old() -> None:
     session, heard = Session(), []
     session.events.segment.connect(lambda new, old: heard.append((new.h, old.h)))
-    session.change("segment", h=0.2, sigma_px=2)
-    assert heard == [(0.2, 0.08)]
+    session.change("segment", h=0.3, sigma_px=2)
+    assert heard == [(0.3, 0.2)]
     assert session.segment.sigma_px == 2
 
 

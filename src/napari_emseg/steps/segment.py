@@ -32,7 +32,7 @@ class SegmentParams(Params):
         json_schema_extra={"step": 0.1},
     )
     h: float = Field(
-        default=0.08,
+        default=0.2,
         ge=0,
         le=1,
         title="H-minima",
