@@ -78,7 +78,7 @@ def test_a_deleted_preview_comes_back_with_the_next_move(with_map: Workspace) ->
     context = with_map.context
     context.viewer.layers.remove(preview_of(with_map))
     assert preview_of(with_map) is None
-    context.session.change("segment", h=0.2)
+    context.session.change("segment", h=0.3)
     assert preview_of(with_map) is not None
 
 
