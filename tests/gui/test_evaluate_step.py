@@ -93,3 +93,25 @@ def test_another_field_is_refused(with_map: Workspace, notices: list[str], qtbot
     qtbot.waitUntil(lambda: bool(notices), timeout=PATIENCE_MS)
     assert len(notices) == 1
     assert "Traceback" not in notices[0]
+
+
+def test_the_sections_chosen_stay_when_labels_are_written_anew(
+    scored: Workspace, qtbot: Any
+) -> None:
+    context = scored.context
+    context.session.change("evaluate", sections=(1, 2))
+    before = context.layer("segmentation")
+    scored.step("segment").write_labels()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: context.layer("segmentation") is not before, timeout=PATIENCE_MS)
+    assert context.session.evaluate.sections == (1, 2)
+
+
+def test_painted_labels_are_scored_and_then_up_to_date(scored: Workspace, qtbot: Any) -> None:
+    context, step = scored.context, scored.step("evaluate")
+    layer: Any = context.layer("segmentation")
+    layer.data_setitem(np.nonzero(layer.data[:1] >= 0), 1)  # one segment swallows the section
+    before = dict(context.session.scores)
+    step.evaluate()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: context.session.scores != before, timeout=PATIENCE_MS)
+    assert context.session.scores["v_rand"] < before["v_rand"]
+    assert context.plan().evaluate.state == "up to date"

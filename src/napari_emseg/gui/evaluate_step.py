@@ -49,6 +49,7 @@ class EvaluateStep(StepWidget):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.curve: ScoreCurve | None = None
+        self._suggested_for: Layer | None = None
         self.rows.addLayout(row("Labels", self.combo("segmentation", "The labels to score")))
         self.kind = QComboBox()
         self.kind.setSizeAdjustPolicy(
@@ -119,6 +120,8 @@ class EvaluateStep(StepWidget):
         write_scores(path, scores, self.curve)
 
     def _start(self) -> None:
+        for role in ("segmentation", "ground_truth"):
+            self.context.refresh_reference(role)  # they may have been painted in
         truth = self.context.volume("ground_truth")
         has_labels = self.context.layer("segmentation") is not None
         hierarchy = self.context.hierarchy
@@ -214,10 +217,13 @@ class EvaluateStep(StepWidget):
         self.plot.update()
 
     def _on_layer_changed(self, role: str) -> None:
-        if role == "ground_truth":
+        truth = self.context.layer("ground_truth")
+        is_new_truth = role == "ground_truth" and truth is not self._suggested_for
+        if is_new_truth:
+            self._suggested_for = truth
             self._suggest_kind()
-        if role in ("ground_truth", "segmentation", "boundary"):
-            self._suggest_sections()
+        if is_new_truth or role in ("segmentation", "boundary"):
+            self._suggest_sections(keep_choice=not is_new_truth)
         if role in ("ground_truth", "boundary"):
             self._forget_curve()
         self._enable()
@@ -244,12 +250,15 @@ class EvaluateStep(StepWidget):
             self._forget_curve()
         self._show_now()
 
-    def _suggest_sections(self) -> None:
+    def _suggest_sections(self, *, keep_choice: bool) -> None:
         truth = self.context.session.ground_truth
         other = self.context.session.segmentation or self.context.session.boundary
         if truth is None or other is None:
             return
         common = min(truth.shape[0], other.shape[0])
+        chosen = self.context.session.evaluate.sections
+        if keep_choice and chosen is not None and chosen[1] <= common:
+            return
         differ = truth.shape[0] != other.shape[0]
         self.context.session.change("evaluate", sections=(0, common) if differ else None)
 
