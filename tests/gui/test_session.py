@@ -13,7 +13,9 @@ from tests.gui.conftest import PATIENCE_MS
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.io import open_volume, save_volume
+from napari_emseg.recipe import load_recipe
 from napari_emseg.session import load_session
+from napari_emseg.steps.step import record_step
 from napari_emseg.volume import Volume
 
 
@@ -152,3 +154,15 @@ def test_restoring_waits_for_a_prediction_to_be_stopped(
     assert not context.jobs.is_busy("restore")
     assert list(context.viewer.layers) == layers
     wait_until_idle(half_predicted, qtbot)
+
+
+def test_the_recipe_is_that_of_the_labels_chosen(
+    with_map: Workspace, qtbot: Any, tmp_path: Path
+) -> None:
+    """A prediction of another stack earlier in the session is none of its steps."""
+    context = with_map.context
+    context.session.remember(record_step("predict", context.session.predict))
+    with_map.step("segment").write_labels()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: context.layer("segmentation") is not None, timeout=PATIENCE_MS)
+    with_map.session_bar.export_recipe_to(tmp_path / "recipe.yaml")
+    assert [name for name, _ in load_recipe(tmp_path / "recipe.yaml").steps] == ["segment"]

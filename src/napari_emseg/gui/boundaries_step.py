@@ -45,6 +45,7 @@ class BoundariesStep(StepWidget):
         super().__init__(context)
         self._job: Job | None = None
         self._pending: list[int] = []
+        self._filled: Layer | None = None
         self._marked = 0
         self._made: tuple[Any, ...] = ()
         fields = {field.name: field for field in describe_fields(PredictParams)}
@@ -139,7 +140,7 @@ class BoundariesStep(StepWidget):
         self.context.boundary_started.emit()
         self.context.show_result(layer)
         record = record_step("predict", params, raw=raw)
-        self._pending, self._marked = sections, 0
+        self._pending, self._marked, self._filled = sections, 0, layer
         self.progress.show_report(0, 0, "starting…")
         self._job = self.context.jobs.start(
             partial(_predict, raw, params, layer.data, sections),
@@ -172,10 +173,13 @@ class BoundariesStep(StepWidget):
 
     def _mark_done(self, count: int) -> None:
         new, self._marked = self._pending[self._marked : count], max(count, self._marked)
-        done, layer = self.context.done_sections, self.context.layer("boundary")
+        done, layer = self.context.done_of(self._filled), self._filled
         if not new or done is None or layer is None:
             return
         done[new] = True
+        is_still_chosen = self.context.layer("boundary") is layer
+        if not is_still_chosen:
+            return
         if self.context.section in new:
             layer.refresh(extent=False)
         self.context.boundary_grew.emit(new)
@@ -183,15 +187,16 @@ class BoundariesStep(StepWidget):
     def _on_predicted(
         self, layer: Layer, record: StepRecord, raw: Volume, boundary: Volume
     ) -> None:
-        is_still_chosen = self.context.layer("boundary") is layer
-        if not is_still_chosen:
-            return
         self._mark_done(len(self._pending))
-        if not self.context.is_boundary_complete:
+        done = self.context.done_of(layer)
+        if done is None or not done.all() or layer not in self.viewer.layers:
             return
         made = with_record(boundary, record, raw)
         layer.metadata = {**layer.metadata, "emseg": {**made.provenance, "kind": "boundary"}}
         self.context.session.remember(record)
+        is_still_chosen = self.context.layer("boundary") is layer
+        if not is_still_chosen:
+            return
         self.context.refresh_reference("boundary")
         self.context.layer_changed.emit("boundary")
 

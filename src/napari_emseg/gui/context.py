@@ -51,7 +51,8 @@ class Context(QObject):
         self.session = Session()
         self.jobs = Jobs()
         self.hierarchy: Hierarchy | None = None
-        self.done_sections: npt.NDArray[np.bool_] | None = None
+        self._done_of: weakref.WeakKeyDictionary[Any, npt.NDArray[np.bool_]]
+        self._done_of = weakref.WeakKeyDictionary()
         self._layers: dict[str, weakref.ref[Layer]] = {}
         self._docks: weakref.WeakSet[QWidget] = weakref.WeakSet()
         self._is_following = False
@@ -90,8 +91,12 @@ class Context(QObject):
         """
         if layer is self.layer(role):
             return
+        if layer is not None and is_unfinished:
+            self._done_of[layer] = np.zeros(layer.data.shape[0], bool)
+        done = self.done_of(layer) if role == "boundary" else None
+        lacks_sections = done is not None and not done.all()
         try:
-            reference = None if layer is None or is_unfinished else self._refer(role, layer)
+            reference = None if layer is None or lacks_sections else self._refer(role, layer)
         except InputError as error:
             report_error(error, "Choosing a layer")
             self.layer_changed.emit(role)  # so that the combo goes back
@@ -101,12 +106,18 @@ class Context(QObject):
         else:
             self._layers[role] = weakref.ref(layer)
         if role == "boundary":
-            self.done_sections = None
-            if layer is not None and is_unfinished:
-                self.done_sections = np.zeros(layer.data.shape[0], bool)
             self.set_hierarchy(None)
         setattr(self.session, role, reference)
         self.layer_changed.emit(role)
+
+    @property
+    def done_sections(self) -> npt.NDArray[np.bool_] | None:
+        """Which sections of the boundary map are predicted; None for a map that came whole."""
+        return self.done_of(self.layer("boundary"))
+
+    def done_of(self, layer: Layer | None) -> npt.NDArray[np.bool_] | None:
+        """Which sections of a layer made here are predicted, whatever its role is now."""
+        return None if layer is None else self._done_of.get(layer)
 
     def refresh_reference(self, role: str) -> None:
         """Look at the role's layer again: its voxels or its voxel size changed."""

@@ -16,6 +16,7 @@ from napari_emseg.gui.frame import button
 from napari_emseg.gui.layers import add_volume, volume_of
 from napari_emseg.gui.live import live_preview_of
 from napari_emseg.session import FILE_SUFFIX, SavedSession
+from napari_emseg.steps.step import StepRecord, all_records
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
@@ -105,11 +106,19 @@ class SessionBar(QWidget):
         from napari_emseg.recipe import Recipe, save_recipe
 
         try:
-            save_recipe(Recipe.from_records(self.context.session.history), path)
+            save_recipe(Recipe.from_records(self._steps_taken()), path)
         except InputError as error:
             self.context.refuse(error)
             return
         show_info(f"Recipe written to {path}. Repeat it with: emseg run {path.name} INPUT OUTDIR")
+
+    def _steps_taken(self) -> list[StepRecord]:
+        """Return the steps that led to the labels chosen; without labels, those of the session."""
+        session, labels = self.context.session, self.context.layer("segmentation")
+        made_by = all_records(labels.metadata.get("emseg", {})) if labels is not None else []
+        if not made_by:
+            return list(session.history)
+        return made_by if session.scored is None else [*made_by, session.scored]
 
     def _is_predicting(self) -> bool:
         is_predicting = self.context.jobs.is_busy("predict")
@@ -194,7 +203,9 @@ class SessionBar(QWidget):
         """Show the sections that are done; Predict all goes on if the raw is the same."""
         context = self.context
         self._show_role("boundary", saved.boundary, is_unfinished=True)
-        context.done_sections = saved.done_sections
+        done = context.done_sections
+        if done is not None and saved.done_sections is not None:
+            done[:] = saved.done_sections
         raw, raw_before = context.session.raw, saved.session.raw
         how = saved.boundary.provenance.get("unfinished") if saved.boundary else None
         if raw and raw_before and raw.fingerprint == raw_before.fingerprint and how is not None:

@@ -123,13 +123,19 @@ def with_record(volume: Volume, record: StepRecord, source: Volume) -> Volume:
 
 def last_record(provenance: Mapping[str, Any]) -> StepRecord | None:
     """Return the record of the step that made a volume, or None if no step made it."""
+    records = all_records(provenance)
+    return records[-1] if records else None
+
+
+def all_records(provenance: Mapping[str, Any]) -> list[StepRecord]:
+    """Return the records of the steps that led to a volume, first to last."""
     records = provenance.get("steps")
-    if not isinstance(records, list | tuple) or not records:
-        return None
+    if not isinstance(records, list | tuple):
+        return []
     try:
-        return StepRecord.from_dict(records[-1])
+        return [StepRecord.from_dict(record) for record in records]
     except (KeyError, TypeError, ValueError, AttributeError):
-        return None  # written by something else; then we know nothing of its making
+        return []  # written by something else; then we know nothing of its making
 
 
 def fingerprint(volume: Volume) -> str:

@@ -1,0 +1,48 @@
+"""A map that is being predicted stays what it is, whatever role it has meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from tests.gui.conftest import PATIENCE_MS
+
+from napari_emseg.gui.layers import add_volume
+from napari_emseg.gui.workspace import Workspace
+from napari_emseg.volume import Volume
+
+
+def predict_one_section(workspace: Workspace, qtbot: Any) -> Any:
+    context = workspace.context
+    grey = np.random.default_rng(0).integers(0, 255, (3, 40, 56), np.uint8)
+    add_volume(context.viewer, Volume(grey, name="stack", voxel_size_nm=(50, 4, 4)))
+    workspace.step("boundaries").preview_section()  # type: ignore[attr-defined]
+    qtbot.waitUntil(
+        lambda: context.done_sections is not None and context.done_sections.sum() == 1,
+        timeout=PATIENCE_MS,
+    )
+    qtbot.waitUntil(lambda: not context.jobs.is_busy("predict"), timeout=PATIENCE_MS)
+    return context.layer("boundary")
+
+
+def test_a_map_put_aside_and_taken_up_again_is_still_unfinished(
+    workspace: Workspace, qtbot: Any
+) -> None:
+    context = workspace.context
+    layer = predict_one_section(workspace, qtbot)
+    context.set_layer("boundary", None)
+    assert context.done_sections is None
+    context.set_layer("boundary", layer)
+    assert context.done_sections is not None
+    assert context.done_sections.sum() == 1
+    assert not context.is_boundary_complete
+
+
+def test_an_unfinished_map_is_not_flipped(
+    workspace: Workspace, qtbot: Any, notices: list[str]
+) -> None:
+    layer = predict_one_section(workspace, qtbot)
+    before = np.array(layer.data)
+    workspace.step("data").flip_boundary()  # type: ignore[attr-defined]
+    assert "not finished" in notices[-1]
+    np.testing.assert_array_equal(layer.data, before)
