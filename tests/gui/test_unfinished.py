@@ -46,3 +46,22 @@ def test_an_unfinished_map_is_not_flipped(
     workspace.step("data").flip_boundary()  # type: ignore[attr-defined]
     assert "not finished" in notices[-1]
     np.testing.assert_array_equal(layer.data, before)
+
+
+def test_what_is_done_is_not_predicted_again(
+    workspace: Workspace, qtbot: Any, notices: list[str]
+) -> None:
+    context, step = workspace.context, workspace.step("boundaries")
+    layer = predict_one_section(workspace, qtbot)
+    step.preview_section()  # type: ignore[attr-defined]
+    assert notices[-1].startswith("This section has a boundary map already")
+    step.predict_all()  # type: ignore[attr-defined]
+    qtbot.waitUntil(
+        lambda: context.is_boundary_complete and not context.jobs.is_busy("predict"),
+        timeout=PATIENCE_MS,
+    )
+    n_layers = len(context.viewer.layers)
+    step.predict_all()  # type: ignore[attr-defined]
+    assert notices[-1].startswith("Every section has a boundary map already")
+    assert context.layer("boundary") is layer
+    assert len(context.viewer.layers) <= n_layers + 1  # the preview of segments may have come

@@ -128,14 +128,13 @@ class BoundariesStep(StepWidget):
         done = self.context.done_sections
         assert done is not None
         visible = self.context.section
-        if what == "section":
-            sections = [visible]
-        else:
-            sections = [z for z in [*range(visible, done.size), *range(visible)] if not done[z]]
+        wanted = [visible] if what == "section" else [*range(visible, done.size), *range(visible)]
+        sections = [z for z in wanted if not done[z]]
         if not sections:
+            which = "This section" if what == "section" else "Every section"
             raise InputError(
-                "Every section has a boundary map already; change the model or the averaging "
-                "to predict anew."
+                f"{which} has a boundary map already; change the model or the averaging to "
+                "predict anew."
             )
         self.context.boundary_started.emit()
         self.context.show_result(layer)
@@ -157,7 +156,7 @@ class BoundariesStep(StepWidget):
         raw_layer = self.context.layer("raw")
         made = (id(raw_layer), params.model, params.tta, params.resample)
         old = self.context.layer("boundary")
-        if old is not None and self._made == made and not self.context.is_boundary_complete:
+        if self._made == made and self.context.done_of(old) is not None:
             return old
         name = free_name(self.viewer, f"{raw.name} boundaries")
         empty = np.zeros(raw.shape, np.float32)
