@@ -143,3 +143,9 @@ def test_moving_a_slider_there_and_back_changes_nothing() -> None:
     assert plan(session).segment.reason == ("out of date because H-minima changed from 0.2 to 0.3")
     session.change("segment", h=0.2)
     assert plan(session) == before
+
+
+def test_the_device_does_not_make_a_map_out_of_date() -> None:
+    session = Session(raw=RAW, boundary=MAP)
+    session.change("predict", device="cpu")
+    assert plan(session).boundaries.state == "up to date"

@@ -50,6 +50,7 @@ class EvaluateStep(StepWidget):
         super().__init__(context)
         self.curve: ScoreCurve | None = None
         self._suggested_for: Layer | None = None
+        self._overlay_words = ""
         self.rows.addLayout(row("Labels", self.combo("segmentation", "The labels to score")))
         self.kind = QComboBox()
         self.kind.setSizeAdjustPolicy(
@@ -340,9 +341,11 @@ class EvaluateStep(StepWidget):
     def _show_overlay(self) -> None:
         scores = self.context.session.scores
         overlay = self.viewer.canvas.overlays.text
+        if not scores and overlay.text != self._overlay_words:
+            return  # somebody else's
         overlay.visible = bool(scores) and self.context.session.view.show_scores
         if scores:
-            overlay.text = overlay_text(scores)
+            overlay.text = self._overlay_words = overlay_text(scores)
             overlay.position = "top_left"
 
     def _enable(self) -> None:

@@ -13,6 +13,8 @@ from napari_emseg.steps.step import StepRecord
 
 State = Literal["ready", "running", "up to date", "out of date", "waiting"]
 
+_WITHOUT_EFFECT = {"device"}  # where something is computed does not change it
+
 
 @dataclass(frozen=True)
 class StepState:
@@ -155,6 +157,8 @@ def _why_stale(made_by: StepRecord, params: Params, inputs: Mapping[str, Referen
     """Say why something made earlier is not what would be made now, "" if it is."""
     now = params.model_dump(mode="json")
     for parameter in describe_fields(type(params)):
+        if parameter.name in _WITHOUT_EFFECT:
+            continue
         before = made_by.params.get(parameter.name, now[parameter.name])
         after = now[parameter.name]
         if before != after:
