@@ -52,6 +52,7 @@ test-gui: install
 	@$(SCREEN) $(BIN)/python -m pytest tests/gui
 
 bench: install
+	@$(BIN)/python -m pip install -q -c constraints.txt -e ".[bench]"
 	@bash scripts/run_benchmarks.sh $(BIN)/python
 
 docs: install
