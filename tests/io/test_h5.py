@@ -77,6 +77,45 @@ def test_nothing_of_the_user_is_replaced(tmp_path: Path, inside: str, words: str
     assert path.read_bytes() == before
 
 
+def test_links_and_references_survive(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as h5:
+        h5["raw"] = _GREY
+        h5["z"] = np.arange(6.0)
+        h5["z"].make_scale("z")
+        h5["raw"].dims[0].attach_scale(h5["z"])
+        h5["again"] = h5["raw"]
+        h5["elsewhere"] = h5py.ExternalLink("not_here.h5", "/x")
+        h5["soft"] = h5py.SoftLink("/nowhere")
+        h5.attrs["best"] = h5["raw"].ref
+    save_volume(Volume(_GREY.astype(np.uint32), kind="labels"), path)
+    with h5py.File(path) as h5:
+        assert sorted(h5) == ["again", "elsewhere", "labels", "raw", "soft", "z"]
+        assert h5["again"] == h5["raw"] == h5[h5.attrs["best"]]
+        assert h5["raw"].dims[0]["z"] == h5["z"]
+        assert h5.get("elsewhere", getlink=True).filename == "not_here.h5"
+    for link in ("elsewhere", "soft", "elsewhere/mine"):
+        with pytest.raises(InputError, match="is a link to"):
+            check_writable(f"{path}:/{link}", "labels")
+
+
+@pytest.mark.parametrize("room", [-9000, 0, 3000, 40_000])
+def test_a_full_disk_leaves_a_file_that_is_added_to(tmp_path: Path, room: int) -> None:
+    resource = pytest.importorskip("resource")
+    noise = np.random.default_rng(0).integers(0, 255, (9, 100, 120)).astype(np.uint8)
+    path = save_volume(Volume(noise), tmp_path / "a.h5")
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + room, limits[1]))
+    try:
+        with pytest.raises(InputError, match="Cannot write"):
+            save_volume(Volume(noise, kind="labels"), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [*tmp_path.iterdir()] == [path]
+
+
 def test_replacing_a_dataset_does_not_let_the_file_grow(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (30, 64, 64)).astype(np.uint8)
     path = save_volume(Volume(noise), tmp_path / "a.h5")

@@ -183,3 +183,38 @@ def test_labels_beside_the_levels_of_an_image_are_kept(tmp_path: Path) -> None:
     save_volume(Volume(_GREY, kind="labels"), store / "labels" / "mine")
     with pytest.raises(InputError, match="holds labels, which would be lost"):
         save_volume(Volume(_GREY), store)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_store_of_the_user_is_not_replaced(tmp_path: Path, version: int) -> None:
+    array, image = tmp_path / "array.zarr", tmp_path / "image.zarr"
+    zarr.create_array(array, data=_GREY, zarr_format=version)
+    (tmp_path / "in").mkdir()
+    _ome(tmp_path / "in", "0.4" if version == 2 else "0.5", "zyx", None, _GREY, [1, 1, 1])
+    (tmp_path / "in" / "a.zarr").rename(image)
+    for store in (array, image):
+        with pytest.raises(InputError, match="was not written by napari-emseg and would be lost"):
+            save_volume(Volume(_GREY, kind="labels"), store)
+        np.testing.assert_array_equal(open_volume(store).read(), _GREY)
+
+
+def test_a_map_is_not_replaced_by_labels_but_by_a_map(tmp_path: Path) -> None:
+    map_ = Volume(_GREY / np.float32(255), kind="boundary")
+    store = save_volume(map_, tmp_path / "a.zarr")
+    with pytest.raises(InputError, match="holds boundary, which labels would replace"):
+        check_writable(store, "labels")
+    save_volume(map_, store)
+
+
+def test_files_of_the_user_in_a_store_are_kept(tmp_path: Path) -> None:
+    store = save_volume(Volume(_GREY), tmp_path / "a.zarr")
+    (store / "thesis.txt").write_text("years of work")
+    (store / "notes").mkdir()
+    (store / "notes" / "more.txt").touch()
+    for target, words in [
+        (store, "holds notes, thesis.txt, which would be lost"),
+        (store / "notes", "is no part of the Zarr store"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            save_volume(Volume(_GREY), target)
+    assert (store / "notes" / "more.txt").exists()

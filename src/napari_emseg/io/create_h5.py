@@ -1,4 +1,4 @@
-"""Making an HDF5 file so that a full disk is an error and not a crash."""
+"""Writing an HDF5 file so that a full disk is an error and not a crash."""
 
 from __future__ import annotations
 
@@ -41,13 +41,17 @@ class _DeafFile(io.FileIO):
 
 
 @contextmanager
-def create_h5(path: str | os.PathLike[str], **options: Any) -> Iterator[Any]:
-    """Make a new HDF5 file.
+def create_h5(
+    path: str | os.PathLike[str], *, extend: bool = False, **options: Any
+) -> Iterator[Any]:
+    """Make an HDF5 file, or write into one.
 
     Parameters
     ----------
     path : path-like
-        Replaced if it exists.
+        Replaced if it exists, unless it is extended.
+    extend : bool
+        Keep what the file holds.
     **options
         For ``h5py.File``.
 
@@ -72,9 +76,9 @@ def create_h5(path: str | os.PathLike[str], **options: Any) -> Iterator[Any]:
     """
     import h5py
 
-    with _DeafFile(Path(path), "w+b") as stream:
+    with _DeafFile(Path(path), "r+b" if extend else "w+b") as stream:
         try:
-            with h5py.File(stream, "w", **options) as file:
+            with h5py.File(stream, "r+" if extend else "w", **options) as file:
                 yield file
         finally:
             if stream.error is not None:

@@ -6,6 +6,7 @@ and closed again, so it never stays locked for other programs.
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -182,9 +183,7 @@ def write_h5(
     """
     check_h5(path, inside, volume.kind)
     name = inside or volume.kind
-    with atomic_write(path) as temporary, create_h5(temporary, libver=_VERSIONS) as h5:
-        if path.exists():
-            _copy_from(path, h5, name)
+    with atomic_write(path) as temporary, _extended(path, temporary, name) as h5:
         dataset = h5.create_dataset(
             name,
             shape=volume.shape,
@@ -209,6 +208,23 @@ def write_h5(
         progress.update(n_sections, n_sections, "Writing sections")
 
 
+@contextmanager
+def _extended(path: Path, temporary: Path, name: str) -> Iterator[Any]:
+    """Open a copy of what is at `path`, if anything, in which `name` is free.
+
+    The file is copied as it is: HDF5 cannot copy all that a file may hold one by
+    one, links that lead nowhere and references between datasets among it.
+    """
+    is_there = path.exists()
+    if is_there:
+        with _lock:
+            shutil.copyfile(path, temporary)
+    with create_h5(temporary, extend=is_there, libver=_VERSIONS) as h5:
+        if name in h5:
+            del h5[name]  # what is written next takes its space
+        yield h5
+
+
 def check_h5(path: Path, inside: str, kind: Kind) -> None:
     """Make sure that writing a dataset loses nothing but an earlier result of its kind.
 
@@ -225,7 +241,7 @@ def check_h5(path: Path, inside: str, kind: Kind) -> None:
     ------
     InputError
         If the file is no HDF5, or the name belongs to a group that holds something, to a
-        dataset that we did not write or to one of another kind.
+        link, to a dataset that we did not write or to one of another kind.
     """
     import h5py
 
@@ -236,6 +252,8 @@ def check_h5(path: Path, inside: str, kind: Kind) -> None:
     name = inside or kind
     with _open(path) as h5:
         _check_parents(path, h5, name)
+        if isinstance(h5.get(name, getlink=True), h5py.SoftLink | h5py.ExternalLink):
+            raise InputError(f"{path}:/{name} is a link to something else; choose another name.")
         item = h5.get(name)
         if isinstance(item, h5py.Group) and len(item):
             lost = name_some([f"{name}/{key}" for key in sorted(item)])
@@ -253,26 +271,10 @@ def _check_parents(path: Path, h5: Any, name: str) -> None:
     parts = name.split("/")
     for depth in range(1, len(parts)):
         parent = "/".join(parts[:depth])
+        if isinstance(h5.get(parent, getlink=True), h5py.ExternalLink):
+            raise InputError(f"{path}:/{parent} is a link to another file; choose another name.")
         if isinstance(h5.get(parent), h5py.Dataset):
             raise InputError(
                 f"{path}:/{parent} is a dataset, which nothing can be put into; "
                 "choose a name outside it."
             )
-
-
-def _copy_from(old: Path, h5: Any, name: str) -> None:
-    import h5py
-
-    with _lock, h5py.File(old, "r") as old_h5:
-        _copy_others(old_h5, h5, name)
-
-
-def _copy_others(old: Any, new: Any, name: str) -> None:
-    """Copy a group but for the item called `name`, whose space is thereby given back."""
-    head, _, rest = name.strip("/").partition("/")
-    new.attrs.update(old.attrs)
-    for key in old:
-        if key != head:
-            old.copy(key, new, name=key)
-        elif rest and hasattr(old[key], "keys"):
-            _copy_others(old[key], new.create_group(key), rest)

@@ -7,6 +7,7 @@ geometry, kind and provenance in the attribute ``emseg`` beside ``ome``.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ _CHUNK_BYTES = 2**20
 _MAX_CHUNK_SECTIONS = 16
 _PYRAMID_PX = 1024
 _EARLY_AXES = "TCZYX"
+_METADATA = {"zarr.json", ".zgroup", ".zattrs", ".zmetadata"}
 
 
 def read_zarr(path: Path, inside: str = "") -> Source:
@@ -304,12 +306,12 @@ def check_zarr(path: Path, inside: str, kind: Kind) -> None:
     ------
     InputError
         If there is something that is no Zarr 3 store, or the name lies in an array, or
-        belongs to a group that holds something, or inside a store to an image that we
-        did not write or to one of another kind.
+        belongs to a group that holds something else, to an array or image that we did
+        not write or to an image of another kind.
     """
     import zarr
 
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if _is_free(path):
         return
     if not is_zarr(path):
         raise InputError(f"{path} is no Zarr store to replace; choose another name.")
@@ -334,19 +336,26 @@ def _check_target(path: Path, inside: str, node: Any, kind: Kind) -> None:
             )
         path, node = path / name, node.get(name)
         if node is None:
+            if not _is_free(path):
+                raise InputError(f"{path} is no part of the Zarr store; choose another name.")
             return
-    names = _lost_with(node)
+    names = _lost_with(path, node)
     if names:
         raise InputError(
             f"{path} holds {name_some(names)}, which would be lost; save to a name inside it, "
             f"such as {path / kind}."
         )
-    if inside and (isinstance(node, zarr.Array) or len(node)):
+    if isinstance(node, zarr.Array) or len(node):
         check_replaced(str(path), _ours(node.attrs), kind)
 
 
-def _lost_with(node: Any) -> list[str]:
-    """Names of what a group holds besides the levels of its image."""
+def _is_free(path: Path) -> bool:
+    """Whether nothing is lost when a folder is made at `path`."""
+    return not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir()))
+
+
+def _lost_with(path: Path, node: Any) -> list[str]:
+    """Names of what the folder of a group holds besides the levels of its image."""
     import zarr
 
     if isinstance(node, zarr.Array):
@@ -356,7 +365,8 @@ def _lost_with(node: Any) -> list[str]:
         for multiscale in _ome(node.attrs).get("multiscales", [])
         for dataset in multiscale["datasets"]
     }
-    return sorted(set(node.keys()) - levels)
+    # Files of the user's count too, which Zarr knows nothing of.
+    return sorted({item.name for item in path.iterdir()} - levels - _METADATA)
 
 
 def _make_groups(store: Path, inside: str) -> None:
