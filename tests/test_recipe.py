@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,98 @@ def test_a_labels_file_knows_its_own_recipe(folder: Path, tmp_path: Path) -> Non
     )
     report = run_recipe(recipe, folder / "raw.tif", tmp_path)
     steps = open_volume(report["files"]["labels"]).provenance["steps"]
-    assert Recipe.from_records(StepRecord.from_dict(step) for step in steps) == recipe
+    again = Recipe.from_records(StepRecord.from_dict(step) for step in steps)
+    assert again == replace(recipe, voxel_size_nm=(50, 4, 4))
+    assert again == load_recipe(report["files"]["recipe"])
+
+
+@pytest.fixture(scope="module")
+def unscaled(folder: Path) -> Path:
+    """A raw stack without voxel size, and a model of another one than its user types."""
+    torch.manual_seed(6)
+    network = build_network("unet2d", width=4, depth=2)
+    info = ModelInfo(network="unet2d", voxel_size_nm=(50, 4, 4))
+    save_model(folder / "coarse.safetensors", network, info)
+    grey = np.random.default_rng(2).integers(1, 255, (2, 41, 30), np.uint8)
+    return save_volume(Volume(grey), folder / "unscaled.tif")
+
+
+def _typed(path: Path, size: tuple[float, float, float]) -> tuple[Recipe, np.ndarray]:
+    """Do the job on a stack whose voxel size somebody typed."""
+    params = PredictParams(model=str(path.parent / "coarse.safetensors"), tta=False)
+    boundary = get_step("predict").run(open_volume(path, voxel_size_nm=size), params=params)
+    labels = get_step("segment").run(boundary, params=SegmentParams(h=0.02, min_size_voxels=0))
+    steps = labels.provenance["steps"]
+    recipe = Recipe.from_records(StepRecord.from_dict(json.loads(json.dumps(s))) for s in steps)
+    return parse_recipe(recipe.to_yaml()), labels.read()
+
+
+def test_a_typed_voxel_size_is_replayed(unscaled: Path, tmp_path: Path) -> None:
+    recipe, labels = _typed(unscaled, (50, 2, 2))  # half of the model's: resampled
+    other = replace(recipe, voxel_size_nm=None)
+    assert recipe.voxel_size_nm == (50, 2, 2)
+    report = run_recipe(recipe, unscaled, tmp_path)
+    np.testing.assert_array_equal(open_volume(report["files"]["labels"]).read(), labels)
+    told = "The voxel size is that of the recipe, 50 x 2 x 2 nm: the file has none."
+    assert told in report["notes"]
+    without = run_recipe(other, unscaled, tmp_path / "without")
+    assert not np.array_equal(open_volume(without["files"]["labels"]).read(), labels)
+
+
+def test_the_file_and_the_flag_overrule_the_recipe(unscaled: Path, tmp_path: Path) -> None:
+    recipe, labels = _typed(unscaled, (50, 2, 2))
+    scaled = save_volume(open_volume(unscaled, voxel_size_nm=(50, 4, 4)), tmp_path / "raw.tif")
+    by_file = run_recipe(recipe, scaled, tmp_path / "file")
+    assert open_volume(by_file["files"]["labels"]).voxel_size_nm == (50, 4, 4)
+    assert any("the recipe was made at 50 x 2 x 2 nm" in note for note in by_file["notes"])
+    assert load_recipe(by_file["files"]["recipe"]).voxel_size_nm == (50, 4, 4)
+    by_flag = run_recipe(recipe, scaled, tmp_path / "flag", voxel_size_nm=(50, 2, 2))
+    np.testing.assert_array_equal(open_volume(by_flag["files"]["labels"]).read(), labels)
+
+
+def test_recipes_of_version_1_are_read() -> None:
+    old = parse_recipe("version: 1\nsteps: [{step: segment, params: {h: 0.1}}]")
+    assert old == Recipe((("segment", SegmentParams(h=0.1)),))
+
+
+@pytest.mark.parametrize("blocked", ["boundary.tif", "labels.tif", "recipe.yaml"])
+def test_places_are_checked_before_the_work(
+    folder: Path, tmp_path: Path, blocked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe((("predict", PredictParams()), ("segment", SegmentParams())))
+    _forbid_work(monkeypatch)
+    (tmp_path / blocked).mkdir()
+    with pytest.raises(InputError, match=f"{blocked}: a folder has that name"):
+        run_recipe(recipe, folder / "raw.tif", tmp_path)
+
+
+def test_the_input_is_not_replaced(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe((("predict", PredictParams()), ("segment", SegmentParams())))
+    _forbid_work(monkeypatch)
+    path = save_volume(open_volume(folder / "raw.tif"), tmp_path / "boundary.tif")
+    with pytest.raises(InputError, match="is an input and would be replaced"):
+        run_recipe(recipe, path, tmp_path)
+
+
+def test_ground_truth_of_another_shape_is_refused_before_the_work(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = (("predict", PredictParams()), ("segment", SegmentParams()))
+    recipe = Recipe((*steps, ("evaluate", EvaluateParams())))
+    _forbid_work(monkeypatch)
+    truth = Volume(np.ones((2, 37, 50), np.uint32), kind="labels")
+    path = save_volume(truth, tmp_path / "truth.tif")
+    with pytest.raises(InputError, match="The input has 3 sections and the ground truth 2"):
+        run_recipe(recipe, folder / "raw.tif", tmp_path, ground_truth=path)
+
+
+def _forbid_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("the work has begun")
+
+    monkeypatch.setattr("napari_emseg.inference.predict", work, raising=False)
 
 
 def test_scores_are_written_where_there_is_ground_truth(folder: Path, tmp_path: Path) -> None:
@@ -107,7 +199,8 @@ def test_yaml_keeps_every_number(
     segment = SegmentParams(
         mode="3d", sigma_px=sigma, h=h, min_size_voxels=size, floor=floor, exact_borders=exact
     )
-    recipe = Recipe((("segment", segment), ("evaluate", EvaluateParams(sections=sections))))
+    steps = (("segment", segment), ("evaluate", EvaluateParams(sections=sections)))
+    recipe = Recipe(steps, (40.0, h + 1 / 3, sigma + 0.1))
     assert parse_recipe(recipe.to_yaml()) == recipe
 
 
@@ -125,11 +218,13 @@ def test_a_repeated_step_counts_once_with_its_last_parameters() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "it needs 'version: 1' and a list 'steps'"),
+        ("", "it needs 'version: 2' and a list 'steps'"),
         ("a: [", "not valid YAML in line 1"),
-        ("- 1", "needs 'version: 1' and a list 'steps'"),
+        ("- 1", "needs 'version: 2' and a list 'steps'"),
         ("version: 1\nsteps: []", "no steps"),
-        ("version: 2\nsteps: [{step: segment}]", "has version 2; this program reads version 1"),
+        ("version: 3\nsteps: [{step: segment}]", "has version 3; this program reads versions 1 a"),
+        ("version: 2\nvoxel_size_nm: [4, 4]\nsteps: [{step: segment}]", "three numbers in nm"),
+        ("version: 2\nvoxel_size_nm: [0, 4, 4]\nsteps: [{step: segment}]", "must be positive"),
         ("version: 1\ncolour: 1\nsteps: [{step: segment}]", "unknown entry 'colour'"),
         ("version: 1\nsteps: [segment]", "Step 1 of the recipe needs the form"),
         ("version: 1\nsteps: [{step: segment, h: 1}]", "Step 1 .* unknown entry 'h'"),

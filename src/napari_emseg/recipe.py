@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from napari_emseg.errors import InputError
-from napari_emseg.io.atomic import atomic_write
+from napari_emseg.io.atomic import atomic_write, check_file_place
 from napari_emseg.progress import NO_PROGRESS, Progress
-from napari_emseg.steps.evaluate import EvaluateParams
+from napari_emseg.steps.evaluate import EvaluateParams, match_sections
 from napari_emseg.steps.params import Params, parse_params
 from napari_emseg.steps.plausibility import check_plausible
 from napari_emseg.steps.step import Step, StepRecord, get_step
-from napari_emseg.volume import ZYX, Kind, Volume
+from napari_emseg.volume import ZYX, Kind, Volume, check_voxel_size
 
-VERSION = 1
+VERSION = 2
+_READABLE = (1, 2)  # 2 added voxel_size_nm
+_ENTRIES = {"version", "voxel_size_nm", "steps"}
 _KIND_OF_ROLE: dict[str, Kind] = {"raw": "raw", "boundary": "boundary", "labels": "labels"}
 _HEADER = "# Repeat with: emseg run RECIPE.yaml INPUT OUTDIR\n"
 
@@ -28,6 +30,14 @@ _HEADER = "# Repeat with: emseg run RECIPE.yaml INPUT OUTDIR\n"
 @dataclass(frozen=True)
 class Recipe:
     """Steps with their parameters, in order.
+
+    Attributes
+    ----------
+    steps : tuple of (str, Params)
+        Names in `STEPS`, and what they run with.
+    voxel_size_nm : (z, y, x) in nm, or None
+        Of the input that the steps were run on; taken for a file that does not tell
+        its own, because resampling and smoothing depend on it.
 
     Examples
     --------
@@ -37,6 +47,7 @@ class Recipe:
     """
 
     steps: tuple[tuple[str, Params], ...]
+    voxel_size_nm: ZYX | None = None
 
     @property
     def input_role(self) -> str:
@@ -60,14 +71,18 @@ class Recipe:
         """
         last = {record.step: record for record in records}
         ordered = sorted(last.values(), key=lambda record: _order(record.step))
-        return _parse_steps([{"step": r.step, "params": dict(r.params)} for r in ordered])
+        steps = _parse_steps([{"step": r.step, "params": dict(r.params)} for r in ordered])
+        return cls(steps, ordered[0].voxel_size_nm)
 
     def to_yaml(self) -> str:
         """Return the recipe as text."""
         steps = [
             {"step": name, "params": params.model_dump(mode="json")} for name, params in self.steps
         ]
-        text: str = yaml.safe_dump({"version": VERSION, "steps": steps}, sort_keys=False)
+        content: dict[str, Any] = {"version": VERSION, "steps": steps}
+        if self.voxel_size_nm is not None:
+            content["voxel_size_nm"] = list(self.voxel_size_nm)
+        text: str = yaml.safe_dump(content, sort_keys=False)
         return _HEADER + text
 
 
@@ -112,16 +127,18 @@ def parse_recipe(text: str, name: str = "The recipe") -> Recipe:
         raise InputError(f"{name} is not valid YAML{where}.") from None
     if not isinstance(content, dict) or not isinstance(content.get("steps"), list):
         raise InputError(f"{name} is no recipe: it needs 'version: {VERSION}' and a list 'steps'.")
-    if content.get("version") != VERSION:
+    if content.get("version") not in _READABLE:
         raise InputError(
-            f"{name} has version {content.get('version')}; this program reads version {VERSION}."
+            f"{name} has version {content.get('version')}; this program reads versions "
+            f"{' and '.join(map(str, _READABLE))}."
         )
-    if unknown := sorted(set(map(str, content)) - {"version", "steps"}):
+    if unknown := sorted(set(map(str, content)) - _ENTRIES):
         raise InputError(f"{name} has an unknown entry '{unknown[0]}'.")
-    return _parse_steps(content["steps"])
+    size = content.get("voxel_size_nm")
+    return Recipe(_parse_steps(content["steps"]), None if size is None else check_voxel_size(size))
 
 
-def _parse_steps(entries: list[Any]) -> Recipe:
+def _parse_steps(entries: list[Any]) -> tuple[tuple[str, Params], ...]:
     if not entries:
         raise InputError("The recipe has no steps: run Predict or Segment first.")
     steps = []
@@ -139,7 +156,7 @@ def _parse_steps(entries: list[Any]) -> Recipe:
         except InputError as error:
             raise InputError(f"Step {number} of the recipe: {error}") from None
     _check_order([get_step(name) for name, _ in steps])
-    return Recipe(tuple(steps))
+    return tuple(steps)
 
 
 def _check_order(steps: list[Step]) -> None:
@@ -178,7 +195,7 @@ def run_recipe(
     ground_truth : path-like, optional
         For an ``evaluate`` step; without it that step is left out.
     voxel_size_nm : (z, y, x) in nm, optional
-        Overrides what the input file says.
+        Overrides what the input file says, which overrides what the recipe says.
     suffix : str, optional
         File format of the results: ".tif", ".h5" or ".zarr".
     force : bool, optional
@@ -200,17 +217,18 @@ def run_recipe(
 
     role = recipe.input_role
     first = open_volume(input_path, kind=_KIND_OF_ROLE[role], voxel_size_nm=voxel_size_nm)
+    notes = list(first.provenance.get("notes") or [])
+    if voxel_size_nm is None:
+        first = _with_voxel_size(first, recipe, notes)
     volumes: dict[str, Volume] = {role: first}
     if ground_truth is not None:
         volumes["ground_truth"] = open_volume(ground_truth, kind=recipe.ground_truth_kind)
-    for name, volume in volumes.items():
-        is_drawing = name == "ground_truth" and volume.kind == "raw"
-        if not (force or is_drawing):
-            check_plausible(volume)
+    _check_inputs(recipe, volumes, force=force)
     folder = _make_folder(Path(outdir))
-    notes = list(first.provenance.get("notes") or [])
-    files: dict[str, str] = {}
+    targets = _targets(recipe, folder, suffix)
+    _check_targets(targets, [input_path, *([] if ground_truth is None else [ground_truth])])
     scores: dict[str, float] | None = None
+    files: dict[str, str] = {}
     for name, params in recipe.steps:
         step = get_step(name)
         if any(needed not in volumes for needed in step.inputs):
@@ -220,12 +238,69 @@ def run_recipe(
         result = step.run(*inputs, params=params, progress=progress)
         if isinstance(result, Volume):
             volumes[step.output] = result
-            files[step.output] = str(save_volume(result, folder / f"{step.output}{suffix}"))
+            files[step.output] = str(save_volume(result, targets[step.output], progress=progress))
         else:
             scores = dict(result)
-            files[step.output] = str(write_json(scores, folder / f"{step.output}.json"))
-    files["recipe"] = str(save_recipe(recipe, folder / "recipe.yaml"))
+            files[step.output] = str(write_json(scores, targets[step.output]))
+    used = replace(recipe, voxel_size_nm=first.voxel_size_nm)
+    files["recipe"] = str(save_recipe(used, targets["recipe"]))
     return {"files": files, "scores": scores, "notes": notes}
+
+
+def _with_voxel_size(volume: Volume, recipe: Recipe, notes: list[str]) -> Volume:
+    """Give a volume of unknown voxel size that of the recipe, saying so in `notes`."""
+    ours, theirs = recipe.voxel_size_nm, volume.voxel_size_nm
+    if ours is None or ours == theirs:
+        return volume
+    if theirs is None:
+        notes.append(f"The voxel size is that of the recipe, {_size(ours)}: the file has none.")
+        return replace(volume, voxel_size_nm=ours)
+    notes.append(
+        f"The voxel size is that of the file, {_size(theirs)}; "
+        f"the recipe was made at {_size(ours)}."
+    )
+    return volume
+
+
+def _size(voxel_size_nm: ZYX) -> str:
+    return " x ".join(f"{length:g}" for length in voxel_size_nm) + " nm"
+
+
+def _check_inputs(recipe: Recipe, volumes: Mapping[str, Volume], *, force: bool) -> None:
+    """Refuse what a step would refuse after hours of work."""
+    for role, volume in volumes.items():
+        is_drawing = role == "ground_truth" and volume.kind == "raw"
+        if not (force or is_drawing):
+            check_plausible(volume)
+    for _, params in recipe.steps:
+        if isinstance(params, EvaluateParams) and "ground_truth" in volumes:
+            first = volumes[recipe.input_role]
+            match_sections(first, volumes["ground_truth"], params.sections, "input")
+
+
+def _targets(recipe: Recipe, folder: Path, suffix: str) -> dict[str, Path]:
+    """Name the files that a run writes, by role."""
+    steps = [get_step(name) for name, _ in recipe.steps]
+    targets = {
+        step.output: folder / f"{step.output}{suffix if step.output in _KIND_OF_ROLE else '.json'}"
+        for step in steps
+    }
+    return {**targets, "recipe": folder / "recipe.yaml"}
+
+
+def _check_targets(targets: Mapping[str, Path], sources: Sequence[str | os.PathLike[str]]) -> None:
+    """Make sure before a long computation that its results can be written."""
+    from napari_emseg.io import check_writable
+    from napari_emseg.io.location import split_location
+
+    taken = {os.path.realpath(split_location(source)[0]) for source in sources}
+    for role, target in targets.items():
+        if os.path.realpath(target) in taken:
+            raise InputError(f"{target} is an input and would be replaced; choose another folder.")
+        if role in _KIND_OF_ROLE:
+            check_writable(target, _KIND_OF_ROLE[role])
+        else:
+            check_file_place(target)
 
 
 def _make_folder(folder: Path) -> Path:

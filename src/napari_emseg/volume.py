@@ -74,10 +74,7 @@ class Volume:
         _check_axes(self)
         _check_dtype(self)
         if self.voxel_size_nm is not None:
-            size = _three_floats(self.voxel_size_nm, "voxel size")
-            if min(size) <= 0:
-                raise InputError(f"A voxel size must be positive in nm, not {size}.")
-            object.__setattr__(self, "voxel_size_nm", size)
+            object.__setattr__(self, "voxel_size_nm", check_voxel_size(self.voxel_size_nm))
         object.__setattr__(self, "offset_nm", _three_floats(self.offset_nm, "offset"))
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
 
@@ -123,6 +120,25 @@ class Volume:
             name=name or self.name,
             provenance={**self.provenance, **provenance},
         )
+
+
+def check_voxel_size(value: Any) -> ZYX:
+    """Return three positive lengths in nm (z, y, x).
+
+    Raises
+    ------
+    InputError
+        If `value` is anything else.
+
+    Examples
+    --------
+    >>> check_voxel_size([50, 4, 4])
+    (50.0, 4.0, 4.0)
+    """
+    size = _three_floats(value, "voxel size")
+    if min(size) <= 0:
+        raise InputError(f"A voxel size must be positive in nm, not {size}.")
+    return size
 
 
 def _check_axes(volume: Volume) -> None:

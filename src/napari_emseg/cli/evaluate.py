@@ -15,7 +15,7 @@ from napari_emseg.cli.arguments import (
 )
 from napari_emseg.cli.output import say, table
 from napari_emseg.errors import InputError
-from napari_emseg.io.atomic import atomic_write, check_place
+from napari_emseg.io.atomic import atomic_write, check_file_place
 from napari_emseg.progress import Progress
 from napari_emseg.steps.evaluate import EvaluateParams, notes_on_mode
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     if "metrics" in args and not params.metrics:
         raise InputError("--metrics needs names, such as --metrics v_rand,v_info.")
     if args.csv:
-        check_place(args.csv)
+        check_file_place(args.csv)
     labels = open_input(args.segmentation, "labels", force=args.force)
     truth = open_ground_truth(args.ground_truth, params.ground_truth_kind, force=args.force)
 

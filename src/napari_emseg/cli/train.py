@@ -20,7 +20,7 @@ from napari_emseg.cli.arguments import (
 from napari_emseg.cli.output import say
 from napari_emseg.cli.progress import format_seconds
 from napari_emseg.errors import InputError
-from napari_emseg.io.atomic import check_place
+from napari_emseg.io.atomic import check_file_place
 from napari_emseg.progress import Cancelled, Progress
 from napari_emseg.steps.params import parse_params
 from napari_emseg.training import TrainParams
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     is_set = len(data) == 1 and data[0].lower().endswith((".yaml", ".yml"))
     if not (is_set or len(data) == 2) or not out.endswith(_SUFFIX):
         raise InputError(f"Write emseg train RAW LABELS OUT{_SUFFIX}, or SET.yaml OUT{_SUFFIX}.")
-    check_place(out)
+    check_file_place(out)
     params, pairs, info = _open_set(data[0], args) if is_set else _open_pair(data, args)
 
     from napari_emseg.training import train

@@ -100,6 +100,19 @@ def check_place(path: str | os.PathLike[str]) -> None:
         raise InputError(f"Cannot write {target}: {_REASONS[errno.EACCES]}.")
 
 
+def check_file_place(path: str | os.PathLike[str]) -> None:
+    """Make sure that `atomic_write` can put a file, not a folder, at a path.
+
+    Raises
+    ------
+    InputError
+        As `check_place`, or if a folder has that name.
+    """
+    check_place(path)
+    if os.path.isdir(path):
+        raise InputError(f"Cannot write {path}: a folder has that name; choose another name.")
+
+
 def _put_in_place(temporary: Path, target: Path) -> None:
     if not temporary.is_dir():
         if target.is_dir():

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.errors import InputError
-from napari_emseg.io.atomic import check_place
+from napari_emseg.io.atomic import check_file_place, check_place
 from napari_emseg.io.kinds import guess_kind, is_inverted
 from napari_emseg.io.lazy import AxesView, MapArray
 from napari_emseg.io.location import check_exists, is_zarr, split_location, stem_of, suffix_of
@@ -285,11 +285,11 @@ def check_writable(path: str | os.PathLike[str], kind: Kind) -> None:
     suffix = suffix_of(file)
     if suffix not in WRITERS:
         raise InputError(f"Cannot write {file}: {_unknown_suffix(suffix, WRITERS)}")
-    check_place(file)
     if suffix in _CHECKS:
+        check_place(file)
         resolve(_CHECKS, suffix, "format")(file, inside, kind)
-    elif file.is_dir():
-        raise InputError(f"Cannot write {file}: a folder has that name; choose another name.")
+    else:
+        check_file_place(file)
 
 
 def describe(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from napari_emseg import __version__
 from napari_emseg.registry import resolve
 from napari_emseg.steps import STEPS
 from napari_emseg.steps.params import Params
-from napari_emseg.volume import Volume
+from napari_emseg.volume import ZYX, Volume, check_voxel_size
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,15 @@ class StepRecord:
         Role to :func:`fingerprint` of the volume used.
     version : str
         Version of this package.
+    voxel_size_nm : (z, y, x) in nm, or None
+        That of the first volume used: typed by somebody where its file has none.
     """
 
     step: str
     params: Mapping[str, Any]
     inputs: Mapping[str, str]
     version: str = __version__
+    voxel_size_nm: ZYX | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
@@ -83,25 +86,30 @@ class StepRecord:
             "params": dict(self.params),
             "inputs": dict(self.inputs),
             "version": self.version,
+            "voxel_size_nm": self.voxel_size_nm and list(self.voxel_size_nm),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StepRecord:
         """Inverse of :meth:`to_dict`."""
+        size = values.get("voxel_size_nm")
         return cls(
             step=str(values["step"]),
             params=dict(values["params"]),
             inputs={str(k): str(v) for k, v in values["inputs"].items()},
             version=str(values.get("version", "")),
+            voxel_size_nm=None if size is None else check_voxel_size(size),
         )
 
 
 def record_step(step: str, params: Params, **inputs: Volume) -> StepRecord:
-    """Describe an execution of `step`."""
+    """Describe an execution of `step` on `inputs`, which are in the order that it takes."""
+    first = next(iter(inputs.values()), None)
     return StepRecord(
         step=step,
         params=params.model_dump(mode="json"),
         inputs={role: fingerprint(volume) for role, volume in inputs.items()},
+        voxel_size_nm=None if first is None else first.voxel_size_nm,
     )
 
 
