@@ -11,7 +11,6 @@ from napari.layers import Image, Labels
 from napari.layers import Layer as NapariLayer
 
 from napari_emseg.errors import InputError
-from napari_emseg.gui.context import is_drawing
 from napari_emseg.gui.layers import (
     add_volume,
     layer_data,
@@ -19,6 +18,7 @@ from napari_emseg.gui.layers import (
     volume_of,
     voxel_size_of,
 )
+from napari_emseg.gui.roles import is_drawing
 from napari_emseg.io import open_volume, save_volume
 from napari_emseg.volume import Volume
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from napari.layers._layer_actions import _duplicate_layer
 from tests.gui.conftest import PATIENCE_MS
 
+from napari_emseg.gui.files import open_into
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.live import live_preview_of
+from napari_emseg.gui.preview_labels import is_preview
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.volume import Volume
 
@@ -119,3 +123,35 @@ def test_a_bad_map_is_said_once(workspace: Workspace, notices: list[str], qtbot:
     qtbot.waitUntil(lambda: not workspace.context.jobs.busy_titles(), timeout=PATIENCE_MS)
     assert all("Traceback" not in notice for notice in notices)
     assert workspace.context.hierarchy is None
+
+
+def test_a_duplicate_of_the_preview_is_an_ordinary_layer(with_map: Workspace) -> None:
+    viewer, layer = with_map.context.viewer, preview_of(with_map)
+    seen = np.array(layer.data)
+    viewer.layers.selection = {layer}
+    _duplicate_layer(viewer.layers)
+    copy = viewer.layers[f"{layer.name} copy"]
+    assert not is_preview(copy)
+    np.testing.assert_array_equal(copy.data, seen)
+
+
+def test_a_saved_preview_comes_back_as_labels_to_work_with(
+    with_map: Workspace, tmp_path: Path
+) -> None:
+    viewer, layer = with_map.context.viewer, preview_of(with_map)
+    path = tmp_path / "preview.tif"
+    layer.save(str(path), plugin="napari-emseg")
+    opened = open_into(viewer, path)
+    np.testing.assert_array_equal(opened.data, np.array(layer.data))
+    combo = with_map.step("evaluate").combos[0]
+    assert opened.name in [combo.itemText(i) for i in range(combo.count())]
+
+
+def test_in_3d_the_volume_is_cut_once_the_slider_rests(with_map: Workspace, qtbot: Any) -> None:
+    context, layer = with_map.context, preview_of(with_map)
+    context.viewer.dims.ndisplay = 3
+    before = np.array(layer.data)
+    for h in (0.3, 0.4, 0.5, 0.9):
+        context.session.change("segment", h=h)
+    assert np.array_equal(np.asarray(layer.data), before)
+    qtbot.waitUntil(lambda: not np.array_equal(np.asarray(layer.data), before), timeout=PATIENCE_MS)

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QMessageBox
 from tests.gui.conftest import PATIENCE_MS
 
 from napari_emseg.gui.layers import add_volume
+from napari_emseg.gui.preview_labels import is_preview
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.io import open_volume, save_volume
 from napari_emseg.recipe import load_recipe
@@ -54,7 +56,7 @@ def save(workspace: Workspace, path: Path, qtbot: Any) -> Path:
 def labels_of(workspace: Workspace) -> dict[str, Any]:
     layers = workspace.context.viewer.layers
     found = {layer.name: layer for layer in layers if type(layer).__name__ == "Labels"}
-    return {n: la for n, la in found.items() if not la.metadata["emseg"].get("preview")}
+    return {n: la for n, la in found.items() if not is_preview(la)}
 
 
 def test_painted_truth_and_all_labels_come_back(
@@ -166,3 +168,47 @@ def test_the_recipe_is_that_of_the_labels_chosen(
     qtbot.waitUntil(lambda: context.layer("segmentation") is not None, timeout=PATIENCE_MS)
     with_map.session_bar.export_recipe_to(tmp_path / "recipe.yaml")
     assert [name for name, _ in load_recipe(tmp_path / "recipe.yaml").steps] == ["segment"]
+
+
+def test_restoring_over_another_stack_takes_nothing_of_it(
+    with_map: Workspace, viewer: Any, tmp_path: Path, qtbot: Any, boundary_map: Volume
+) -> None:
+    """A role without a layer in the file has none afterwards, whatever is open."""
+    context = with_map.context
+    path = save(with_map, tmp_path / "map only.emseg", qtbot)
+    grey = np.random.default_rng(0).integers(0, 255, (3, 64, 70), np.uint8)
+    add_volume(viewer, Volume(grey, name="another stack"))
+    add_volume(viewer, Volume(grey // 50, kind="labels", name="another truth"))
+    assert context.layer("raw") is not None
+    assert context.layer("ground_truth") is not None
+    with_map.session_bar.restore_from(path)
+    wait_until_idle(with_map, qtbot)
+    assert context.layer("boundary").name == "map [1]"  # type: ignore[union-attr]
+    for role in ("raw", "ground_truth", "segmentation"):
+        assert context.layer(role) is None
+    viewer.add_points(np.zeros((1, 3)))
+    assert context.layer("raw") is None
+
+
+def test_restoring_asks_before_it_replaces_work(
+    with_map: Workspace, tmp_path: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = with_map.context
+    path = save(with_map, tmp_path / "before.emseg", qtbot)
+    context.session.change("segment", h=0.31)
+    with_map.step("segment").write_labels()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: context.layer("segmentation") is not None, timeout=PATIENCE_MS)
+    asked: list[str] = []
+
+    def answer(kind: QMessageBox.StandardButton) -> None:
+        monkeypatch.setattr(QMessageBox, "question", lambda *args: asked.append(args[2]) or kind)
+
+    answer(QMessageBox.StandardButton.No)
+    with_map.session_bar.restore_from(path)
+    wait_until_idle(with_map, qtbot)
+    assert "settings and scores" in asked[0]
+    assert context.session.segment.h == 0.31
+    answer(QMessageBox.StandardButton.Yes)
+    with_map.session_bar.restore_from(path)
+    wait_until_idle(with_map, qtbot)
+    assert context.session.segment.h != 0.31

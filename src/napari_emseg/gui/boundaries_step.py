@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QMessageBox, QWidget
 
-from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.forms import make_check, make_choice
 from napari_emseg.gui.frame import Fold, ProgressRow, button, column, note, row, set_role
-from napari_emseg.gui.jobs import Job, Report
-from napari_emseg.gui.layers import add_volume, free_name
+from napari_emseg.gui.jobs import Report
+from napari_emseg.gui.predicting import predicting_of
 from napari_emseg.gui.step_widget import StepWidget
-from napari_emseg.progress import Progress
 from napari_emseg.steps.fields import FieldDescription, describe_fields
 from napari_emseg.steps.predict import PredictParams
-from napari_emseg.steps.step import StepRecord, record_step, with_record
-from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
-
     from napari_emseg.networks.info import ModelInfo
 
 _DEVICES = {
@@ -43,11 +34,7 @@ class BoundariesStep(StepWidget):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._job: Job | None = None
-        self._pending: list[int] = []
-        self._filled: Layer | None = None
-        self._marked = 0
-        self._made: tuple[Any, ...] = ()
+        self.predicting = predicting_of(context)
         fields = {field.name: field for field in describe_fields(PredictParams)}
         self.model = self._make_model_combo()
         self.about_button = button(
@@ -87,16 +74,16 @@ class BoundariesStep(StepWidget):
 
     def preview_section(self) -> None:
         """Predict the visible section."""
-        self.try_to(self._start, "section")
+        self.try_to(self.predicting.start, "section")
 
     def predict_all(self) -> None:
         """Predict every section that is not done."""
-        self.try_to(self._start, "all")
+        self.try_to(self.predicting.start, "all")
 
     def stop(self) -> None:
         """Stop the running prediction."""
-        self.progress.words.setText("stopping after this block…")
-        self.context.jobs.stop("predict")
+        if self.predicting.stop():
+            self.progress.words.setText("stopping after this block…")
 
     def show_about(self) -> None:
         """Show all that the model's file says about itself."""
@@ -117,98 +104,11 @@ class BoundariesStep(StepWidget):
         index = self.model.currentIndex()
         return self._models[index] if 0 <= index < len(self._models) else None
 
-    def _start(self, what: str) -> None:
-        if self.context.jobs.is_busy("predict"):
-            raise InputError("A prediction is running: press Stop first, or wait for it.")
-        raw, params = self.context.volume("raw"), self.context.session.predict
-        from napari_emseg.networks.library import find_model
-
-        find_model(params.model)
-        layer = self._layer_for(raw, params)
-        done = self.context.done_sections
-        assert done is not None
-        visible = self.context.section
-        wanted = [visible] if what == "section" else [*range(visible, done.size), *range(visible)]
-        sections = [z for z in wanted if not done[z]]
-        if not sections:
-            which = "This section" if what == "section" else "Every section"
-            raise InputError(
-                f"{which} has a boundary map already; change the model or the averaging to "
-                "predict anew."
-            )
-        self.context.boundary_started.emit()
-        self.context.show_result(layer)
-        record = record_step("predict", params, raw=raw)
-        self._pending, self._marked, self._filled = sections, 0, layer
-        self.progress.show_report(0, 0, "starting…")
-        self._job = self.context.jobs.start(
-            partial(_predict, raw, params, layer.data, sections),
-            title=f"Predicting boundaries of {raw.name}",
-            key="predict",
-            lane="accelerator",
-            on_report=self._on_predict_report,
-            on_result=partial(self._on_predicted, layer, record, raw),
-            on_end=self._on_predict_ended,
-        )
-
-    def _layer_for(self, raw: Volume, params: PredictParams) -> Layer:
-        """Return the boundary layer to go on filling, a new one when anything changed."""
-        raw_layer = self.context.layer("raw")
-        made = (id(raw_layer), params.model, params.tta, params.resample)
-        old = self.context.layer("boundary")
-        if self._made == made and self.context.done_of(old) is not None:
-            return old
-        name = free_name(self.viewer, f"{raw.name} boundaries")
-        empty = np.zeros(raw.shape, np.float32)
-        volume = raw.derive(empty, kind="boundary", name=name, unfinished=True)
-        layer = add_volume(self.viewer, volume, like=raw_layer)
-        self.context.set_layer("boundary", layer, is_unfinished=True)
-        self._made = made
-        return layer
-
-    def _on_predict_report(self, report: Report) -> None:
-        self._mark_done(report.done)
+    def _on_reported(self, report: Report) -> None:
         self.progress.show_report(report.done, report.total, report.describe("sections"))
 
-    def _mark_done(self, count: int) -> None:
-        new, self._marked = self._pending[self._marked : count], max(count, self._marked)
-        done, layer = self.context.done_of(self._filled), self._filled
-        if not new or done is None or layer is None:
-            return
-        done[new] = True
-        is_still_chosen = self.context.layer("boundary") is layer
-        if not is_still_chosen:
-            return
-        if self.context.section in new:
-            layer.refresh(extent=False)
-        self.context.boundary_grew.emit(new)
-
-    def _on_predicted(
-        self, layer: Layer, record: StepRecord, raw: Volume, boundary: Volume
-    ) -> None:
-        self._mark_done(len(self._pending))
-        done = self.context.done_of(layer)
-        if done is None or not done.all() or layer not in self.viewer.layers:
-            return
-        made = with_record(boundary, record, raw)
-        layer.metadata = {**layer.metadata, "emseg": {**made.provenance, "kind": "boundary"}}
-        self.context.session.remember(record)
-        is_still_chosen = self.context.layer("boundary") is layer
-        if not is_still_chosen:
-            return
-        self.context.refresh_reference("boundary")
-        self.context.layer_changed.emit("boundary")
-
-    def _on_predict_ended(self) -> None:
-        if self._job is not None:
-            self._mark_done(self._job.done)
-        done = self.context.done_sections
-        words = " "
-        if done is not None and not done.all():
-            words = f"{int(done.sum())} of {done.size} sections done"
-        self.progress.idle(words)
-        self._job = None
-        self.context.plan_changed.emit()
+    def _on_ended(self) -> None:
+        self.progress.idle(self.predicting.words)
 
     def _make_model_combo(self) -> QComboBox:
         from napari_emseg.networks.library import list_models
@@ -238,6 +138,9 @@ class BoundariesStep(StepWidget):
         self.device.currentIndexChanged.connect(self._on_params_edited)
         self.context.session.events.predict.connect(self._show_params)
         self.context.layer_changed.connect(self._on_layer_changed)
+        self.context.geometry_changed.connect(self._describe_model)
+        self.predicting.reported.connect(self._on_reported)
+        self.predicting.ended.connect(self._on_ended)
         self.context.plan_changed.connect(self._enable)
 
     def _on_params_edited(self, *_: Any) -> None:
@@ -287,6 +190,8 @@ class BoundariesStep(StepWidget):
         self.preview_button.setEnabled(has_raw and not is_busy)
         self.predict_button.setEnabled(has_raw and not is_busy)
         self.stop_button.setEnabled(is_busy)
+        if is_busy and not self.progress.bar.isVisible():
+            self.progress.show_report(0, 0, "starting…")
 
 
 def describe_model(info: ModelInfo) -> str:
@@ -326,20 +231,3 @@ def size_warning(
 
 def _nm(size: tuple[float, float, float]) -> str:
     return " × ".join(f"{value:g}" for value in size) + " nm"
-
-
-def _predict(
-    raw: Volume, params: PredictParams, out: Any, sections: list[int], progress: Progress
-) -> Volume:
-    from napari_emseg.inference import Predictor
-
-    cores = max(1, (os.cpu_count() or 2) - 1)  # one is left to the window
-    with Predictor(params.model, device=params.device, n_threads=cores) as predictor:
-        return predictor.predict(
-            raw,
-            tta=params.tta,
-            out=out,
-            sections=sections,
-            resample=params.resample,
-            progress=progress,
-        )

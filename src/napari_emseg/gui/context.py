@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +14,10 @@ from qtpy.QtWidgets import QMainWindow, QWidget
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.jobs import Jobs, report_error
-from napari_emseg.gui.layers import kind_of, volume_of
+from napari_emseg.gui.layers import volume_of
+from napari_emseg.gui.maps import Maps
+from napari_emseg.gui.preview_labels import is_preview
+from napari_emseg.gui.roles import NOUNS, ROLES, looks_like
 from napari_emseg.session import Facts, Plan, Reference, Session, StepState, plan
 from napari_emseg.volume import Kind, Volume
 
@@ -22,24 +27,19 @@ if TYPE_CHECKING:
 
     from napari_emseg.segmentation import Hierarchy
 
-ROLES = ("raw", "boundary", "segmentation", "ground_truth")
-NOUNS = {
-    "raw": "raw layer (step 1)",
-    "boundary": "boundary map (step 2, or open one)",
-    "segmentation": "labels layer (step 3 writes one)",
-    "ground_truth": "ground truth layer",
-}
 _STEP_OF_JOB = {"predict": "boundaries", "hierarchy": "segment", "write": "segment"}
 
 
 class Context(QObject):
     """State of one viewer that several docks look at.
 
-    Signals: `layer_changed` with a role; `plan_changed` when a step's state
-    may differ; `boundary_grew` with the sections that have just been predicted.
+    Signals: `layer_changed` with a role; `geometry_changed` when the voxel size
+    of layers was set; `plan_changed` when a step's state may differ;
+    `boundary_grew` with the sections that have just been predicted.
     """
 
     layer_changed = Signal(str)
+    geometry_changed = Signal()
     plan_changed = Signal()
     boundary_started = Signal()
     boundary_grew = Signal(object)
@@ -51,18 +51,20 @@ class Context(QObject):
         self.session = Session()
         self.jobs = Jobs()
         self.hierarchy: Hierarchy | None = None
-        self._done_of: weakref.WeakKeyDictionary[Any, npt.NDArray[np.bool_]]
-        self._done_of = weakref.WeakKeyDictionary()
+        self.maps = Maps()
         self._layers: dict[str, weakref.ref[Layer]] = {}
         self._docks: weakref.WeakSet[QWidget] = weakref.WeakSet()
         self._is_following = False
+        self._takes_obvious = True
         self._planned = QTimer(self)
         self._planned.setSingleShot(True)
         self._planned.setInterval(0)
         self._planned.timeout.connect(self.plan_changed)
+        viewer.layers.events.inserted.connect(self._on_layer_inserted)
         viewer.layers.events.removed.connect(self._on_layers_removed)
         self.session.events.connect(self._on_session_changed)
         self.jobs.changed.connect(self._planned.start)
+        self._take_obvious(ROLES, reversed(viewer.layers))
 
     def attach(self, dock: QWidget) -> None:
         """Remember a dock."""
@@ -84,17 +86,14 @@ class Context(QObject):
         reference = self._layers.get(role)
         return reference() if reference is not None else None
 
-    def set_layer(self, role: str, layer: Layer | None, *, is_unfinished: bool = False) -> None:
+    def set_layer(self, role: str, layer: Layer | None) -> None:
         """Choose the layer of a role; a layer that does not suit is refused in words.
 
         An unfinished boundary map counts as one only when its sections are done.
         """
         if layer is self.layer(role):
             return
-        if layer is not None and is_unfinished:
-            self._done_of[layer] = np.zeros(layer.data.shape[0], bool)
-        done = self.done_of(layer) if role == "boundary" else None
-        lacks_sections = done is not None and not done.all()
+        lacks_sections = role == "boundary" and not self.maps.is_complete(layer)
         try:
             reference = None if layer is None or lacks_sections else self._refer(role, layer)
         except InputError as error:
@@ -113,11 +112,16 @@ class Context(QObject):
     @property
     def done_sections(self) -> npt.NDArray[np.bool_] | None:
         """Which sections of the boundary map are predicted; None for a map that came whole."""
-        return self.done_of(self.layer("boundary"))
+        return self.maps.done(self.layer("boundary"))
 
-    def done_of(self, layer: Layer | None) -> npt.NDArray[np.bool_] | None:
-        """Which sections of a layer made here are predicted, whatever its role is now."""
-        return None if layer is None else self._done_of.get(layer)
+    @contextmanager
+    def choosing(self) -> Iterator[None]:
+        """Take no layer for anything by itself meanwhile: the caller says what is what."""
+        self._takes_obvious = False
+        try:
+            yield
+        finally:
+            self._takes_obvious = True
 
     def refresh_reference(self, role: str) -> None:
         """Look at the role's layer again: its voxels or its voxel size changed."""
@@ -148,8 +152,8 @@ class Context(QObject):
         """Show one of the layers made here and hide the others, which would lie over it."""
         for layer in self.viewer.layers:
             known = layer.metadata.get("emseg", {})
-            is_ours = any(key in known for key in ("steps", "unfinished", "preview"))
-            if is_ours and layer is not shown:
+            is_ours = any(key in known for key in ("steps", "unfinished"))
+            if (is_ours or is_preview(layer)) and layer is not shown:
                 layer.visible = False
         shown.visible = True
 
@@ -165,7 +169,7 @@ class Context(QObject):
     @property
     def is_boundary_complete(self) -> bool:
         """Whether every section of the boundary layer is predicted (or was opened)."""
-        return self.done_sections is None or bool(self.done_sections.all())
+        return self.maps.is_complete(self.layer("boundary"))
 
     def plan(self) -> Plan:
         """Where each step stands now."""
@@ -197,6 +201,9 @@ class Context(QObject):
     def _refer(self, role: str, layer: Layer) -> Reference:
         return Reference.of(volume_of(layer, self._kind(role, layer)), name=layer.name)
 
+    def _on_layer_inserted(self, event: Any) -> None:
+        self._take_obvious(ROLES, [event.value])
+
     def _on_layers_removed(self, event: Any) -> None:
         for role in ROLES:
             if self.layer(role) is event.value:
@@ -204,6 +211,16 @@ class Context(QObject):
                     self.jobs.stop("predict")
                     self.jobs.stop("hierarchy")
                 self.set_layer(role, None)
+                self._take_obvious((role,), reversed(self.viewer.layers))
+
+    def _take_obvious(self, roles: Iterable[str], layers: Iterable[Layer]) -> None:
+        """Fill the roles that are free with the first layer that looks like it."""
+        candidates = list(layers) if self._takes_obvious else []
+        for role in roles:
+            if self.layer(role) is None:
+                obvious = next((la for la in candidates if looks_like(role, la)), None)
+                if obvious is not None:
+                    self.set_layer(role, obvious)
 
     def _on_session_changed(self, *_: Any) -> None:
         self._planned.start()
@@ -219,32 +236,3 @@ def context_of(viewer: Viewer) -> Context:
     if viewer not in _contexts:
         _contexts[viewer] = Context(viewer)
     return _contexts[viewer]
-
-
-def looks_like(role: str, layer: Layer) -> bool:
-    """Whether a layer would be taken for `role` without asking."""
-    kind = kind_of(layer)
-    if layer.metadata.get("emseg", {}).get("unfinished"):
-        return False
-    made_here = bool(layer.metadata.get("emseg", {}).get("steps"))
-    is_image = type(layer).__name__ == "Image" and not getattr(layer, "rgb", False)
-    if role == "raw":
-        return is_image and kind in ("", "raw")
-    if role == "boundary":
-        return is_image and kind == "boundary" and not is_drawing(layer)
-    if role == "segmentation":
-        return kind == "labels" and made_here
-    if kind == "boundary":
-        return not made_here and is_drawing(layer)
-    return kind == "labels" and not made_here
-
-
-def is_drawing(layer: Layer) -> bool:
-    """Whether a map has two values only, as membranes drawn by hand have."""
-    data = layer.data[0] if layer.multiscale else layer.data
-    if data.ndim == 2:
-        data = data[None]
-    # Single sections may be blank, so look at a few.
-    few = np.unique(np.linspace(0, data.shape[0] - 1, 5).astype(int))
-    values = [np.unique(np.asarray(data[z])[::2, ::2]) for z in few]
-    return np.unique(np.concatenate(values)).size == 2

@@ -10,9 +10,10 @@ from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QHBoxLayout, QMenu, QPushButton, QWidget
 
 from napari_emseg.errors import InputError
-from napari_emseg.gui.context import ROLES, Context
+from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import ElidedLabel, Fold, button, column, row
 from napari_emseg.gui.layers import set_voxel_size, voxel_size_of
+from napari_emseg.gui.roles import ROLES
 from napari_emseg.gui.step_widget import StepWidget
 from napari_emseg.volume import Volume
 
@@ -44,6 +45,7 @@ class DataStep(StepWidget):
         self.rows.addWidget(self.notes)
         self.rows.addWidget(self._make_extras())
         context.layer_changed.connect(self._on_layer_changed)
+        context.geometry_changed.connect(self._on_geometry_changed)
         self._show_layer()
 
     def open_file(self) -> None:
@@ -81,8 +83,7 @@ class DataStep(StepWidget):
                 set_voxel_size(layer, (size[0], size[1], size[2]))
         for role in ROLES:
             self.context.refresh_reference(role)
-            if self.context.layer(role) is not None:
-                self.context.layer_changed.emit(role)
+        self.context.geometry_changed.emit()
         self.viewer.reset_view()
 
     def flip_boundary(self) -> None:
@@ -109,6 +110,7 @@ class DataStep(StepWidget):
     def _show_flipped(self, layer: Layer | None, flipped: Volume) -> None:
         if layer is None or layer not in self.viewer.layers:
             return
+        self.context.maps.forget(layer)
         layer.data = flipped.data
         layer.metadata = {**layer.metadata, "emseg": {**flipped.provenance, "kind": "boundary"}}
         self.context.set_layer("boundary", None)
@@ -162,6 +164,10 @@ class DataStep(StepWidget):
         if role in ("raw", "boundary"):
             self._show_layer()
             self.context.plan_changed.emit()
+
+    def _on_geometry_changed(self) -> None:
+        self._show_layer()
+        self.context.plan_changed.emit()
 
     def _show_layer(self) -> None:
         layer = self.context.layer("raw") or self.context.layer("boundary")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox
 
-from napari_emseg.gui.context import Context, looks_like
+from napari_emseg.gui.context import Context
 from napari_emseg.gui.layers import kind_of
+from napari_emseg.gui.preview_labels import is_preview
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -22,7 +23,7 @@ _NOTHING = {
 
 
 class LayerCombo(QComboBox):
-    """Shows the layers fit for a role; the first obvious one is taken by itself."""
+    """Shows the layers fit for a role, and which is chosen."""
 
     def __init__(self, context: Context, role: str) -> None:
         super().__init__()
@@ -46,7 +47,7 @@ class LayerCombo(QComboBox):
 
     def _suits(self, layer: Layer) -> bool:
         is_labels, kind = type(layer).__name__ == "Labels", kind_of(layer)
-        if layer.metadata.get("emseg", {}).get("preview"):
+        if is_preview(layer):
             return False
         if self._role == "segmentation":
             return is_labels
@@ -63,10 +64,6 @@ class LayerCombo(QComboBox):
             if layer not in self._layers:
                 layer.events.name.connect(self._refill)
         self._layers = [la for la in reversed(self._context.viewer.layers) if self._suits(la)]
-        if self._context.layer(self._role) is None:
-            obvious = [layer for layer in self._layers if looks_like(self._role, layer)]
-            if obvious:
-                self._context.set_layer(self._role, obvious[0])
         self._refill()
 
     def _on_role_changed(self, role: str) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 AXES = ("z", "y", "x")
+_THICKNESS = "section_thickness_nm"  # of a layer with two axes, which has no scale along z
 _LOOKS: dict[str, dict[str, Any]] = {
     "raw": {"colormap": "gray"},
     "boundary": {
@@ -92,17 +93,21 @@ def volume_of(layer: Layer, kind: Kind) -> Volume:
         voxel_size_nm=size,
         offset_nm=offset,
         name=layer.name,
-        provenance={k: v for k, v in known.items() if k != "kind"},
+        provenance={k: v for k, v in known.items() if k not in ("kind", _THICKNESS)},
     )
 
 
 def voxel_size_of(layer: Layer) -> ZYX | None:
-    """Return the voxel size (z, y, x) in nm, None unless the units are lengths."""
+    """Return the voxel size (z, y, x) in nm, None unless the units are lengths.
+
+    A single section is as thick as was said of it, else as its pixels are high.
+    """
     factors = nm_per_unit(layer.units)
-    if layer.ndim != 3 or factors is None:
+    if layer.ndim not in (2, 3) or factors is None:
         return None
-    z, y, x = (float(s) * f for s, f in zip(layer.scale, factors, strict=True))
-    return (z, y, x) if min(z, y, x) > 0 else None
+    *z, y, x = (float(s) * f for s, f in zip(layer.scale, factors, strict=True))
+    thickness = z[0] if z else float(layer.metadata.get("emseg", {}).get(_THICKNESS, y))
+    return (thickness, y, x) if min(thickness, y, x) > 0 else None
 
 
 def set_voxel_size(layer: Layer, voxel_size_nm: ZYX) -> None:
@@ -113,6 +118,9 @@ def set_voxel_size(layer: Layer, voxel_size_nm: ZYX) -> None:
     layer.units = ("nm",) * layer.ndim
     layer.scale = voxel_size_nm[-layer.ndim :]
     layer.translate = first_voxel * voxel_size_nm[-layer.ndim :]
+    if layer.ndim == 2:
+        known = layer.metadata.get("emseg", {})
+        layer.metadata = {**layer.metadata, "emseg": {**known, _THICKNESS: voxel_size_nm[0]}}
 
 
 def kind_of(layer: Layer) -> str:

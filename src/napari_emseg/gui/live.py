@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SETTLE_MS = 350  # after the last move of a slider the whole stack is flooded
 COUNT_MS = 120
+VOLUME_MS = 300  # in the 3D view every section is cut, so only once the slider rests
 MAX_VOXELS_UNASKED = 3e8  # a larger map is segmented when a slider is touched
 _PAINTING = {"paint", "fill", "erase", "polygon"}
 
@@ -53,7 +54,9 @@ class LivePreview(QObject):
         self._wants_view = False
         self._settle = self._timer(SETTLE_MS, self._build_whole)
         self._count = self._timer(COUNT_MS, self._start_count)
+        self._repaint = self._timer(VOLUME_MS, self._repaint_now)
         context.layer_changed.connect(self._on_layer_changed)
+        context.geometry_changed.connect(self._on_geometry_changed)
         context.boundary_started.connect(self._on_boundary_started)
         context.boundary_grew.connect(self._on_boundary_grew)
         context.session.events.segment.connect(self._on_params_changed)
@@ -108,11 +111,18 @@ class LivePreview(QObject):
         """Name what a hierarchy depends on: the map and the parameters of flooding."""
         params = self._context.session.segment
         layer = self._context.layer("boundary")
-        return (id(layer), *(getattr(params, name) for name in HIERARCHY_FIELDS))
+        boundary = self._context.session.boundary
+        # The Gaussian of a volume is as wide in nm along z as along x.
+        size = boundary.voxel_size_nm if boundary and params.mode == "3d" else None
+        return (id(layer), size, *(getattr(params, name) for name in HIERARCHY_FIELDS))
 
     def _on_layer_changed(self, role: str) -> None:
         if role == "boundary":
             self.restart()
+
+    def _on_geometry_changed(self) -> None:
+        if self._shown and self._shown[: len(self.key())] != self.key():
+            self._refresh_hierarchies()
 
     def _on_boundary_started(self) -> None:
         self._is_awake = False  # the boundary map is what the user wants to see now
@@ -231,6 +241,14 @@ class LivePreview(QObject):
         """Cut anew and repaint the visible section."""
         if self._labels is None:
             return
+        if self._viewer.dims.ndisplay == 3 and self.layer is not None:
+            self._repaint.start()
+        else:
+            self._repaint_now()
+
+    def _repaint_now(self) -> None:
+        if self._labels is None:
+            return
         params = self._context.session.segment
         self._labels.set_cut(params.h, params.min_size_voxels)
         layer = self.layer
@@ -247,7 +265,7 @@ class LivePreview(QObject):
         boundary = self._context.layer("boundary")
         assert boundary is not None
         selected = self._viewer.layers.selection.active
-        volume = self._context.volume("boundary").derive(labels, kind="labels", preview=True)
+        volume = self._context.volume("boundary").derive(labels, kind="labels")
         self._layer = add_volume(self._viewer, volume, like=boundary, name="segments (preview)")
         self._layer.contour = self._context.session.view.contour_px
         self._layer.events.mode.connect(self._on_mode_changed)

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from napari.layers import Layer
+
     from napari_emseg.segmentation import Hierarchy
 
 _KEPT_SECTIONS = 8
@@ -107,6 +109,10 @@ class PreviewLabels:
         labels: npt.NDArray[Any] = self[:]
         return labels if dtype is None else labels.astype(dtype, copy=False)
 
+    def __deepcopy__(self, memo: Any) -> npt.NDArray[np.uint32]:
+        """Return the labels as they are seen: a duplicated layer is an ordinary one."""
+        return np.array(self)
+
     def _cut(self, z: int) -> npt.NDArray[np.uint32] | None:
         whole = self._whole
         if whole is not None and whole.mode == "3d":
@@ -121,3 +127,8 @@ class PreviewLabels:
 
     def _forget(self) -> None:
         self._table, self._labels = None, {}
+
+
+def is_preview(layer: Layer) -> bool:
+    """Whether a layer follows the sliders."""
+    return isinstance(layer.data, PreviewLabels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,7 @@ class SegmentStep(StepWidget):
         self.context.session.events.segment.connect(self._show_params)
         self.context.session.events.view.connect(self._show_view)
         self.context.layer_changed.connect(self._on_layer_changed)
+        self.context.geometry_changed.connect(self._refresh_equivalents)
         self.context.plan_changed.connect(self._enable)
         self.live.counted.connect(self._on_counted)
         self.live.reported.connect(self._on_build_reported)
@@ -175,17 +177,19 @@ class SegmentStep(StepWidget):
         self.exact.blockSignals(True)
         self.exact.setChecked(params.exact_borders)
         self.exact.blockSignals(False)
-        for number in self.numbers.values():
-            number.refresh_equivalent()
+        self._refresh_equivalents()
 
     def _show_view(self, view: View, *_: Any) -> None:
         self.outlines.setChecked(view.contour_px > 0)
 
     def _on_layer_changed(self, role: str) -> None:
         if role in ("raw", "boundary"):
-            for number in self.numbers.values():
-                number.refresh_equivalent()
+            self._refresh_equivalents()
         self._enable()
+
+    def _refresh_equivalents(self) -> None:
+        for number in self.numbers.values():
+            number.refresh_equivalent()
 
     def _enable(self) -> None:
         has_map = self.context.layer("boundary") is not None
@@ -219,4 +223,7 @@ def _write(
     )
     if hierarchy is None or not fits:
         hierarchy = build(boundary, params=params, progress=progress)
-    return write(hierarchy, boundary, params=params), hierarchy
+    labels = write(hierarchy, boundary, params=params)
+    # The hierarchy may be older than the voxel size.
+    size, offset = boundary.voxel_size_nm, boundary.offset_nm
+    return replace(labels, voxel_size_nm=size, offset_nm=offset), hierarchy

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from napari.utils.notifications import show_info
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMessageBox, QWidget
 
 from napari_emseg.errors import InputError
-from napari_emseg.gui.boundaries_step import BoundariesStep
-from napari_emseg.gui.context import ROLES, Context
+from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import button
 from napari_emseg.gui.layers import add_volume, volume_of
 from napari_emseg.gui.live import live_preview_of
+from napari_emseg.gui.preview_labels import is_preview
+from napari_emseg.gui.roles import ROLES
 from napari_emseg.session import FILE_SUFFIX, SavedSession
 from napari_emseg.steps.step import StepRecord, all_records
 from napari_emseg.volume import Volume
 
-if TYPE_CHECKING:
-    from napari.layers import Layer
-
-_HOW = ("model", "tta", "resample")  # what the sections of one map have in common
 _FILES = f"Session (*{FILE_SUFFIX})"
 
 
@@ -87,11 +84,14 @@ class SessionBar(QWidget):
             on_result=lambda target: show_info(f"Session saved in {target}."),
         )
 
-    def restore_from(self, path: Path) -> None:
-        """Restore a session in the background; the present layers stay."""
+    def restore_from(self, path: Path, *, is_sure: bool = False) -> None:
+        """Restore a session in the background; the present layers stay.
+
+        Asks first where settings and scores of work done would be replaced.
+        """
         from napari_emseg.session import load_session
 
-        if self._is_predicting():
+        if self._is_predicting() or not (is_sure or self._may_replace()):
             return
         self.context.jobs.start(
             lambda progress: load_session(path),
@@ -128,6 +128,17 @@ class SessionBar(QWidget):
             )
         return is_predicting
 
+    def _may_replace(self) -> bool:
+        if not self.context.session.history:
+            return True
+        answer = QMessageBox.question(
+            self,
+            "Restore session",
+            "Restoring replaces the settings and scores of the present work; its layers stay. "
+            "Restore?",
+        )
+        return answer == QMessageBox.StandardButton.Yes
+
     def _volumes(self) -> dict[str, Any]:
         names = {role: "labels" if role == "segmentation" else role for role in ROLES}
         volumes = {
@@ -146,17 +157,14 @@ class SessionBar(QWidget):
         done = self.context.done_sections
         data = np.zeros(boundary.shape, boundary.dtype)
         data[done] = boundary.read(done)
-        raw = id(self.context.layer("raw"))
-        known = [step._made for step in self._boundaries_steps() if step._made[:1] == (raw,)]
-        how = dict(zip(_HOW, known[0][1:], strict=True)) if known else True
+        how = self.context.maps.how(self.context.layer("boundary"))
         return boundary.derive(data, kind="boundary", unfinished=how)
 
     def _other_labels(self) -> list[Volume]:
         chosen = [self.context.layer(role) for role in ROLES]
         found = []
         for layer in self.context.viewer.layers:
-            is_preview = layer.metadata.get("emseg", {}).get("preview")
-            if type(layer).__name__ != "Labels" or is_preview or layer in chosen:
+            if type(layer).__name__ != "Labels" or is_preview(layer) or layer in chosen:
                 continue
             try:
                 found.append(_snapshot(volume_of(layer, "labels")))
@@ -164,27 +172,19 @@ class SessionBar(QWidget):
                 self.context.refuse(InputError(f"'{layer.name}' is not saved. {error}"))
         return found
 
-    def _boundaries_steps(self) -> list[BoundariesStep]:
-        docks = self.context.docks
-        return [step for dock in docks for step in dock.findChildren(BoundariesStep)]
-
     def _show_restored(self, saved: SavedSession) -> None:
         if self._is_predicting():  # begun while the file was read
             return
         context, session = self.context, self.context.session
         for name in ("predict", "segment", "evaluate", "history", "scores", "scored", "view"):
             setattr(session, name, getattr(saved.session, name))
-        self._show_role("raw", saved.raw)
-        for volume in saved.other_labels:  # below the labels worked on, which are seen
-            add_volume(context.viewer, volume, like=context.layer("raw"), visible=False)
-        if saved.done_sections is None:
-            self._show_role("boundary", saved.boundary)
-        else:
-            self._show_unfinished(saved)
-        self._show_role("ground_truth", saved.ground_truth)
-        self._show_role("segmentation", saved.labels)
-        if saved.ground_truth is None:
-            context.set_layer("ground_truth", None)  # other labels may have been taken for it
+        with context.choosing():  # what the file has no layer for has none
+            self._show_role("raw", saved.raw)
+            for volume in saved.other_labels:  # below the labels worked on, which are seen
+                add_volume(context.viewer, volume, like=context.layer("raw"), visible=False)
+            self._show_boundary(saved)
+            self._show_role("ground_truth", saved.ground_truth)
+            self._show_role("segmentation", saved.labels)
         session.evaluate = saved.session.evaluate
         if saved.hierarchy is not None:
             live_preview_of(context).adopt(saved.hierarchy)
@@ -192,26 +192,30 @@ class SessionBar(QWidget):
         for note in saved.notes:
             show_info(note)
 
-    def _show_role(self, role: str, volume: Volume | None, *, is_unfinished: bool = False) -> None:
+    def _show_role(self, role: str, volume: Volume | None) -> None:
         context = self.context
         context.set_layer(role, None)
         if volume is not None:
-            layer = add_volume(context.viewer, volume, like=context.layer("raw"))
-            context.set_layer(role, layer, is_unfinished=is_unfinished)
+            context.set_layer(role, add_volume(context.viewer, volume, like=context.layer("raw")))
 
-    def _show_unfinished(self, saved: SavedSession) -> None:
-        """Show the sections that are done; Predict all goes on if the raw is the same."""
-        context = self.context
-        self._show_role("boundary", saved.boundary, is_unfinished=True)
-        done = context.done_sections
-        if done is not None and saved.done_sections is not None:
-            done[:] = saved.done_sections
+    def _show_boundary(self, saved: SavedSession) -> None:
+        """Show the map; of an unfinished one the sections that are done."""
+        context, done = self.context, saved.done_sections
+        if saved.boundary is None or done is None:
+            self._show_role("boundary", saved.boundary)
+            return
+        layer = add_volume(context.viewer, saved.boundary, like=context.layer("raw"))
         raw, raw_before = context.session.raw, saved.session.raw
-        how = saved.boundary.provenance.get("unfinished") if saved.boundary else None
-        if raw and raw_before and raw.fingerprint == raw_before.fingerprint and how is not None:
-            made = _made(context.layer("raw"), how)
-            for step in self._boundaries_steps():
-                step._made = made
+        is_same = raw and raw_before and raw.fingerprint == raw_before.fingerprint
+        how = saved.boundary.provenance.get("unfinished")
+        # Predict all goes on with this map only if it would make it of the same raw sections.
+        context.maps.begin(
+            layer,
+            how if isinstance(how, dict) else {},
+            context.layer("raw") if is_same else None,
+        )
+        context.maps.done(layer)[:] = done  # type: ignore[index]
+        context.set_layer("boundary", layer)
         context.plan_changed.emit()
 
     def _show_section(self, section: int) -> None:
@@ -226,8 +230,3 @@ def _snapshot(volume: Volume) -> Volume:
     if not isinstance(volume.data, np.ndarray):
         return volume
     return volume.derive(np.array(volume.data), kind=volume.kind)
-
-
-def _made(raw: Layer | None, how: Any) -> tuple[Any, ...]:
-    """Say as step 2 does what a map was made of."""
-    return (id(raw), *(how[name] for name in _HOW)) if isinstance(how, dict) else ()

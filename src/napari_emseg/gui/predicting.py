@@ -1,0 +1,204 @@
+"""The prediction of one viewer: which map is filled, and how far it is.
+
+Several docks may show it; there is one of it.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from napari.utils.notifications import show_info
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_emseg.errors import InputError
+from napari_emseg.gui.context import Context
+from napari_emseg.gui.jobs import Job, Report
+from napari_emseg.gui.layers import add_volume, free_name
+from napari_emseg.gui.maps import how_of
+from napari_emseg.progress import Progress
+from napari_emseg.steps.predict import PredictParams
+from napari_emseg.steps.step import StepRecord, record_step, with_record
+from napari_emseg.volume import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Layer
+
+
+class Predicting(QObject):
+    """Fills boundary layers, the visible section first.
+
+    Signals: `reported` with a report of the job, `ended` when it has stopped.
+    """
+
+    reported = Signal(object)
+    ended = Signal()
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._context = context
+        self._job: Job | None = None
+        self._layer: Layer | None = None  # being filled
+        self._pending: Sequence[int] = ()
+        self._marked = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a prediction runs or waits."""
+        return self._context.jobs.is_busy("predict")
+
+    @property
+    def words(self) -> str:
+        """How far the map is that was filled last; blank when it is whole."""
+        layer = self._layer if self._layer in self._context.viewer.layers else None
+        done = self._context.maps.done(layer)
+        if done is None or done.all():
+            return " "
+        return f"{int(done.sum())} of {done.size} sections done"
+
+    def stop(self) -> bool:
+        """Stop after the present block; say whether there was anything to stop."""
+        was_running = self.is_running
+        self._context.jobs.stop("predict")
+        return was_running
+
+    def start(self, what: Literal["section", "all"]) -> None:
+        """Predict the visible section, or every section that is not done.
+
+        Raises
+        ------
+        InputError
+            If a prediction runs already, or there is nothing to predict.
+        """
+        context = self._context
+        if self.is_running:
+            raise InputError("A prediction is running: press Stop first, or wait for it.")
+        raw, params = context.volume("raw"), context.session.predict
+        from napari_emseg.networks.library import find_model
+
+        find_model(params.model)
+        layer, was_chosen = self._layer_for(raw, params, what)
+        done = context.maps.done(layer)
+        assert done is not None
+        visible = context.section
+        wanted = [visible] if what == "section" else [*range(visible, done.size), *range(visible)]
+        sections = [z for z in wanted if not done[z]]
+        if not sections:
+            self._say_done(layer, what, was_chosen)
+            return
+        context.boundary_started.emit()
+        context.show_result(layer)
+        self._fill(layer, raw, params, sections)
+
+    def _say_done(self, layer: Layer, what: str, was_chosen: bool) -> None:
+        if not was_chosen:  # the settings were set back to those of an earlier map
+            self._context.show_result(layer)
+            show_info(f"'{layer.name}' was made with these settings: it is used again.")
+            return
+        which = "This section" if what == "section" else "Every section"
+        raise InputError(
+            f"{which} has a boundary map already; change the model or the averaging to "
+            "predict anew."
+        )
+
+    def _layer_for(self, raw: Volume, params: PredictParams, what: str) -> tuple[Layer, bool]:
+        """Return the layer to fill, and whether it was the boundary map before.
+
+        A look at one section with other settings does not put a whole map aside.
+        """
+        context = self._context
+        raw_layer, chosen = context.layer("raw"), context.layer("boundary")
+        assert raw_layer is not None
+        layer = context.maps.find(reversed(context.viewer.layers), params, raw_layer)
+        if layer is None:
+            layer = self._add_layer(raw, params, raw_layer)
+        is_trial = what == "section" and chosen is not None and context.is_boundary_complete
+        if not is_trial or context.maps.is_complete(layer):
+            context.set_layer("boundary", layer)
+        return layer, layer is chosen
+
+    def _add_layer(self, raw: Volume, params: PredictParams, raw_layer: Layer) -> Layer:
+        context = self._context
+        name = free_name(context.viewer, f"{raw.name} boundaries")
+        empty = np.zeros(raw.shape, np.float32)
+        volume = raw.derive(empty, kind="boundary", name=name, unfinished=how_of(params))
+        layer = add_volume(context.viewer, volume, like=raw_layer)
+        context.maps.begin(layer, how_of(params), raw_layer)
+        return layer
+
+    def _fill(self, layer: Layer, raw: Volume, params: PredictParams, sections: list[int]) -> None:
+        self._pending, self._marked, self._layer = sections, 0, layer
+        record = record_step("predict", params, raw=raw)
+        self._job = self._context.jobs.start(
+            partial(_predict, raw, params, layer.data, sections),
+            title=f"Predicting boundaries of {raw.name}",
+            key="predict",
+            lane="accelerator",
+            on_report=self._on_report,
+            on_result=partial(self._on_predicted, layer, record, raw),
+            on_end=self._on_ended,
+        )
+
+    def _on_report(self, report: Report) -> None:
+        self._mark_done(report.done)
+        self.reported.emit(report)
+
+    def _mark_done(self, count: int) -> None:
+        new, self._marked = self._pending[self._marked : count], max(count, self._marked)
+        layer = self._layer
+        done = self._context.maps.done(layer)
+        if not new or done is None or layer is None:
+            return
+        done[list(new)] = True
+        if self._context.section in new:
+            layer.refresh(extent=False)
+        if self._context.layer("boundary") is layer:
+            self._context.boundary_grew.emit(list(new))
+
+    def _on_predicted(
+        self, layer: Layer, record: StepRecord, raw: Volume, boundary: Volume
+    ) -> None:
+        self._mark_done(len(self._pending))
+        context = self._context
+        if not context.maps.is_complete(layer) or layer not in context.viewer.layers:
+            return
+        made = with_record(boundary, record, raw)
+        layer.metadata = {**layer.metadata, "emseg": {**made.provenance, "kind": "boundary"}}
+        context.session.remember(record)
+        if context.layer("boundary") is layer:
+            context.refresh_reference("boundary")
+            context.layer_changed.emit("boundary")
+
+    def _on_ended(self) -> None:
+        if self._job is not None:
+            self._mark_done(self._job.done)
+        self._job = None
+        self.ended.emit()
+        self._context.plan_changed.emit()
+
+
+def _predict(
+    raw: Volume, params: PredictParams, out: np.ndarray, sections: list[int], progress: Progress
+) -> Volume:
+    from napari_emseg.inference import Predictor
+
+    cores = max(1, (os.cpu_count() or 2) - 1)  # one is left to the window
+    with Predictor(params.model, device=params.device, n_threads=cores) as predictor:
+        return predictor.predict(
+            raw,
+            tta=params.tta,
+            out=out,
+            sections=sections,
+            resample=params.resample,
+            progress=progress,
+        )
+
+
+def predicting_of(context: Context) -> Predicting:
+    """Return the one prediction of a context, made when first asked for."""
+    found = context.findChild(Predicting)
+    return found if found is not None else Predicting(context)
