@@ -7,25 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_emseg.segmentation.forest import MergeTree
+    from napari_emseg.segmentation.grouping import GROUPINGS, group
     from napari_emseg.segmentation.hierarchy import Hierarchy, build_hierarchy, build_section
     from napari_emseg.segmentation.segmentation import Segmentation, SegmentView
 
 _MODULE_OF = {
+    "GROUPINGS": "grouping",
     "Hierarchy": "hierarchy",
     "MergeTree": "forest",
     "SegmentView": "segmentation",
     "Segmentation": "segmentation",
     "build_hierarchy": "hierarchy",
     "build_section": "hierarchy",
+    "group": "grouping",
 }
 
 __all__ = [
+    "GROUPINGS",
     "Hierarchy",
     "MergeTree",
     "SegmentView",
     "Segmentation",
     "build_hierarchy",
     "build_section",
+    "group",
 ]
 
 

@@ -25,16 +25,14 @@ from napari_emseg.segmentation.smoothing import (
 )
 from napari_emseg.segmentation.storage import (
     FORMAT,
-    check_forest,
     check_format,
-    damaged,
-    largest_id,
     read_forest,
     read_volume,
     write_array,
     write_forest,
     write_volume,
 )
+from napari_emseg.segmentation.validation import check_hierarchy, damaged
 from napari_emseg.volume import Volume
 
 Mode = Literal["2d", "3d"]
@@ -65,6 +63,8 @@ class Hierarchy:
         As given to :func:`build_hierarchy`.
     section_starts : (n_z + 1,) int64
         In "2d" the first id of each section, then F + 1; empty in "3d".
+    grouping : str
+        How the fragments are joined; what :func:`group` was asked for.
 
     Examples
     --------
@@ -82,6 +82,7 @@ class Hierarchy:
     sigma_px: float
     floor: float
     section_starts: npt.NDArray[np.int64]
+    grouping: str = "h_minima"
 
     @property
     def n_fragments(self) -> int:
@@ -151,6 +152,7 @@ class Hierarchy:
     def write(self, group: Any) -> None:
         """Store the hierarchy in an open, empty ``h5py.Group``."""
         group.attrs.update(format=FORMAT, mode=self.mode, sigma_px=self.sigma_px, floor=self.floor)
+        group.attrs["grouping"] = self.grouping
         write_volume(group, "fragments", self.fragments)
         for name in _ARRAYS:
             write_array(group, name, getattr(self, name))
@@ -165,25 +167,36 @@ class Hierarchy:
         InputError
             If there is none, or if it is damaged.
         """
-        check_format(group)
         try:
+            check_format(group)
             hierarchy = cls(
                 fragments=read_volume(group, "fragments"),
                 forest=read_forest(group["forest"]),
                 mode=group.attrs["mode"],
                 sigma_px=float(group.attrs["sigma_px"]),
                 floor=float(group.attrs["floor"]),
+                grouping=str(group.attrs.get("grouping", "h_minima")),
                 **{name: group[name][...] for name in _ARRAYS},
             )
-        except (KeyError, OSError, TypeError) as error:
+        except InputError:
+            raise
+        except (KeyError, OSError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise damaged() from error
-        check_forest(hierarchy.forest, largest_id(hierarchy.fragments.data))
+        check_hierarchy(hierarchy)
         return hierarchy
 
     def _merges(self, z: int) -> npt.NDArray[np.uint32]:
-        """Return the merges within section `z`: one fewer than it has fragments."""
-        first, stop = self.section_starts[z], self.section_starts[z + 1]
-        return self.forest.order[first - 1 - z : stop - 2 - z]
+        """Return the merges within section `z`."""
+        return self.forest.order[self._merge_starts[z] : self._merge_starts[z + 1]]
+
+    @cached_property
+    def _merge_starts(self) -> npt.NDArray[np.intp]:
+        """In "2d" the place of each section's first merge in the forest's order."""
+        starts: npt.NDArray[np.intp] = np.searchsorted(
+            np.searchsorted(self.section_starts, self.forest.order, side="right"),
+            np.arange(1, self.section_starts.size + 1),
+        )
+        return starts
 
     def _cut_ids(
         self,

@@ -1,0 +1,156 @@
+"""Other ways than H-minima to join the fragments of a hierarchy, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_emseg.errors import InputError
+from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.registry import resolve
+from napari_emseg.segmentation.agglomeration import agglomerate, count_reports
+from napari_emseg.segmentation.forest import Forest, join
+from napari_emseg.segmentation.hierarchy import Hierarchy
+from napari_emseg.segmentation.parallel import Steps, ignore, map_threads
+from napari_emseg.segmentation.rag import build_rag
+from napari_emseg.segmentation.smoothing import read_section
+from napari_emseg.volume import Volume
+
+H_MINIMA = "h_minima"
+GROUPINGS: dict[str, str] = {
+    "mean_boundary": "napari_emseg.segmentation.grouping:mean_boundary",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What is grouped by itself: one section, or the volume.
+
+    Attributes
+    ----------
+    fragments : (z, y, x) uint32
+        Ids 1..F.
+    boundary : (z, y, x) float32
+        The map as it was before smoothing.
+    sizes_voxels : (F + 1,) int64
+        Entry 0 unused.
+    """
+
+    fragments: npt.NDArray[np.uint32]
+    boundary: npt.NDArray[np.float32]
+    sizes_voxels: npt.NDArray[np.int64]
+
+    @property
+    def n_fragments(self) -> int:
+        """Number of fragments F."""
+        return self.sizes_voxels.size - 1
+
+
+def group(
+    hierarchy: Hierarchy,
+    boundary: Volume | npt.NDArray[Any],
+    *,
+    grouping: str = "mean_boundary",
+    progress: Progress = NO_PROGRESS,
+) -> Hierarchy:
+    """Join the fragments of a hierarchy in another way than by H-minima.
+
+    Parameters
+    ----------
+    hierarchy : Hierarchy
+        From :func:`build_hierarchy`; it stays as it is.
+    boundary : Volume or (z, y, x) array
+        The map it was built from. Walls are measured on the map before
+        smoothing, which tells thin ones better.
+    grouping : str
+        A key of ``GROUPINGS``, or "h_minima" for the hierarchy as it is.
+    progress : Progress
+        Called at least once per section.
+
+    Returns
+    -------
+    Hierarchy
+        Over the same fragments; cutting it at a merge threshold T in [0, 1]
+        joins what walls up to T separate. In "2d" each section is by itself.
+
+    Raises
+    ------
+    InputError
+        If there is no such grouping, the map is another one, or the hierarchy
+        has been grouped before.
+
+    Examples
+    --------
+    >>> from napari_emseg.segmentation import build_hierarchy
+    >>> wall = np.array([[[0.0, 0.2, 0.0, 0.6, 0.0]]], np.float32)
+    >>> hierarchy = group(build_hierarchy(wall, sigma_px=0), wall, grouping="mean_boundary")
+    >>> hierarchy.tree.height
+    array([0.1, 0.3], dtype=float32)
+    """
+    if grouping == H_MINIMA:
+        return hierarchy
+    function = resolve(GROUPINGS, grouping, "grouping")
+    if hierarchy.grouping != H_MINIMA:
+        raise InputError(
+            f"These fragments are grouped by {hierarchy.grouping} already; "
+            "build the hierarchy from the boundary map first."
+        )
+    if not isinstance(boundary, Volume):
+        boundary = Volume(boundary, kind="boundary", name="boundary map")
+    if boundary.shape != hierarchy.fragments.shape:
+        raise InputError(
+            f"The boundary map has the shape {boundary.shape} but the fragments "
+            f"{hierarchy.fragments.shape}; give the map that they were made from."
+        )
+    forest = _group_parts(hierarchy, boundary, function, progress)
+    fragments = hierarchy.fragments
+    history = fragments.derive(fragments.data, kind="fragments", grouping=grouping)
+    return replace(hierarchy, fragments=history, forest=forest, grouping=grouping)
+
+
+def mean_boundary(part: Part, report: Callable[[], None]) -> Forest:
+    """Join the two segments with the lowest mean wall first."""
+    rag = build_rag(part.fragments, part.boundary, part.n_fragments)
+    report()
+    return agglomerate(rag, part.sizes_voxels, report)
+
+
+def _group_parts(
+    hierarchy: Hierarchy,
+    boundary: Volume,
+    function: Callable[[Part, Callable[[], None]], Forest],
+    progress: Progress,
+) -> Forest:
+    n_z = boundary.shape[0]
+    if hierarchy.mode == "2d":
+        steps = Steps(progress, n_z)
+        parts = map_threads(
+            lambda z: function(_section(hierarchy, boundary, z), ignore),
+            n_z,
+            partial(steps.finish_one, "Grouping each section"),
+        )
+        return join(parts)
+    steps = Steps(progress, n_z + 1 + count_reports(hierarchy.n_fragments))
+    report = partial(steps.finish_one, "Grouping the volume")
+    return function(_volume(hierarchy, boundary, report), report)
+
+
+def _section(hierarchy: Hierarchy, boundary: Volume, z: int) -> Part:
+    ids = hierarchy.section_ids(z)
+    fragments = hierarchy.fragments.read(slice(z, z + 1)) - np.uint32(ids.start - 1)
+    sizes = hierarchy.fragment_sizes_voxels[ids.start - 1 : ids.stop].copy()
+    return Part(fragments, read_section(boundary, z)[np.newaxis], sizes)
+
+
+def _volume(hierarchy: Hierarchy, boundary: Volume, report: Callable[[], None]) -> Part:
+    values = np.empty(boundary.shape, np.float32)
+    for z in range(values.shape[0]):
+        values[z] = read_section(boundary, z)
+        report()
+    fragments = np.ascontiguousarray(hierarchy.fragments.read())
+    return Part(fragments, values, hierarchy.fragment_sizes_voxels)
