@@ -6,8 +6,6 @@ import json
 from dataclasses import fields
 from typing import Any
 
-import numpy as np
-
 from napari_emseg.errors import InputError
 from napari_emseg.segmentation.forest import Forest
 from napari_emseg.volume import Volume
@@ -16,12 +14,14 @@ FORMAT = "napari-emseg hierarchy 1"
 
 
 def write_array(group: Any, name: str, array: Any) -> None:
-    """Store an array, large ones compressed section by section."""
-    if array.ndim == 3:
-        chunks = (1, *array.shape[1:])
-        group.create_dataset(name, data=array, chunks=chunks, compression="lzf", shuffle=True)
-    else:
+    """Store an array with checksums, volumes compressed section by section."""
+    if not array.size:
         group.create_dataset(name, data=array)
+        return
+    options = {}
+    if array.ndim == 3:
+        options = {"chunks": (1, *array.shape[1:]), "compression": "lzf", "shuffle": True}
+    group.create_dataset(name, data=array, fletcher32=True, **options)
 
 
 def write_volume(group: Any, name: str, volume: Volume) -> None:
@@ -60,22 +60,3 @@ def check_format(group: Any) -> None:
             f"{group.file.filename} holds no hierarchy that this version can read; "
             "build it again from the boundary map."
         )
-
-
-def damaged() -> InputError:
-    """Return the error to raise for a hierarchy that cannot be read."""
-    return InputError("The stored hierarchy is damaged; build it again from the boundary map.")
-
-
-def check_forest(forest: Forest, n_fragments: int) -> None:
-    """Refuse arrays that do not fit together, which would be read out of bounds."""
-    by_id = (forest.inside, forest.outside, forest.saddle, forest.height)
-    ids = (forest.inside, forest.outside, forest.order)
-    fits = all(array.shape == (n_fragments + 1,) for array in by_id)
-    if not fits or any(array.max(initial=0) > n_fragments for array in ids):
-        raise damaged()
-
-
-def largest_id(labels: Any) -> int:
-    """Return the largest id of a label array."""
-    return int(np.max(labels, initial=0))
