@@ -157,6 +157,8 @@ def test_curve_equals_evaluating_20_cuts_of_a_real_map(shared_data: Path, mode: 
     h, value = curve.best("v_rand")
     best = evaluate(hierarchy.cut(h).to_volume(), truth, metrics=["v_rand"])["v_rand"]
     assert value == best == curve.v_rand.max()
+    assert best < curve.best_possible["v_rand"] < 1
+    assert curve.voi.min() > curve.best_possible["voi"] > 0
 
 
 ROW = Fragmented(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_emseg.errors import InputError
 from napari_emseg.evaluation.contingency import Contingency, ContingencyBuilder
 from napari_emseg.evaluation.metrics import LOWER_IS_BETTER
+from napari_emseg.evaluation.oracle import score_oracle
 from napari_emseg.evaluation.pairs import (
     Average,
     GroundTruthKind,
@@ -65,6 +66,10 @@ class ScoreCurve:
         In bits.
     notes : tuple of str
         What was assumed about the ground truth, for people.
+    best_possible : mapping of str to float
+        Every score, ``voi`` and ``adapted_rand_error`` of the fragments joined as the
+        ground truth says, which no cut can do better than but by luck; see
+        :func:`napari_emseg.evaluation.oracle.score_oracle`.
     """
 
     h: Heights
@@ -77,6 +82,7 @@ class ScoreCurve:
     voi_split: Floats
     voi_merge: Floats
     notes: tuple[str, ...] = ()
+    best_possible: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def voi(self) -> Floats:
@@ -158,7 +164,8 @@ class ScoreCurve:
         return replace(self, **kept)
 
 
-SCORE_NAMES = tuple(f.name for f in fields(ScoreCurve) if f.name not in ("h", "notes"))
+_NOT_SCORES = ("h", "notes", "best_possible")
+SCORE_NAMES = tuple(f.name for f in fields(ScoreCurve) if f.name not in _NOT_SCORES)
 
 
 def score_curve(
@@ -250,7 +257,15 @@ def score_curve(
         h.size,
     )
     columns = dict(zip(SCORE_NAMES, np.ascontiguousarray(scores.T), strict=True))
-    return ScoreCurve(h=h, notes=pair.notes(tables), **columns)
+    best = _best_possible(tables, pair)
+    return ScoreCurve(h=h, notes=pair.notes(tables), best_possible=best, **columns)
+
+
+def _best_possible(tables: list[Contingency], pair: StackPair) -> dict[str, float]:
+    groups = [tables] if pair.average == "stack" else [[table] for table in tables]
+    scores = [score_oracle(group, are_apart=pair.ids_per_section) for group in groups]
+    means = {name: float(np.mean([s[name] for s in scores])) for name in scores[0]}
+    return {**means, "adapted_rand_error": 1.0 - means["v_rand"]}
 
 
 @dataclass(frozen=True, eq=False)
