@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("napari_emseg.cli.models", "list the trained networks"),
     "doctor": ("napari_emseg.cli.doctor", "check the installation and run a self-test"),
     "predict": ("napari_emseg.cli.predict", "raw sections to boundary map"),
+    "fuse": ("napari_emseg.cli.fuse", "several boundary maps to one"),
+    "postprocess": ("napari_emseg.cli.postprocess", "mend, calibrate or filter a boundary map"),
     "segment": ("napari_emseg.cli.segment", "boundary map to labels"),
     "evaluate": ("napari_emseg.cli.evaluate", "score labels against ground truth"),
     "tune": ("napari_emseg.cli.tune", "find the h that scores best"),

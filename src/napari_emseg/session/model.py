@@ -8,10 +8,13 @@ from psygnal import SignalGroupDescriptor
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_emseg.steps.evaluate import EvaluateParams
+from napari_emseg.steps.fuse import FuseParams
+from napari_emseg.steps.fingerprint import fingerprint
 from napari_emseg.steps.params import Params, parse_params
+from napari_emseg.steps.postprocess import PostprocessParams
 from napari_emseg.steps.predict import PredictParams
 from napari_emseg.steps.segment import SegmentParams
-from napari_emseg.steps.step import StepRecord, fingerprint, get_step, last_record
+from napari_emseg.steps.step import StepRecord, get_step, last_record
 from napari_emseg.volume import ZYX, Kind, Volume
 
 
@@ -27,7 +30,7 @@ class Reference(BaseModel):
     kind, shape, voxel_size_nm, offset_nm
         As in :class:`napari_emseg.Volume`.
     fingerprint : str
-        See :func:`napari_emseg.steps.step.fingerprint`.
+        See :func:`napari_emseg.steps.fingerprint.fingerprint`.
     made_by : StepRecord or None
         The step that made it, if one did.
     """
@@ -91,6 +94,8 @@ class Session(BaseModel):
     segmentation: Reference | None = None
     ground_truth: Reference | None = None
     predict: PredictParams = PredictParams()
+    fuse: FuseParams = FuseParams()
+    postprocess: PostprocessParams = PostprocessParams()
     segment: SegmentParams = SegmentParams()
     evaluate: EvaluateParams = EvaluateParams()
     history: tuple[StepRecord, ...] = ()

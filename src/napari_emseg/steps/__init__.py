@@ -9,6 +9,8 @@ from __future__ import annotations
 
 STEPS: dict[str, str] = {
     "predict": "napari_emseg.steps.predict:STEP",
+    "fuse": "napari_emseg.steps.fuse:STEP",
+    "postprocess": "napari_emseg.steps.postprocess:STEP",
     "segment": "napari_emseg.steps.segment:STEP",
     "evaluate": "napari_emseg.steps.evaluate:STEP",
 }
