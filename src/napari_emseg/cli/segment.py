@@ -53,14 +53,26 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     save_volume(labels, args.out, progress=progress)
     return {
-        "segments": int(hierarchy.cut(params.h, params.min_size_voxels).n_segments),
-        "fragments": int(hierarchy.tree.n_fragments),
+        "segments": int(hierarchy.cut(params.threshold, params.min_size_voxels).n_segments),
+        "fragments": int(hierarchy.n_fragments),
         "sections": labels.shape[0],
         "seconds": round(seconds, 3),
         **params.model_dump(),
         "output": args.out,
-        "notes": notes_of(boundary, labels),
+        "notes": [*notes_of(boundary, labels), *_notes_on_unused(args, params)],
     }
+
+
+def _notes_on_unused(args: argparse.Namespace, params: SegmentParams) -> list[str]:
+    """Name the threshold that was given but does not count in this grouping."""
+    other = "merge_threshold" if params.threshold_name == "h" else "h"
+    if other not in args:
+        return []
+    used = params.threshold_name.replace("_", "-")
+    return [
+        f"--{other.replace('_', '-')} does nothing with --grouping {params.grouping}; "
+        f"--{used} {params.threshold:g} was used."
+    ]
 
 
 def describe(report: Mapping[str, Any]) -> str:

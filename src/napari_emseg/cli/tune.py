@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    """Find the best h."""
+    """Find the best h, or merge threshold where that counts."""
     segment = read_params(args, SegmentParams)
     evaluate = read_params(args, EvaluateParams)
     boundary = open_input(args.boundary, "boundary", force=args.force, invert=args.invert)
@@ -57,6 +57,8 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     values = curve.values(args.metric)
     return {
         "metric": args.metric,
+        "grouping": segment.grouping,
+        "threshold": segment.threshold_name,
         "best_h": float(best_h),
         "best_value": float(best_value),
         "curve": {"h": curve.h.tolist(), "value": values.tolist()},
@@ -71,17 +73,19 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 def describe(report: Mapping[str, Any]) -> str:
     """Return the report as text."""
-    return f"best {report['metric']} {report['best_value']:.4f} with {_cut(report['best_h'])}"
+    cut = _cut(report["threshold"], report["best_h"])
+    return f"best {report['metric']} {report['best_value']:.4f} with {cut}"
 
 
-def _cut(h: float) -> str:
-    return f"--h {h:.9g} --min-size-voxels 0"  # small segments counted in the curve
+def _cut(name: str, value: float) -> str:
+    # Small segments counted in the curve.
+    return f"--{name.replace('_', '-')} {value:.9g} --min-size-voxels 0"
 
 
 def _flags(params: SegmentParams, h: float, invert: bool | None) -> str:
     """Write the flags of ``emseg segment`` that cut as the curve was made."""
-    changed = params.model_dump(exclude_defaults=True)
+    changed = params.model_dump(exclude_defaults=True, exclude={"h", "merge_threshold"})
     others = [f"--{name.replace('_', '-')} {value}" for name, value in changed.items()]
     if invert is not None:
         others.append("--invert" if invert else "--no-invert")
-    return " ".join([*others, _cut(h)])
+    return " ".join([*others, _cut(params.threshold_name, h)])

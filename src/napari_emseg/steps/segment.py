@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+import numpy as np
+from pydantic import Field, model_validator
 
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.steps.params import Params
@@ -15,8 +16,18 @@ if TYPE_CHECKING:
     from napari_emseg.segmentation import Hierarchy
 
 
+Grouping = Literal["h_minima", "mean_boundary"]
+
+
 class SegmentParams(Params):
-    """How a boundary map becomes segments."""
+    """How a boundary map becomes segments.
+
+    Examples
+    --------
+    >>> params = SegmentParams(merge_threshold=0.6)
+    >>> params.grouping, params.threshold
+    ('mean_boundary', 0.6)
+    """
 
     mode: Literal["2d", "3d"] = Field(
         default="2d",
@@ -31,12 +42,26 @@ class SegmentParams(Params):
         description="Sigma of the Gaussian that smooths the map, in pixels; more = fewer segments.",
         json_schema_extra={"step": 0.1},
     )
+    grouping: Grouping = Field(
+        default="h_minima",
+        title="Grouping",
+        description="What joins basins: their depth (h_minima) or the wall between them.",
+    )
     h: float = Field(
         default=0.2,
         ge=0,
         le=1,
         title="H-minima",
         description="How deep below its rim a basin must be to become a segment; more = fewer.",
+        json_schema_extra={"step": 0.005},
+    )
+    merge_threshold: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        title="Merge threshold",
+        description="Segments behind a weaker wall are joined, in groupings other than h_minima; "
+        "more = fewer.",
         json_schema_extra={"step": 0.005},
     )
     min_size_voxels: int = Field(
@@ -61,14 +86,67 @@ class SegmentParams(Params):
         json_schema_extra={"advanced": True},
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _threshold_alone_means_mean_boundary(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "merge_threshold" in values and "grouping" not in values:
+            return {**values, "grouping": "mean_boundary"}
+        return values
 
-HIERARCHY_FIELDS = ("mode", "sigma_px", "floor")
+    @property
+    def threshold_name(self) -> Literal["h", "merge_threshold"]:
+        """Which parameter says how far fragments are joined."""
+        return "h" if self.grouping == "h_minima" else "merge_threshold"
+
+    @property
+    def threshold(self) -> float:
+        """Where the hierarchy is cut: `h`, or `merge_threshold` where that counts."""
+        value: float = getattr(self, self.threshold_name)
+        return value
+
+
+FLOOD_FIELDS = ("mode", "sigma_px", "floor")
+HIERARCHY_FIELDS = (*FLOOD_FIELDS, "grouping")
 
 
 def build(
-    boundary: Volume, *, params: SegmentParams, progress: Progress = NO_PROGRESS
+    boundary: Volume,
+    *,
+    params: SegmentParams,
+    flooded: Hierarchy | None = None,
+    progress: Progress = NO_PROGRESS,
 ) -> Hierarchy:
-    """Build the hierarchy that every `h` and `min_size_voxels` cuts; the slow half of the step."""
+    """Build the hierarchy that every threshold and minimum size cuts; the slow half of the step.
+
+    Parameters
+    ----------
+    boundary : Volume
+        The map.
+    params : SegmentParams
+        `mode`, `sigma_px`, `floor` and `grouping` are used.
+    flooded : Hierarchy, optional
+        What this function made of `boundary` with "h_minima" and the same
+        `mode`, `sigma_px` and `floor`; spares the flood.
+    progress : Progress, optional
+        Told the sections done.
+    """
+    from napari_emseg.segmentation import group
+
+    if flooded is None:
+        flooded = _flood(boundary, params, progress)
+    return group(flooded, boundary, grouping=params.grouping, progress=progress)
+
+
+def build_section(boundary: Volume, z: int, *, params: SegmentParams) -> Hierarchy:
+    """Build the hierarchy of section `z` by itself, for a preview; of shape (1, y, x)."""
+    from napari_emseg.segmentation import build_section, group
+
+    section = boundary.read(z)
+    flooded = build_section(section, params.sigma_px, params.floor)
+    return group(flooded, section[np.newaxis], grouping=params.grouping)
+
+
+def _flood(boundary: Volume, params: SegmentParams, progress: Progress) -> Hierarchy:
     from napari_emseg.segmentation import build_hierarchy
 
     return build_hierarchy(
@@ -90,16 +168,24 @@ def write(hierarchy: Hierarchy, boundary: Volume, *, params: SegmentParams) -> V
     boundary : Volume
         The map, for the record.
     params : SegmentParams
-        `h`, `min_size_voxels` and `exact_borders` are used.
+        `h` or `merge_threshold`, `min_size_voxels` and `exact_borders` are used.
 
     Returns
     -------
     Volume
         Kind ``labels``, uint32.
     """
-    segmentation = hierarchy.cut(params.h, params.min_size_voxels)
-    labels = segmentation.to_volume(exact_borders=params.exact_borders)
+    segmentation = hierarchy.cut(params.threshold, params.min_size_voxels)
+    is_exact = params.exact_borders and params.grouping == "h_minima"
+    labels = segmentation.to_volume(exact_borders=is_exact)
+    if params.exact_borders and not is_exact:
+        labels = _noted(labels, "Exact borders are those of H-minima; here nothing was to be done.")
     return with_record(labels, record_step("segment", params, boundary=boundary), boundary)
+
+
+def _noted(volume: Volume, note: str) -> Volume:
+    notes = [*(volume.provenance.get("notes") or ()), note]
+    return volume.derive(volume.data, kind=volume.kind, notes=notes)
 
 
 def run(boundary: Volume, *, params: SegmentParams, progress: Progress = NO_PROGRESS) -> Volume:
@@ -110,7 +196,7 @@ def run(boundary: Volume, *, params: SegmentParams, progress: Progress = NO_PROG
     boundary : Volume
         1 = membrane; float in [0, 1] or uint8 meaning value / 255; ZYX.
     params : SegmentParams
-        Smoothing, H-minima, minimum size.
+        Smoothing, grouping, threshold, minimum size.
     progress : Progress, optional
         Told the sections done.
 
