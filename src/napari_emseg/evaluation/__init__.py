@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 from napari_emseg.evaluation.curve import ScoreCurve, score_curve
+from napari_emseg.evaluation.ground_truth_kind import guess_ground_truth_kind
 from napari_emseg.evaluation.membranes import inspect_membranes, membranes_to_labels
-from napari_emseg.evaluation.metrics import LOWER_IS_BETTER, METRICS
+from napari_emseg.evaluation.metrics import LOWER_IS_BETTER, METRICS, ON_REQUEST
+from napari_emseg.evaluation.protocols import (
+    PROTOCOLS,
+    cremi_protocol,
+    isbi_protocol,
+    snemi3d_protocol,
+)
+from napari_emseg.evaluation.run_length import (
+    RunLength,
+    Skeletons,
+    expected_run_length,
+    skeletonize_truth,
+)
 from napari_emseg.evaluation.scoring import evaluate
+from napari_emseg.evaluation.warping import WarpingCounts, warp_section
 
 __all__ = [
     "LOWER_IS_BETTER",
     "METRICS",
+    "ON_REQUEST",
+    "PROTOCOLS",
+    "RunLength",
     "ScoreCurve",
+    "Skeletons",
+    "WarpingCounts",
+    "cremi_protocol",
     "evaluate",
+    "expected_run_length",
+    "guess_ground_truth_kind",
     "inspect_membranes",
+    "isbi_protocol",
     "membranes_to_labels",
     "score_curve",
+    "skeletonize_truth",
+    "snemi3d_protocol",
+    "warp_section",
 ]

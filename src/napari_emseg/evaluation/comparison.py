@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from napari_emseg.evaluation.contingency import Contingency, ContingencyBuilder
 from napari_emseg.evaluation.formulas import info_scores, rand_scores
+from napari_emseg.evaluation.run_length import RunLength
+from napari_emseg.evaluation.warping import WarpingCounts, find_cells, warp_section
 
 Section = npt.NDArray[np.integer[Any]]
 
@@ -52,11 +54,17 @@ class Comparison:
         Of the voxels whose id is not 0.
     boundary : MaskOverlap
         Of the boundary voxels, see :func:`find_boundary`.
+    warping : WarpingCounts, optional
+        Of all sections, where a metric asked for it.
+    run_length : RunLength, optional
+        Of the stack, where a metric asked for it.
     """
 
     table: Contingency
     foreground: MaskOverlap
     boundary: MaskOverlap
+    warping: WarpingCounts | None = None
+    run_length: RunLength | None = None
 
     @cached_property
     def rand(self) -> tuple[float, float, float]:
@@ -106,23 +114,28 @@ class Comparison:
 class ComparisonBuilder:
     """Builds a :class:`Comparison` section by section.
 
-    `ids_per_section` as in :class:`ContingencyBuilder`.
+    `ids_per_section` as in :class:`ContingencyBuilder`; `warping` says whether to
+    warp the sections too.
     """
 
-    def __init__(self, *, ids_per_section: bool = False) -> None:
+    def __init__(self, *, ids_per_section: bool = False, warping: bool = False) -> None:
         self._table = ContingencyBuilder(ids_per_section=ids_per_section)
         self._foreground = MaskOverlap()
         self._boundary = MaskOverlap()
+        self._warping = WarpingCounts() if warping else None
 
     def add(self, segmentation: Section, truth: Section) -> None:
         """Add one section: two arrays of ids of one shape (YX)."""
         self._table.add(segmentation, truth)
         self._foreground = self._foreground.plus(segmentation != 0, truth != 0)
         self._boundary = self._boundary.plus(find_boundary(segmentation), find_boundary(truth))
+        if self._warping is not None:
+            section = warp_section(find_cells(truth), find_cells(segmentation))
+            self._warping = self._warping.plus(section.counts)
 
     def build(self) -> Comparison:
         """Return the comparison of all sections added."""
-        return Comparison(self._table.build(), self._foreground, self._boundary)
+        return Comparison(self._table.build(), self._foreground, self._boundary, self._warping)
 
 
 def find_boundary(ids: Section) -> npt.NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """The scores by name, each a function of a :class:`Comparison`.
 
 Conventions, for all of them: voxels where the ground truth is 0 are not counted
-(the two voxel metrics `pixel_error` and `dice` apart). Voxels of id 0 in the
+(the voxel metrics `pixel_error`, `dice` and the warping errors apart). Voxels of id 0 in the
 *segmentation* belong to no segment; the Rand and V_info scores take each of them
 as a segment of its own (a singleton), while the CREMI variation of information
 takes 0 as one more label. In a segmentation without zeros both are the same.
@@ -12,6 +12,8 @@ from __future__ import annotations
 from math import sqrt
 
 from napari_emseg.evaluation.comparison import Comparison
+from napari_emseg.evaluation.run_length import RunLength
+from napari_emseg.evaluation.warping import WarpingCounts
 
 _HERE = "napari_emseg.evaluation.metrics"
 METRICS: dict[str, str] = {
@@ -30,6 +32,20 @@ METRICS: dict[str, str] = {
     "dice": f"{_HERE}:dice",
 }
 
+# Slower, or of use for some data only: computed where asked for by name.
+WARPING_METRICS: dict[str, str] = {
+    "warping_error": f"{_HERE}:warping_error",
+    "warping_split_error": f"{_HERE}:warping_split_error",
+    "warping_merge_error": f"{_HERE}:warping_merge_error",
+    "warping_hole_error": f"{_HERE}:warping_hole_error",
+    "warping_object_error": f"{_HERE}:warping_object_error",
+}
+RUN_LENGTH_METRICS: dict[str, str] = {
+    "expected_run_length_nm": f"{_HERE}:expected_run_length_nm",
+    "expected_run_length_share": f"{_HERE}:expected_run_length_share",
+}
+ON_REQUEST: dict[str, str] = {**WARPING_METRICS, **RUN_LENGTH_METRICS}
+
 LOWER_IS_BETTER = frozenset(
     {
         "rand_error",
@@ -39,6 +55,7 @@ LOWER_IS_BETTER = frozenset(
         "voi_merge",
         "cremi_score",
         "pixel_error",
+        *WARPING_METRICS,
     }
 )
 
@@ -161,3 +178,67 @@ def dice(comparison: Comparison) -> float:
     Useful for blobs such as mitochondria; of no use where segments leave no gaps.
     """
     return comparison.foreground.dice
+
+
+def warping_error(comparison: Comparison) -> float:
+    """Share of pixels that differ in topology, after warping; 0 is perfect.
+
+    The true cells are warped onto the segments by flipping simple pixels only; what
+    cannot be flipped is an error. Section by section, all pixels count; id 0 is
+    membrane, and where two ids touch a membrane one pixel wide is put between them.
+    The sum of the four errors below. Jain et al. 2010, doi 10.1109/CVPR.2010.5539950.
+    """
+    return _warping(comparison).error()
+
+
+def warping_split_error(comparison: Comparison) -> float:
+    """Part of the warping error that splits cells; with merges, the warping error of ISBI 2012.
+
+    http://brainiac2.mit.edu/isbi_challenge/evaluation
+    """
+    return _warping(comparison).error("split")
+
+
+def warping_merge_error(comparison: Comparison) -> float:
+    """Part of the warping error that merges cells; with splits, the warping error of ISBI 2012.
+
+    http://brainiac2.mit.edu/isbi_challenge/evaluation
+    """
+    return _warping(comparison).error("merge")
+
+
+def warping_hole_error(comparison: Comparison) -> float:
+    """Part of the warping error that adds holes to cells or fills them."""
+    return _warping(comparison).error("hole_added", "hole_deleted")
+
+
+def warping_object_error(comparison: Comparison) -> float:
+    """Part of the warping error that adds or deletes whole cells."""
+    return _warping(comparison).error("object_added", "object_deleted")
+
+
+def expected_run_length_nm(comparison: Comparison) -> float:
+    """How far a neuron can be traced before an error, in nm; more is better.
+
+    Along centre lines of the true objects, which must be 3D.
+    Januszewski et al. 2018, doi 10.1038/s41592-018-0049-4.
+    """
+    return _run_length(comparison).expected_nm
+
+
+def expected_run_length_share(comparison: Comparison) -> float:
+    """Share of the expected run length of a perfect segmentation that is reached; 1 is perfect."""
+    length = _run_length(comparison)
+    return length.expected_nm / length.best_nm
+
+
+def _warping(comparison: Comparison) -> WarpingCounts:
+    if comparison.warping is None:
+        raise ValueError("The comparison was made without warping.")
+    return comparison.warping
+
+
+def _run_length(comparison: Comparison) -> RunLength:
+    if comparison.run_length is None:
+        raise ValueError("The comparison was made without skeletons.")
+    return comparison.run_length

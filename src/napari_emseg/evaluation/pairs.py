@@ -108,7 +108,7 @@ def open_pair(
         raise InputError(f"'{average}' is no way to average; choose stack or sections.")
     first = as_stack(segmentation, "the segmentation")
     second = as_stack(ground_truth, "the ground truth")
-    chosen = _check_shapes(tuple(first.shape), tuple(second.shape), sections)
+    chosen = check_shapes(tuple(first.shape), tuple(second.shape), sections, "segmentation")
     check_ids(first, chosen, "segmentation")
     if kind != "membranes":
         check_ids(second, chosen, "ground truth")
@@ -117,17 +117,26 @@ def open_pair(
     return StackPair(first, second, chosen, kind, average, rule)
 
 
-def _check_shapes(
-    segmentation: tuple[int, ...], truth: tuple[int, ...], sections: Iterable[int] | None
+def check_shapes(
+    segmentation: tuple[int, ...],
+    truth: tuple[int, ...],
+    sections: Iterable[int] | None,
+    noun: str,
 ) -> tuple[int, ...]:
+    """Return the sections to compare, all of them by default.
+
+    Raises
+    ------
+    InputError
+        If the shapes do not fit or a section is missing; `noun` is the first's name.
+    """
     hint = ""
     if sections is None and segmentation[1:] == truth[1:]:
         hint = " Choose the sections that both have."
     # A ground truth of the first sections only is common; then the choice of sections decides.
     if segmentation[1:] != truth[1:] or (sections is None and segmentation != truth):
         raise InputError(
-            f"The segmentation has shape {segmentation} but the ground truth has shape {truth}."
-            + hint
+            f"The {noun} has shape {segmentation} but the ground truth has shape {truth}." + hint
         )
     n_sections = min(segmentation[0], truth[0])
     if sections is None:

@@ -15,6 +15,36 @@ from napari_emseg.steps.step import Step
 from napari_emseg.volume import Volume
 
 
+class ProtocolParams(Params):
+    """How a public challenge scores."""
+
+    name: Literal["isbi", "snemi3d", "cremi"] = Field(
+        title="Protocol",
+        description=(
+            "Score as a challenge did. isbi: a boundary map against membranes, V_rand and V_info "
+            "after thinning; snemi3d: adapted Rand error; cremi: VOI, adapted Rand error and "
+            "CREMI score away from borders."
+        ),
+    )
+    border_nm: float = Field(
+        default=25.0,
+        ge=0.0,
+        le=1000.0,
+        title="Border left out",
+        description="For cremi: voxels this near to a true border are not counted.",
+        json_schema_extra={"advanced": True},
+    )
+    as_published: bool = Field(
+        default=False,
+        title="With the slip of the script",
+        description=(
+            "For snemi3d and cremi: count voxels without a segment as the published script does "
+            "by mistake, for comparison with published numbers."
+        ),
+        json_schema_extra={"advanced": True},
+    )
+
+
 class EvaluateParams(Params):
     """What to compare a segmentation with, and by which scores."""
 
@@ -35,7 +65,11 @@ class EvaluateParams(Params):
     metrics: tuple[str, ...] | None = Field(
         default=None,
         title="Scores",
-        description="Names of the scores, by default all.",
+        description=(
+            "Names of the scores; by default all but the slow ones: warping_error and its parts "
+            "warping_split_error, warping_merge_error, warping_hole_error, warping_object_error; "
+            "expected_run_length_nm, expected_run_length_share."
+        ),
         json_schema_extra={"advanced": True},
     )
     sections: tuple[int, int] | None = Field(
@@ -44,6 +78,18 @@ class EvaluateParams(Params):
         description="Only these sections, as first:stop, counted from 0; stop itself is left out.",
         json_schema_extra={"advanced": True},
     )
+
+    protocol: ProtocolParams | None = Field(
+        default=None,
+        title="Protocol",
+        description="Score as a public challenge did, instead of by `metrics`.",
+        json_schema_extra={"advanced": True},
+    )
+
+    @field_validator("protocol", mode="before")
+    @classmethod
+    def _parse_protocol(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
     @field_validator("sections", mode="before")
     @classmethod
@@ -182,7 +228,8 @@ def run(
     Parameters
     ----------
     labels, ground_truth : Volume
-        Ids (or membranes, see `params`), ZYX, the same field.
+        Ids (or membranes, see `params`), ZYX, the same field; for the protocol `isbi`
+        a boundary map and membranes.
     params : EvaluateParams
         Kind of ground truth, scores, sections.
     progress : Progress, optional
@@ -196,10 +243,12 @@ def run(
     Raises
     ------
     InputError
-        If the shapes differ or a score does not exist.
+        If the shapes differ, a score does not exist or the protocol scores other data.
     """
     from napari_emseg.evaluation import evaluate
 
+    if params.protocol is not None:
+        return _run_protocol(labels, ground_truth, params, params.protocol, progress)
     labels, ground_truth = match_sections(labels, ground_truth, params.sections, "segmentation")
     return evaluate(
         labels,
@@ -207,6 +256,40 @@ def run(
         ground_truth_kind=params.ground_truth_kind,
         metrics=params.metrics,
         invert=params.invert_ground_truth,
+        progress=progress,
+    )
+
+
+def _run_protocol(
+    volume: Volume,
+    ground_truth: Volume,
+    params: EvaluateParams,
+    protocol: ProtocolParams,
+    progress: Progress,
+) -> dict[str, float]:
+    from napari_emseg.evaluation import cremi_protocol, isbi_protocol, snemi3d_protocol
+
+    if params.metrics is not None:
+        raise InputError("A protocol has its own scores: choose either metrics or a protocol.")
+    is_map = protocol.name == "isbi"
+    if is_map != (volume.kind == "boundary"):
+        wanted = "a boundary map and membranes" if is_map else "a segmentation and true ids"
+        raise InputError(
+            f"The protocol {protocol.name} compares {wanted}; this is a {volume.kind} volume."
+        )
+    noun = "boundary map" if is_map else "segmentation"
+    volume, ground_truth = match_sections(volume, ground_truth, params.sections, noun)
+    if is_map:
+        invert = params.invert_ground_truth
+        return isbi_protocol(volume, ground_truth, invert=invert, progress=progress)
+    as_published = protocol.as_published
+    if protocol.name == "snemi3d":
+        return snemi3d_protocol(volume, ground_truth, as_published=as_published, progress=progress)
+    return cremi_protocol(
+        volume,
+        ground_truth,
+        border_nm=protocol.border_nm,
+        as_published=as_published,
         progress=progress,
     )
 
