@@ -17,11 +17,12 @@ SHAPE = (3, 8, 9)
 
 def ref(fingerprint: str, kind: Any = "raw", **changes: Any) -> Reference:
     values = {"shape": SHAPE, "voxel_size_nm": (50, 4, 4), **changes}
-    return Reference(fingerprint=fingerprint, kind=kind, **values)
+    return Reference(fingerprint=f"2-{fingerprint}-", kind=kind, **values)
 
 
 def made(step: str, params: Any, **inputs: str) -> StepRecord:
-    return StepRecord(step, params.model_dump(mode="json"), inputs)
+    used = {role: f"2-{name}-" for role, name in inputs.items()}
+    return StepRecord(step, params.model_dump(mode="json"), used)
 
 
 RAW = ref("raw")

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from napari_emseg import InputError, Volume
 from napari_emseg.session import Reference, Session
 from napari_emseg.steps import STEPS
-from napari_emseg.steps.step import StepRecord, fingerprint, get_step
+from napari_emseg.steps.fingerprint import fingerprint
+from napari_emseg.steps.step import StepRecord, get_step
 
 
 @pytest.mark.parametrize("name", STEPS)

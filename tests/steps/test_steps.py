@@ -20,11 +20,12 @@ from napari_emseg.steps.evaluate import (
     parse_sections,
 )
 from napari_emseg.steps.evaluate import run as evaluate
+from napari_emseg.steps.fingerprint import fingerprint
 from napari_emseg.steps.params import parse_params
 from napari_emseg.steps.plausibility import check_plausible
 from napari_emseg.steps.segment import SegmentParams, build, write
 from napari_emseg.steps.segment import run as segment
-from napari_emseg.steps.step import StepRecord, fingerprint, get_step, last_record
+from napari_emseg.steps.step import StepRecord, get_step, last_record
 
 
 @pytest.fixture
@@ -161,15 +162,7 @@ def test_sections_by_themselves_against_ids_in_3d_is_said(
     assert len(notes_on_mode(mode, truth, kind)) == n_notes
 
 
-class TestFingerprint:
-    def test_depends_on_voxels_and_grid_only(self) -> None:
-        data = np.arange(3 * 5 * 7, dtype=np.uint16).reshape(3, 5, 7)
-        volume = Volume(data, name="a", voxel_size_nm=(50, 4, 4))
-        assert fingerprint(volume) == fingerprint(Volume(data.copy(), name="b"))
-        assert fingerprint(volume) != fingerprint(Volume(data + np.uint16(1)))
-        assert fingerprint(volume) != fingerprint(Volume(data.reshape(3, 7, 5)))
-        assert fingerprint(volume) != fingerprint(Volume(data.astype(np.uint8)))
-
+class TestRecords:
     def test_record_survives_json_like_values(self) -> None:
         record = StepRecord("segment", {"h": 0.1}, {"boundary": "ab"})
         assert StepRecord.from_dict(record.to_dict()) == record

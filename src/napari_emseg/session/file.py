@@ -20,8 +20,8 @@ from napari_emseg.io.create_h5 import create_h5
 from napari_emseg.io.lazy import LazyArray
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.session.model import Reference, Session
+from napari_emseg.steps.fingerprint import fingerprint, has_changed
 from napari_emseg.steps.params import explain
-from napari_emseg.steps.step import fingerprint
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def _reopen(reference: Reference, relative: str, target: Path, notes: list[str])
         except InputError as error:
             notes.append(f"{candidate} could not be opened: {error}")
             continue
-        if fingerprint(volume) != reference.fingerprint:
+        if has_changed(reference.fingerprint, fingerprint(volume)):
             notes.append(f"{candidate} has changed since the session was saved.")
         if candidate != reference.path:
             notes.append(f"{name} was no longer at {reference.path}; found it at {candidate}.")

@@ -8,8 +8,8 @@ from psygnal import SignalGroupDescriptor
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_emseg.steps.evaluate import EvaluateParams
-from napari_emseg.steps.fuse import FuseParams
 from napari_emseg.steps.fingerprint import fingerprint
+from napari_emseg.steps.fuse import FuseParams
 from napari_emseg.steps.params import Params, parse_params
 from napari_emseg.steps.postprocess import PostprocessParams
 from napari_emseg.steps.predict import PredictParams

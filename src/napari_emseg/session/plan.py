@@ -8,6 +8,7 @@ from typing import Literal
 
 from napari_emseg.session.model import Reference, Session
 from napari_emseg.steps.fields import describe_fields
+from napari_emseg.steps.fingerprint import has_changed
 from napari_emseg.steps.params import Params
 from napari_emseg.steps.step import StepRecord
 
@@ -168,6 +169,6 @@ def _why_stale(made_by: StepRecord, params: Params, inputs: Mapping[str, Referen
             return f"{name} changed from {was} to {parameter.format(after)}"
     for role, volume in inputs.items():
         used = made_by.inputs.get(role)
-        if volume is not None and used and volume.fingerprint != used:
+        if volume is not None and used and has_changed(used, volume.fingerprint):
             return f"the {role.replace('_', ' ')} changed"
     return ""

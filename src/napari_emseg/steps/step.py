@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
-
 from napari_emseg import __version__
 from napari_emseg.registry import resolve
 from napari_emseg.steps import STEPS
+from napari_emseg.steps.fingerprint import fingerprint
 from napari_emseg.steps.params import Params
 from napari_emseg.volume import ZYX, Volume, check_voxel_size
 
@@ -66,7 +64,7 @@ class StepRecord:
     params : mapping
         The parameters as plain values.
     inputs : mapping of str to str
-        Role to :func:`fingerprint` of the volume used.
+        Role to :func:`napari_emseg.steps.fingerprint.fingerprint` of the volume used.
     version : str
         Version of this package.
     voxel_size_nm : (z, y, x) in nm, or None
@@ -144,29 +142,3 @@ def all_records(provenance: Mapping[str, Any]) -> list[StepRecord]:
         return [StepRecord.from_dict(record) for record in records]
     except (KeyError, TypeError, ValueError, AttributeError):
         return []  # written by something else; then we know nothing of its making
-
-
-def fingerprint(volume: Volume) -> str:
-    """Identify the voxels of a volume cheaply and independently of where it is stored.
-
-    Reads at most five sections and samples them, so a stroke of the brush may
-    go unnoticed while another stack, crop or network does not.
-
-    Returns
-    -------
-    str
-        16 hexadecimal digits.
-
-    Examples
-    --------
-    >>> volume = Volume(np.zeros((2, 3, 4), np.uint8))
-    >>> fingerprint(volume) == fingerprint(volume)
-    True
-    """
-    depth, height, width = volume.shape[-3:]
-    digest = hashlib.sha256(repr((volume.shape, volume.dtype.str)).encode())
-    rows, columns = (slice(None, None, max(1, n // 128)) for n in (height, width))
-    for z in sorted({round(z) for z in np.linspace(0, depth - 1, 5)}):
-        section = volume.read((..., z, slice(None), slice(None)))[..., rows, columns]
-        digest.update(np.ascontiguousarray(section).tobytes())
-    return digest.hexdigest()[:16]
