@@ -1,0 +1,330 @@
+"""Hierarchies from affinities: the fragments of their watershed, joined by affinity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_emseg.errors import InputError
+from napari_emseg.jit import kernel
+from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.segmentation.affinities import (
+    AffinityReader,
+    boundary_from_nearest,
+    open_affinities,
+)
+from napari_emseg.segmentation.affinity_watershed import (
+    MAX_VOXELS,
+    check_thresholds,
+    find_affinity_basins,
+)
+from napari_emseg.segmentation.contacts import Contacts, find_contacts
+from napari_emseg.segmentation.cutting import relabel
+from napari_emseg.segmentation.forest import Forest, build_forest, find_root, join
+from napari_emseg.segmentation.hierarchy import Hierarchy, Mode
+from napari_emseg.segmentation.parallel import Steps, ignore, map_threads
+from napari_emseg.volume import Volume
+
+Labels = npt.NDArray[np.uint32]
+AffinityGrouping = Literal["mean_affinity", "zlateski_seung"]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What the watershed of affinities is told.
+
+    Attributes
+    ----------
+    low, high : float
+        Edges up to `low` do not exist; those from `high` on always join.
+    size_voxels : int
+        A region below it joins a neighbour over its strongest edge, ...
+    weight : float
+        ... if that edge is above this.
+    dust_voxels : int
+        What is still smaller then is background.
+    """
+
+    low: float = 0.0
+    high: float = 0.9999
+    size_voxels: int = 0
+    weight: float = 0.3
+    dust_voxels: int = 0
+
+    def __post_init__(self) -> None:
+        check_thresholds(self.low, self.high)
+        if not 0 <= self.weight <= 1:
+            raise InputError(f"The weight threshold must lie between 0 and 1, not {self.weight}.")
+        if self.size_voxels < 0 or self.dust_voxels < 0:
+            raise InputError("A size is 0 voxels or more.")
+
+
+PRESETS = {
+    "fine": Thresholds(),
+    "zlateski_seung": Thresholds(0.3, 0.9, 256, 0.3, 256),
+    "deepseg": Thresholds(0.9, 0.9995, 256, 0.3, 256),
+    "deepseg_fragments": Thresholds(0.9, 0.999999, 256, 0.3, 256),
+    "deepseg_cli": Thresholds(0.3, 0.9, 250, 0.3, 250),
+}
+"""Thresholds that others use, by name; "fine" keeps every basin for an agglomeration."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Regions of one section or volume, in numbers; entry 0 unused."""
+
+    contacts: Contacts
+    sizes: npt.NDArray[np.int64]
+
+
+def build_affinity_hierarchy(
+    affinities: Volume | npt.NDArray[Any],
+    *,
+    grouping: AffinityGrouping = "mean_affinity",
+    low: float = 0.0,
+    high: float = 0.9999,
+    size_threshold_voxels: int = 0,
+    weight_threshold: float = 0.3,
+    dust_voxels: int = 0,
+    mode: Mode = "3d",
+    offsets: Sequence[Sequence[int]] | None = None,
+    progress: Progress = NO_PROGRESS,
+) -> Hierarchy:
+    """Flood an affinity graph and join the regions, for every threshold at the same time.
+
+    The watershed of the affinities gives regions; one below
+    `size_threshold_voxels` joins a neighbour, strongest edges first, if their
+    edge is above `weight_threshold`. These are the fragments. Then either
+
+    - "zlateski_seung": the maximal spanning tree of the strongest edges. Cutting
+      at T is single linkage of all regions with an edge of 1 - T or more;
+    - "mean_affinity": the two segments with the highest mean affinity over
+      their contact are joined, again and again. Cutting at T is stopping there
+      when no mean is 1 - T or more.
+
+    Parameters
+    ----------
+    affinities : Volume or (c, z, y, x) array
+        1 = same neuron; float in [0, 1], or uint8 meaning value / 255.
+    grouping : {"mean_affinity", "zlateski_seung"}
+    low, high : float
+        Edges up to `low` do not exist; those from `high` on always join. A voxel
+        without edges is background, 0.
+    size_threshold_voxels : int
+    weight_threshold : float
+    dust_voxels : int
+        Regions still smaller after that are background.
+    mode : {"2d", "3d"}
+        Each section by itself (without the edges along z) or the volume.
+    offsets : sequence of (z, y, x), optional
+        Of each channel; see :func:`open_affinities`.
+    progress : Progress
+        Called once per section and phase.
+
+    Returns
+    -------
+    Hierarchy
+        Heights are 1 - affinity. ``smoothed`` is 1 - the mean affinity of a
+        voxel to those before it.
+
+    Raises
+    ------
+    InputError
+        If the affinities or a threshold cannot be used.
+
+    References
+    ----------
+    A. Zlateski, H. S. Seung, arXiv:1505.00249, 2015. K. Lee et al., "Superhuman
+    accuracy on the SNEMI3D connectomics challenge", arXiv:1706.00120, 2017
+    (mean affinity agglomeration).
+
+    Examples
+    --------
+    >>> along_x = np.array([0.0, 0.9, 0.2, 0.8, 0.6, 0.7], np.float32)
+    >>> affinities = np.zeros((3, 1, 1, 6), np.float32)
+    >>> affinities[2, 0, 0] = along_x
+    >>> hierarchy = build_affinity_hierarchy(affinities, grouping="zlateski_seung")
+    >>> hierarchy.fragments.data
+    array([[[1, 1, 2, 2, 3, 3]]], dtype=uint32)
+    >>> [hierarchy.cut(h).n_segments for h in (0.3, 0.5, 0.9)]
+    [3, 2, 1]
+    """
+    if grouping not in get_args(AffinityGrouping):
+        raise InputError(
+            f"Affinities can be grouped by one of {get_args(AffinityGrouping)}, not '{grouping}'."
+        )
+    if mode not in get_args(Mode):
+        raise InputError(f"The mode must be one of {get_args(Mode)}, not '{mode}'.")
+    thresholds = Thresholds(low, high, size_threshold_voxels, weight_threshold, dust_voxels)
+    reader = open_affinities(affinities, offsets)
+    if np.prod(reader.shape, dtype=float) > MAX_VOXELS:
+        raise InputError(
+            f"The affinity map has {np.prod(reader.shape, dtype=float):.3g} voxels; "
+            f"{MAX_VOXELS:.3g} can be segmented at once. Cut it into smaller volumes."
+        )
+    labels = np.empty(reader.shape, np.uint32)
+    build = _build_2d if mode == "2d" else _build_3d
+    forest, sizes, starts = build(reader, labels, thresholds, grouping, progress)
+    history: dict[str, Any] = {
+        "mode": mode,
+        "low": low,
+        "high": high,
+        "size_threshold_voxels": size_threshold_voxels,
+        "weight_threshold": weight_threshold,
+        "dust_voxels": dust_voxels,
+    }
+    smoothed = np.empty(reader.shape, np.float32)
+    for z in range(reader.shape[0]):
+        smoothed[z] = boundary_from_nearest(reader, z)
+    return Hierarchy(
+        fragments=reader.volume.derive(labels, kind="fragments", **history),
+        forest=forest,
+        minimum=np.zeros(sizes.size, np.float32),
+        fragment_sizes_voxels=sizes,
+        smoothed=smoothed,
+        mode=mode,
+        sigma_px=0.0,
+        floor=0.0,
+        section_starts=starts,
+        grouping=grouping,
+    )
+
+
+Built = tuple[Forest, npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+def _build_3d(
+    reader: AffinityReader,
+    labels: Labels,
+    thresholds: Thresholds,
+    grouping: AffinityGrouping,
+    progress: Progress,
+) -> Built:
+    steps = Steps(progress, 2 * labels.shape[0] + 1)
+    flooding = partial(steps.finish_one, "Flooding the affinities")
+    part = _flood(reader, labels, 0, thresholds, flooding)
+    forest = _group(part, grouping)
+    steps.finish_one("Joining")
+    return forest, part.sizes, np.empty(0, np.int64)
+
+
+def _build_2d(
+    reader: AffinityReader,
+    labels: Labels,
+    thresholds: Thresholds,
+    grouping: AffinityGrouping,
+    progress: Progress,
+) -> Built:
+    def build(z: int) -> tuple[Forest, npt.NDArray[np.int64]]:
+        part = _flood(reader, labels[z : z + 1], z, thresholds)
+        return _group(part, grouping), part.sizes
+
+    steps = Steps(progress, labels.shape[0])
+    report = partial(steps.finish_one, "Flooding and joining each section")
+    parts = map_threads(build, labels.shape[0], report)
+    starts = np.cumsum([1] + [forest.n_fragments for forest, _ in parts])
+    for section, start in zip(labels, starts, strict=False):
+        section[section > 0] += np.uint32(start - 1)
+    sizes = np.concatenate([np.zeros(1, np.int64), *(sizes[1:] for _, sizes in parts)])
+    return join([forest for forest, _ in parts]), sizes, starts
+
+
+def _flood(
+    reader: AffinityReader,
+    labels: Labels,
+    first_section: int,
+    thresholds: Thresholds,
+    report: Callable[[], None] = ignore,
+) -> _Part:
+    """Watershed, region graph and size-dependent merging of some sections."""
+    n = find_affinity_basins(
+        reader,
+        labels,
+        low=thresholds.low,
+        high=thresholds.high,
+        first_section=first_section,
+        report=report,
+    )
+    sizes = np.bincount(labels.reshape(-1), minlength=n + 1).astype(np.int64)
+    sizes[0] = 0
+    contacts = find_contacts(reader, labels, first_section, report)
+    if max(thresholds.size_voxels, thresholds.dust_voxels) <= 1:
+        return _Part(contacts, sizes)
+    region_of = merge_small_regions(contacts, sizes, thresholds)
+    relabel(labels, region_of, labels)
+    kept = np.zeros(int(region_of.max()) + 1, np.int64)
+    np.add.at(kept, region_of, sizes)
+    kept[0] = 0
+    return _Part(contacts.merged(region_of), kept)
+
+
+def merge_small_regions(
+    contacts: Contacts, sizes_voxels: npt.NDArray[np.int64], thresholds: Thresholds
+) -> npt.NDArray[np.uint32]:
+    """Join regions below the size threshold, strongest edges first; drop dust.
+
+    Parameters
+    ----------
+    contacts : Contacts
+    sizes_voxels : (R + 1,) int64
+        Voxels of each region; entry 0 unused.
+    thresholds : Thresholds
+
+    Returns
+    -------
+    (R + 1,) uint32
+        New id of each region, 1.. without gaps; 0 = dust.
+
+    Examples
+    --------
+    >>> one, two = np.array([1], np.uint32), np.array([2], np.uint32)
+    >>> edge = np.array([0.5])
+    >>> contacts = Contacts(one, two, edge, np.array([1]), edge.astype(np.float32))
+    >>> sizes = np.array([0, 5, 300])
+    >>> merge_small_regions(contacts, sizes, Thresholds(size_voxels=256))
+    array([0, 1, 1], dtype=uint32)
+    >>> merge_small_regions(contacts, sizes, Thresholds(weight=0.6, size_voxels=9, dust_voxels=9))
+    array([0, 0, 1], dtype=uint32)
+    """
+    order = np.argsort(-contacts.strongest, kind="stable")
+    root = np.arange(sizes_voxels.size, dtype=np.uint32)
+    total = sizes_voxels.copy()
+    n_above = int(np.count_nonzero(contacts.strongest > np.float32(thresholds.weight)))
+    _merge_small(contacts.a, contacts.b, order[:n_above], total, thresholds.size_voxels, root)
+    is_kept = (root == np.arange(root.size)) & (total >= max(thresholds.dust_voxels, 1))
+    is_kept[0] = False
+    new_id = np.where(is_kept, np.cumsum(is_kept), 0).astype(np.uint32)
+    return new_id[root]
+
+
+def _group(part: _Part, grouping: AffinityGrouping) -> Forest:
+    contacts, sizes = part.contacts, part.sizes
+    if grouping == "zlateski_seung":
+        edges = contacts.a, contacts.b, np.float32(1) - contacts.strongest
+        return build_forest(edges, np.zeros(sizes.size, np.float32))
+    from napari_emseg.segmentation.agglomeration import agglomerate
+    from napari_emseg.segmentation.rag import RegionGraph
+
+    wall = contacts.count - contacts.total
+    graph = RegionGraph(contacts.a, contacts.b, wall, contacts.count, sizes.size - 1)
+    return agglomerate(graph, sizes)
+
+
+@kernel
+def _merge_small(a: Any, b: Any, order: Any, size: Any, min_size: Any, root: Any) -> None:
+    for k in range(order.size):
+        edge = order[k]
+        one, two = find_root(root, a[edge]), find_root(root, b[edge])
+        if one == two or (size[one] >= min_size and size[two] >= min_size):
+            continue
+        if size[two] > size[one]:
+            one, two = two, one
+        root[two] = one
+        size[one] += size[two]
+    for i in range(root.size):
+        root[i] = find_root(root, i)
