@@ -155,3 +155,30 @@ def test_in_3d_the_volume_is_cut_once_the_slider_rests(with_map: Workspace, qtbo
         context.session.change("segment", h=h)
     assert np.array_equal(np.asarray(layer.data), before)
     qtbot.waitUntil(lambda: not np.array_equal(np.asarray(layer.data), before), timeout=PATIENCE_MS)
+
+
+def test_another_grouping_joins_the_same_fragments(with_map: Workspace, qtbot: Any) -> None:
+    context, segment = with_map.context, with_map.step("segment")
+    assert context.hierarchy is not None
+    fragments = context.hierarchy.fragments.data
+    combo: Any = segment.grouping  # type: ignore[attr-defined]
+    combo.setCurrentIndex(combo.findData("mean_boundary"))
+    qtbot.waitUntil(
+        lambda: context.hierarchy is not None and context.hierarchy.grouping == "mean_boundary",
+        timeout=PATIENCE_MS,
+    )
+    assert context.hierarchy.fragments.data is fragments  # not flooded again
+    numbers: Any = segment.numbers  # type: ignore[attr-defined]
+    assert numbers["merge_threshold"].isVisible()
+    assert not numbers["h"].isVisible()
+    layer = preview_of(with_map)
+    counts = []
+    for threshold in (0.1, 0.9, 1.0):
+        context.session.change("segment", merge_threshold=threshold, min_size_voxels=0)
+        counts.append(len(np.unique(layer.data[0])))
+    assert counts[0] > counts[1] >= counts[2] == 1, counts
+    context.session.change("segment", merge_threshold=0.3)
+    seen = np.array(layer.data)
+    segment.write_labels()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: context.layer("segmentation") is not None, timeout=PATIENCE_MS)
+    np.testing.assert_array_equal(context.layer("segmentation").data, seen)  # type: ignore[union-attr]

@@ -44,6 +44,10 @@ def layer_data(
     **look
         Attributes of the layer that win over the usual ones.
     """
+    if volume.kind == "affinities":  # shown as the boundaries they amount to, which carry them
+        from napari_emseg.segmentation.affinity_view import boundary_of
+
+        volume = boundary_of(volume)
     attributes: dict[str, Any] = {"name": volume.name or volume.kind, "axis_labels": AXES}
     if volume.voxel_size_nm is not None:
         attributes |= {"scale": volume.voxel_size_nm, "translate": volume.offset_nm}

@@ -20,7 +20,7 @@ from napari_emseg.gui.jobs import Report
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.preview_labels import PreviewLabels
 from napari_emseg.progress import Progress
-from napari_emseg.steps.segment import HIERARCHY_FIELDS, SegmentParams
+from napari_emseg.steps.segment import FLOOD_FIELDS, HIERARCHY_FIELDS, SegmentParams
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class LivePreview(QObject):
         self._labels: PreviewLabels | None = None
         self._layer: Labels | None = None
         self._shown: tuple[Any, ...] = ()
+        self._flooded: tuple[tuple[Any, ...], Hierarchy | None] = ((), None)
         self._section_runs = self._section_failed = False
         self._is_awake = False
         self._wants_view = False
@@ -71,6 +72,7 @@ class LivePreview(QObject):
     def restart(self) -> None:
         """Begin anew: another boundary map."""
         self._shown = ()
+        self._flooded = (), None
         if self._labels is not None:
             self._labels.clear()
         self._context.jobs.stop("hierarchy")
@@ -107,14 +109,14 @@ class LivePreview(QObject):
         timer.timeout.connect(action)
         return timer
 
-    def key(self) -> tuple[Any, ...]:
-        """Name what a hierarchy depends on: the map and the parameters of flooding."""
+    def key(self, fields: tuple[str, ...] = HIERARCHY_FIELDS) -> tuple[Any, ...]:
+        """Name what a hierarchy depends on: the map, and the parameters in `fields`."""
         params = self._context.session.segment
         layer = self._context.layer("boundary")
         boundary = self._context.session.boundary
         # The Gaussian of a volume is as wide in nm along z as along x.
         size = boundary.voxel_size_nm if boundary and params.mode == "3d" else None
-        return (id(layer), size, *(getattr(params, name) for name in HIERARCHY_FIELDS))
+        return (id(layer), size, *(getattr(params, name) for name in fields))
 
     def _on_layer_changed(self, role: str) -> None:
         if role == "boundary":
@@ -208,13 +210,25 @@ class LivePreview(QObject):
             self._context.refuse(error)
             return
         self._context.jobs.start(
-            partial(_build_whole, boundary, self._context.session.segment),
+            partial(_build_whole, boundary, self._context.session.segment, self._known_flood()),
             title="Segmenting the stack",
             key="hierarchy",
             on_report=self._on_report,
-            on_result=partial(self._on_whole_built, self.key()),
+            on_result=partial(self._on_job_built, self.key(), self.key(FLOOD_FIELDS)),
             on_end=self.built.emit,
         )
+
+    def _known_flood(self) -> Hierarchy | None:
+        """Return the hierarchy of the flood itself, if it is known from another grouping."""
+        key, flooded = self._flooded
+        return flooded if key == self.key(FLOOD_FIELDS) else None
+
+    def _on_job_built(
+        self, key: tuple[Any, ...], flood_key: tuple[Any, ...], made: tuple[Hierarchy, Hierarchy]
+    ) -> None:
+        flooded, hierarchy = made
+        self._flooded = flood_key, flooded
+        self._on_whole_built(key, hierarchy)
 
     def _on_report(self, report: Report) -> None:
         self.reported.emit(report)
@@ -250,7 +264,7 @@ class LivePreview(QObject):
         if self._labels is None:
             return
         params = self._context.session.segment
-        self._labels.set_cut(params.h, params.min_size_voxels)
+        self._labels.set_cut(params.threshold, params.min_size_voxels)
         layer = self.layer
         if layer is None:
             self._add_layer(self._labels)
@@ -302,7 +316,7 @@ class LivePreview(QObject):
             return
         params = self._context.session.segment
         self._context.jobs.start(
-            partial(_count_all, hierarchy, params.h, params.min_size_voxels),
+            partial(_count_all, hierarchy, params.threshold, params.min_size_voxels),
             title="Counting segments",
             key="count",
             lane="preview",
@@ -313,25 +327,34 @@ class LivePreview(QObject):
 def _build_section(
     boundary: Volume, z: int, params: SegmentParams, progress: Progress
 ) -> Hierarchy:
-    from napari_emseg.segmentation import build_section
+    from napari_emseg.steps.segment import build_section
 
-    hierarchy = build_section(boundary.read(z), params.sigma_px, params.floor)
-    hierarchy.cut_section(0, params.h, params.min_size_voxels)  # compile here, not in the window
+    hierarchy = build_section(boundary, z, params=params)
+    # Compile here, not in the window.
+    hierarchy.cut_section(0, params.threshold, params.min_size_voxels)
     return hierarchy
 
 
-def _build_whole(boundary: Volume, params: SegmentParams, progress: Progress) -> Hierarchy:
+def _build_whole(
+    boundary: Volume, params: SegmentParams, flooded: Hierarchy | None, progress: Progress
+) -> tuple[Hierarchy, Hierarchy]:
+    """Return the hierarchy of the flood, and that of the grouping wanted."""
     from napari_emseg.segmentation import SegmentView
     from napari_emseg.steps.segment import build
 
-    hierarchy = build(boundary, params=params, progress=progress)
-    table = hierarchy.cut_section(0, params.h, params.min_size_voxels)
+    if flooded is None:
+        plain = params.model_copy(update={"grouping": "h_minima"})
+        flooded = build(boundary, params=plain, progress=progress)
+    hierarchy = build(boundary, params=params, flooded=flooded, progress=progress)
+    table = hierarchy.cut_section(0, params.threshold, params.min_size_voxels)
     SegmentView(hierarchy.fragments.data, table)[0]  # compile here, not in the window
-    return hierarchy
+    return flooded, hierarchy
 
 
-def _count_all(hierarchy: Hierarchy, h: float, min_size_voxels: int, progress: Progress) -> int:
-    table = hierarchy.cut(h, min_size_voxels).segment_of
+def _count_all(
+    hierarchy: Hierarchy, threshold: float, min_size_voxels: int, progress: Progress
+) -> int:
+    table = hierarchy.cut(threshold, min_size_voxels).segment_of
     return int(np.count_nonzero(table[1:] == np.arange(1, table.size)))
 
 

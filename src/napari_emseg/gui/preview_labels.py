@@ -30,15 +30,15 @@ class PreviewLabels:
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
         self.size = int(np.prod(shape))
-        self.h, self.min_size_voxels = 0.0, 0
+        self.threshold, self.min_size_voxels = 0.0, 0
         self._whole: Hierarchy | None = None
         self._sections: dict[int, Hierarchy] = {}
         self._table: npt.NDArray[np.uint32] | None = None  # of the last section, or of all in 3d
         self._labels: dict[int, npt.NDArray[np.uint32]] = {}
 
-    def set_cut(self, h: float, min_size_voxels: int) -> None:
+    def set_cut(self, threshold: float, min_size_voxels: int) -> None:
         """Move the sliders."""
-        self.h, self.min_size_voxels = h, min_size_voxels
+        self.threshold, self.min_size_voxels = threshold, min_size_voxels
         self._forget()
 
     def set_whole(self, hierarchy: Hierarchy) -> None:
@@ -117,12 +117,12 @@ class PreviewLabels:
         whole = self._whole
         if whole is not None and whole.mode == "3d":
             if self._table is None:
-                self._table = whole.cut_section(z, self.h, self.min_size_voxels)
+                self._table = whole.cut_section(z, self.threshold, self.min_size_voxels)
             return self._table
         if whole is not None:
-            return whole.cut_section(z, self.h, self.min_size_voxels)
+            return whole.cut_section(z, self.threshold, self.min_size_voxels)
         if z in self._sections:
-            return self._sections[z].cut_section(0, self.h, self.min_size_voxels)
+            return self._sections[z].cut_section(0, self.threshold, self.min_size_voxels)
         return None
 
     def _forget(self) -> None:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QButtonGroup, QCheckBox, QRadioButton, QWidget
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
-from napari_emseg.gui.forms import NumberRow, make_check
+from napari_emseg.gui.forms import NumberRow, make_check, make_choice
 from napari_emseg.gui.frame import Fold, ProgressRow, button, column, row
 from napari_emseg.gui.jobs import Report
 from napari_emseg.gui.layers import add_volume, free_name
@@ -26,7 +27,14 @@ from napari_emseg.volume import Volume
 if TYPE_CHECKING:
     from napari_emseg.segmentation import Hierarchy
 
-_SLIDER_MAXIMA = {"sigma_px": 5.0, "h": 0.5, "min_size_voxels": 1000, "floor": 0.1}
+_SLIDER_MAXIMA = {
+    "sigma_px": 5.0,
+    "h": 0.5,
+    "merge_threshold": 1.0,
+    "min_size_voxels": 1000,
+    "floor": 0.1,
+}
+_GROUPINGS = {"h_minima": "depth of basins (H-minima)", "mean_boundary": "mean wall between them"}
 
 
 class SegmentStep(StepWidget):
@@ -48,7 +56,11 @@ class SegmentStep(StepWidget):
         }
         for name, number in self.numbers.items():
             number.changed.connect(partial(self._on_number_changed, name))
-        for name in ("sigma_px", "h", "min_size_voxels"):
+        self.rows.addWidget(self.numbers["sigma_px"])
+        self.grouping = make_choice(fields["grouping"], _GROUPINGS)
+        self.grouping.currentIndexChanged.connect(self._on_grouping_chosen)
+        self.rows.addLayout(row("Join by", self.grouping))
+        for name in ("h", "merge_threshold", "min_size_voxels"):
             self.rows.addWidget(self.numbers[name])
         self.outlines = QCheckBox("Outlines")
         self.outlines.setToolTip("Show the borders of the segments instead of filling them")
@@ -160,6 +172,9 @@ class SegmentStep(StepWidget):
     def _on_number_changed(self, name: str, value: Any) -> None:
         self._change(**{name: value})
 
+    def _on_grouping_chosen(self, _index: int) -> None:
+        self._change(grouping=self.grouping.currentData())
+
     def _change(self, **changes: Any) -> None:
         current = self.context.session.segment
         if any(getattr(current, name) != value for name, value in changes.items()):
@@ -170,6 +185,11 @@ class SegmentStep(StepWidget):
             value = getattr(params, name)
             if number.value != value:
                 number.set_value(value)
+        for name in ("h", "merge_threshold"):
+            self.numbers[name].setVisible(name == params.threshold_name)
+        with QSignalBlocker(self.grouping):
+            self.grouping.setCurrentIndex(max(0, self.grouping.findData(params.grouping)))
+        self.exact.setEnabled(params.grouping == "h_minima")
         for radio, mode in ((self.each, "2d"), (self.volume, "3d")):
             radio.blockSignals(True)
             radio.setChecked(params.mode == mode)
