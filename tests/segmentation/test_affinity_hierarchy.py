@@ -188,8 +188,11 @@ def test_higher_thresholds_only_merge(grouping, affinities, level):
 @groupings
 @pytest.mark.parametrize("mode", ["2d", "3d"])
 def test_storing_loses_nothing(grouping, mode):
-    affinities = random_affinities((3, 6, 7))
-    hierarchy = build_affinity_hierarchy(affinities, grouping=grouping, mode=mode, low=0.7)
+    affinities = random_affinities((4, 9, 8))
+    affinities[:, 1] = 0  # a section of background, and one in two halves
+    affinities[1, 2, :, 4] = affinities[2, 2, :, 4] = affinities[2, 2, :, 5] = 0
+    hierarchy = build_affinity_hierarchy(affinities, grouping=grouping, mode=mode, low=0.3)
+    assert mode == "3d" or hierarchy.forest.order.size < hierarchy.n_fragments - 3
     with h5py.File.in_memory() as file:
         hierarchy.write(file.create_group("hierarchy"))
         again = Hierarchy.read(file["hierarchy"])

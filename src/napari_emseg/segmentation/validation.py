@@ -68,7 +68,7 @@ def _are_shapes_right(hierarchy: Hierarchy) -> bool:
     n_starts = {"2d": hierarchy.fragments.shape[0] + 1, "3d": 0}.get(str(hierarchy.mode))
     return (
         forest.inside.ndim == 1
-        and forest.inside.size >= 2
+        and forest.inside.size >= 1
         and all(array.shape == forest.inside.shape for array in by_id)
         and forest.order.ndim == 1
         and hierarchy.smoothed.shape == hierarchy.fragments.shape
@@ -115,13 +115,13 @@ def _are_sections_apart(hierarchy: Hierarchy) -> bool:
         return True
     starts, forest = hierarchy.section_starts, hierarchy.forest
     n_fragments = np.diff(starts)
-    if starts[0] != 1 or starts[-1] != forest.n_fragments + 1 or n_fragments.min() < 1:
+    if starts[0] != 1 or starts[-1] != forest.n_fragments + 1 or n_fragments.min() < 0:
         return False
     section_of = np.repeat(np.arange(n_fragments.size), n_fragments)  # of the ids from 1 on
     order = forest.order.astype(np.int64)
     merged = section_of[order - 1]
     return (
-        np.array_equal(merged, np.repeat(np.arange(n_fragments.size), n_fragments - 1))
+        bool((np.diff(merged) >= 0).all())
         and np.array_equal(merged, section_of[forest.inside[order].astype(np.int64) - 1])
         and np.array_equal(merged, section_of[forest.outside[order].astype(np.int64) - 1])
     )
