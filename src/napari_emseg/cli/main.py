@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "segment": ("napari_emseg.cli.segment", "boundary map to labels"),
     "evaluate": ("napari_emseg.cli.evaluate", "score labels against ground truth"),
     "tune": ("napari_emseg.cli.tune", "find the h that scores best"),
+    "submit": ("napari_emseg.cli.submit", "write a result as a challenge wants it"),
     "train": ("napari_emseg.cli.train", "train a network on your own sections"),
     "run": ("napari_emseg.cli.run", "repeat a recipe on another file"),
     "gui": ("napari_emseg.cli.gui", "open napari with the plugin"),
