@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,9 @@ def isbi_protocol(
         squared difference of the thresholded map and the truth, that is the share of
         wrong pixels. ``warping_error`` : share of pixels left after warping that split or
         merge cells, mean over the sections (`evaluate` counts holes and objects
-        too); ``warping_splits``, ``warping_mergers`` : how many such errors at that
-        threshold. Each error is the least of all thresholds, given as ``_threshold``.
+        too), at thresholds that leave cells in every section; ``warping_splits``,
+        ``warping_mergers`` : how many such errors at that threshold. Each error is the
+        least of all thresholds, given as ``_threshold``.
 
     Raises
     ------
@@ -148,6 +150,7 @@ class _Tally:
     n_wrong: int = 0
     n_pixels: int = 0
     n_cell_pixels: int = 0
+    has_cells: bool = True
 
     def add(self, interior: Section, truth: Section, true_cells: Mask) -> None:
         from scipy.ndimage import label
@@ -160,6 +163,7 @@ class _Tally:
         self.n_wrong += int(np.count_nonzero(cells != true_cells))
         self.n_cell_pixels += int(np.count_nonzero(cells)) + int(np.count_nonzero(true_cells))
         self.n_pixels += cells.size
+        self.has_cells &= bool(cells.any())
         if self.has_warping:
             certainty = np.abs(interior - self.threshold)
             self.warping = self.warping.plus(
@@ -174,7 +178,9 @@ class _Tally:
         # 1 - F = 1 - 2 tp / (2 tp + fp + fn), and fp + fn are the wrong pixels.
         scores["pixel_error"] = self.n_wrong / self.n_cell_pixels
         scores["pixel_error_mse"] = self.n_wrong / self.n_pixels
-        scores["warping_error"] = self.warping.error("split", "merge")
+        # Where all is membrane there is nothing left to split or merge: no error, but no score.
+        is_scored = self.has_cells and self.has_warping
+        scores["warping_error"] = self.warping.error("split", "merge") if is_scored else inf
         scores["warping_splits"] = float(self.warping.n_sites("split"))
         scores["warping_mergers"] = float(self.warping.n_sites("merge"))
         scores["threshold"] = self.threshold
@@ -183,12 +189,13 @@ class _Tally:
 
 def _report(tallies: list[dict[str, float]], warping: bool) -> dict[str, float]:
     report: dict[str, float] = {}
+    is_warped = warping and any(isfinite(scores["warping_error"]) for scores in tallies)
     for name in ("v_rand", "v_info"):
         best = max(tallies, key=lambda scores: scores[name])
         for key in (name, f"{name}_split", f"{name}_merge"):
             report[key] = best[key]
         report[f"{name}_threshold"] = best["threshold"]
-    for name in ("rand_error", "pixel_error", "pixel_error_mse", "warping_error")[: 3 + warping]:
+    for name in ("rand_error", "pixel_error", "pixel_error_mse", "warping_error")[: 3 + is_warped]:
         best = min(tallies, key=lambda scores: scores[name])
         report[name], report[f"{name}_threshold"] = best[name], best["threshold"]
         if name == "warping_error":

@@ -100,8 +100,8 @@ def warp_section(
     long as one of them is simple, that is, as flipping it neither splits, merges,
     adds nor removes an object or a hole. The share of pixels that differ at the end
     is the warping error of Jain et al. 2010, doi 10.1109/CVPR.2010.5539950 (by greedy
-    descent, to a local minimum, as there): a membrane drawn a little aside costs
-    nothing, a gap in it that joins two cells does.
+    descent, to a local minimum, as there): a membrane drawn a little aside, so that it
+    still touches the true one, costs nothing, a gap in it that joins two cells does.
 
     Cells are 4-connected, membranes 8-connected; outside the section is membrane.
 
