@@ -33,6 +33,8 @@ def test_every_parameter_gets_a_gradient(network: Network) -> None:
 
 def test_an_odd_size_gives_what_padding_by_reflection_gives(network: Network) -> None:
     multiple = network.size_multiple_px
+    if multiple == 1:
+        pytest.skip("takes any size as it is")
     sections = torch.randn(1, network.in_sections, 8 * multiple - 1, 8 * multiple)
     padded = torch.cat([sections, sections[..., -2:-1, :]], dim=-2)
     network.eval()

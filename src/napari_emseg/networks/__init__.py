@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from napari_emseg.networks.base import Network
 
 NETWORKS: dict[str, str] = {
+    "n4": "napari_emseg.networks.n4:build",
     "unet2d": "napari_emseg.networks.unet2d:build",
+    "vd2d": "napari_emseg.networks.vd2d:build",
 }
 
 __all__ = ["NETWORKS", "build_network"]
@@ -35,7 +37,8 @@ def build_network(name: str, preset: str | None = None, **params: Any) -> Networ
     -------
     torch.nn.Module
         Maps float32 sections (N, in_sections, Y, X) to logits (N, 1, Y, X); also
-        has ``params``, ``receptive_field_px`` (z, y, x) and ``size_multiple_px``.
+        has ``params``, ``receptive_field_px`` (z, y, x) and what else
+        :class:`napari_emseg.networks.base.Network` lists.
 
     Raises
     ------

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_emseg.errors import InputError
@@ -14,8 +14,15 @@ from napari_emseg.errors import InputError
 P = TypeVar("P", bound=BaseModel)
 
 
+Offset = tuple[int, int, int]
+
+
 class Network(nn.Module):
     """Base class of the networks in ``NETWORKS``.
+
+    A 2D network maps float32 sections (N, in_sections + in_maps, Y, X) of any
+    size to boundary logits (N, 1, Y, X); a 3D one maps volumes (N, 1, Z, Y, X)
+    to (N, channels, Z, Y, X). Where it sees past the edge, it sees a mirror image.
 
     Attributes
     ----------
@@ -24,14 +31,29 @@ class Network(nn.Module):
     params : pydantic.BaseModel
         The parameters it was built from.
     in_sections : int
-        Neighbouring sections the input channels hold, the middle one predicted.
+        Neighbouring sections the input channels hold, the middle one predicted;
+        1 for 3D networks.
     receptive_field_px : (z, y, x)
         Size in voxels of the box, centred on an output voxel, outside of which
         no input has any influence on it.
     size_multiple_px : int
-        Where the network pools, its output depends on positions modulo this.
+        Where the network pools, its output depends on positions in a section
+        modulo this.
     memory_bytes_per_px : int
         About how much working memory a forward pass takes per pixel, float32.
+    dimensions : {2, 3}
+        Whether it takes sections or volumes.
+    in_maps : int
+        Boundary maps it takes as further channels behind the sections, one for
+        each, in the same order: logits of an earlier network.
+    margin_px : int
+        Without padding the output is smaller than the input by this much on each
+        side of a section; 0 where the network pads. See :meth:`forward_valid`.
+    offsets : tuple of (z, y, x)
+        What the channels mean: the affinity of each voxel with the one at this
+        offset from it. Empty: one boundary channel.
+    size_multiple_sections : int
+        As `size_multiple_px`, along Z; for 3D networks.
     """
 
     name: str
@@ -40,6 +62,47 @@ class Network(nn.Module):
     receptive_field_px: tuple[int, int, int]
     size_multiple_px: int
     memory_bytes_per_px: int
+    dimensions: Literal[2, 3] = 2
+    in_maps: int = 0
+    margin_px: int = 0
+    offsets: tuple[Offset, ...] = ()
+    size_multiple_sections: int = 1
+
+    def forward_valid(self, sections: Tensor) -> Tensor:
+        """Compute only what no padding has any part in, `margin_px` less on each side.
+
+        For training on patches that bring their surroundings. A network that
+        pads has no such part and gives all.
+        """
+        logits: Tensor = self(sections)
+        return logits
+
+    def forward_training(self, sections: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits, then those of auxiliary classifiers, all of one shape."""
+        return (self(sections),)
+
+    def check_input(self, x: Tensor) -> None:
+        """Refuse an input of the wrong shape in one sentence.
+
+        Raises
+        ------
+        InputError
+            If `x` has not the axes or channels the network takes.
+        """
+        if x.ndim != self.dimensions + 2:
+            raise InputError(_explain_dimensions(self))
+        channels = self.in_sections + self.in_maps
+        if x.shape[1] == channels:
+            return
+        if self.in_maps and x.shape[1] == self.in_sections:
+            raise InputError(
+                f"Network '{self.name}' with recursive input also takes the boundary maps of its "
+                f"{self.in_maps} sections, which are not given here: choose preset 'modern', "
+                "which needs none."
+            )
+        raise InputError(
+            f"Network '{self.name}' takes {channels} channels, but {x.shape[1]} are given."
+        )
 
     def fuse(self) -> None:
         """Fold normalisation layers into convolutions where that is faster.
@@ -47,13 +110,35 @@ class Network(nn.Module):
         For inference only: call it on a copy in evaluation mode. The output
         stays the same; the weights no longer fit a model file.
         """
+        for module in self.modules():
+            if isinstance(module, Fusible):
+                module.fuse()
 
 
-def fold(conv: nn.Module, norm: nn.Module) -> nn.Conv2d:
+class Fusible(nn.Module):
+    """A part of a network that knows how to fold its normalisation."""
+
+    def fuse(self) -> None:
+        """Fold normalisation into the convolution before it."""
+        raise NotImplementedError
+
+
+def _explain_dimensions(network: Network) -> str:
+    if network.dimensions == 3:
+        return (
+            f"Network '{network.name}' takes whole volumes, but sections are given one by one: "
+            "choose a 2D network such as unet2d."
+        )
+    return f"Network '{network.name}' takes sections (N, channels, Y, X), not a volume."
+
+
+def fold(conv: nn.Module, norm: nn.Module) -> nn.Conv2d | nn.Conv3d:
     """Return one convolution that does what `conv` and then batch `norm` do."""
-    if not isinstance(conv, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
-        raise TypeError(f"cannot fold {type(norm).__name__} into {type(conv).__name__}")
-    return fuse_conv_bn_eval(conv, norm)
+    if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+        return fuse_conv_bn_eval(conv, norm)
+    if isinstance(conv, nn.Conv3d) and isinstance(norm, nn.BatchNorm3d):
+        return fuse_conv_bn_eval(conv, norm)
+    raise TypeError(f"cannot fold {type(norm).__name__} into {type(conv).__name__}")
 
 
 def make_params(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from napari_emseg.networks.base import Network, fold, make_params
+from napari_emseg.networks.padding import mirror_to_multiple
 
 
 class UNet2dParams(BaseModel):
@@ -34,7 +34,7 @@ class UNet2dParams(BaseModel):
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
+    "modern": {},
     "tiny": {"width": 4, "depth": 3},
 }
 
@@ -44,9 +44,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels, 3, padding=1, bias=False)
+        self.conv1: nn.Module = nn.Conv2d(channels_in, channels, 3, padding=1, bias=False)
         self.norm1: nn.Module = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.conv2: nn.Module = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm2: nn.Module = nn.BatchNorm2d(channels)
         self.shortcut: nn.Module = (
             nn.Identity()
@@ -116,7 +116,7 @@ class UNet2d(Network):
 
     def forward(self, sections: Tensor) -> Tensor:
         height, width = sections.shape[-2:]
-        x = self.stem(_pad_end(sections, self.size_multiple_px))
+        x = self.stem(mirror_to_multiple(sections, (self.size_multiple_px,) * 2))
         skips = []
         for level, encoder in enumerate(self.encoders):
             x = encoder(self.pool(x) if level else x)
@@ -131,18 +131,6 @@ class UNet2d(Network):
 def build(preset: str | None = None, **params: Any) -> UNet2d:
     """Make a :class:`UNet2d`; see :func:`napari_emseg.networks.build_network`."""
     return UNet2d(make_params(UNet2dParams, PRESETS, preset, params))
-
-
-def _pad_end(x: Tensor, multiple: int) -> Tensor:
-    # torch's own reflection refuses to pad by the size of the image or more
-    for axis in (-2, -1):
-        size = x.shape[axis]
-        missing = -size % multiple
-        if missing:
-            period = max(2 * size - 2, 1)
-            index = torch.arange(size + missing, device=x.device) % period
-            x = x.index_select(axis, torch.minimum(index, period - index).clamp_max_(size - 1))
-    return x
 
 
 def _receptive_field_px(depth: int) -> int:

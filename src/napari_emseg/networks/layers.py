@@ -1,0 +1,99 @@
+"""Parts that several networks are made of."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from napari_emseg.networks.base import Fusible, fold
+
+Activation = Literal["relu", "elu", "tanh", "none"]
+
+
+class ScaledTanh(nn.Module):
+    """1.7159 tanh(0.6666 x), whose output keeps the variance of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1.7159 * torch.tanh(0.6666 * x)
+
+
+def make_activation(name: Activation) -> nn.Module:
+    """Return a new activation layer."""
+    match name:
+        case "relu":
+            return nn.ReLU(inplace=True)
+        case "elu":
+            return nn.ELU(inplace=True)
+        case "tanh":
+            return ScaledTanh()
+        case _:
+            return nn.Identity()
+
+
+class ConvBlock(Fusible):
+    """A convolution that keeps the size, batch normalisation if wanted, an activation.
+
+    Parameters
+    ----------
+    channels_in, channels : int
+    kernel : tuple of int
+        Odd along each axis; two axes or three.
+    stride : int
+        Every so many pixels; the output has size / stride, rounded up.
+    normalise : bool
+        Whether to normalise; the convolution then has no bias.
+    activation : str
+        Its name, see :func:`make_activation`.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels: int,
+        kernel: tuple[int, ...] = (3, 3),
+        *,
+        stride: int = 1,
+        normalise: bool = True,
+        activation: Activation = "relu",
+    ) -> None:
+        super().__init__()
+        padding = tuple(side // 2 for side in kernel)
+        options: dict[str, Any] = {"stride": stride, "padding": padding, "bias": not normalise}
+        size: Any = kernel
+        self.norm: nn.Module = nn.Identity()
+        if len(kernel) == 2:
+            self.conv: nn.Module = nn.Conv2d(channels_in, channels, size, **options)
+            self.norm = nn.BatchNorm2d(channels) if normalise else self.norm
+        else:
+            self.conv = nn.Conv3d(channels_in, channels, size, **options)
+            self.norm = nn.BatchNorm3d(channels) if normalise else self.norm
+        self.activation = make_activation(activation)
+
+    def fuse(self) -> None:
+        """Fold the normalisation into the convolution."""
+        if not isinstance(self.norm, nn.Identity):
+            self.conv = fold(self.conv, self.norm)
+            self.norm = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.activation(self.norm(self.conv(x)))
+        return out
+
+
+def boundary_logit(classes: Tensor) -> Tensor:
+    """Turn two channels for a softmax, inside and boundary, into one for a sigmoid.
+
+    Examples
+    --------
+    >>> scores = torch.randn(1, 2, 4, 4)
+    >>> torch.allclose(scores.softmax(1)[:, 1:], boundary_logit(scores).sigmoid())
+    True
+    """
+    return classes[:, 1:2] - classes[:, 0:1]
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Count the numbers a training changes."""
+    return sum(parameter.numel() for parameter in network.parameters())
