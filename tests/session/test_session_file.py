@@ -85,6 +85,23 @@ def test_everything_comes_back(work: Work, tmp_path: Path) -> None:
     assert plan(loaded.session) == plan(work.session)
 
 
+def test_what_had_no_volume_is_told_from_what_was_lost(work: Work, tmp_path: Path) -> None:
+    work.session.ground_truth = Reference.of(work.labels)  # chosen once, closed since
+    path = save(work, tmp_path / "monday" / "work")
+    assert work.raw.provenance["source"]
+    (tmp_path / "monday" / "stack.tif").unlink()
+    loaded = load_session(path)
+    assert loaded.roles == {"raw", "boundary", "labels"}
+    assert (loaded.raw, loaded.ground_truth) == (None, None)
+
+
+def test_a_file_of_an_older_version_does_not_tell_its_roles(work: Work, tmp_path: Path) -> None:
+    path = save(work, tmp_path / "monday" / "work")
+    with h5py.File(path, "r+") as file:
+        del file["roles"]
+    assert load_session(path).roles is None
+
+
 def test_the_sliders_go_on_as_before(work: Work, tmp_path: Path) -> None:
     loaded = load_session(save(work, tmp_path / "work.emseg"))
     for h in (0.0, 0.02, 0.3):
@@ -253,16 +270,40 @@ class TestDamage:
         with pytest.raises(InputError, match="damaged"):
             load_session(path)
 
+    def test_a_flipped_byte_anywhere_never_changes_a_voxel(
+        self, work: Work, tmp_path: Path
+    ) -> None:
+        path = save(work, tmp_path / "work.emseg")
+        sound, random = path.read_bytes(), np.random.default_rng(0)
+        n_refused = 0
+        for _ in range(80):
+            content = bytearray(sound)
+            content[random.integers(len(sound))] ^= 1 << random.integers(8)
+            path.write_bytes(content)
+            try:
+                loaded = load_session(path)
+            except InputError:
+                n_refused += 1
+                continue
+            assert same(loaded.boundary, work.boundary)
+            assert same(loaded.labels, work.labels)
+        assert n_refused > 40
+
     @pytest.mark.parametrize(
         ("change", "words"),
         [
             ({"session": b"{"}, "no usable session"),
             ({"session": b'{"segment": {"h": 7}}'}, "no usable session"),
             ({"relative_paths": b"["}, "damaged"),
+            ({"relative_paths": b'{"ground_truth": "a.tif"}'}, "damaged"),
+            ({"relative_paths": b"[1]", "roles": b'["raw"]'}, "damaged"),
+            ({"roles": b'["moon"]'}, "damaged"),
+            ({"segment_of": np.arange(3, dtype=np.uint32)}, "damaged"),
+            ({"segment_of": np.full(10**4, -1)}, "damaged"),
         ],
     )
     def test_nonsense_inside_is_noticed(
-        self, change: dict[str, bytes], words: str, work: Work, tmp_path: Path
+        self, change: dict[str, bytes | np.ndarray], words: str, work: Work, tmp_path: Path
     ) -> None:
         path = save(work, tmp_path / "work.emseg")
         with h5py.File(path, "r+") as file:
@@ -270,6 +311,14 @@ class TestDamage:
                 del file[name]
                 file[name] = value
         with pytest.raises(InputError, match=words):
+            load_session(path)
+
+    def test_a_claim_of_a_petabyte_is_refused(self, work: Work, tmp_path: Path) -> None:
+        path = save(work, tmp_path / "work.emseg")
+        with h5py.File(path, "r+") as file:
+            del file["boundary/data"]
+            file["boundary"].create_dataset("data", (10**3, 10**6, 10**6), "f4", chunks=(1, 64, 64))
+        with pytest.raises(InputError, match="more memory than there is"):
             load_session(path)
 
     def test_another_hdf5_file_is_no_session(self, tmp_path: Path) -> None:

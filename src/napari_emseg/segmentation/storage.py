@@ -34,7 +34,7 @@ def write_volume(group: Any, name: str, volume: Volume) -> None:
         "name": volume.name,
         "provenance": dict(volume.provenance),
     }
-    group[name].attrs["volume"] = json.dumps(facts)
+    group[name].attrs["volume"] = json.dumps(facts, default=str)
 
 
 def read_volume(group: Any, name: str) -> Volume:

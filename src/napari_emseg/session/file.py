@@ -17,10 +17,10 @@ from napari_emseg import __version__
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write
 from napari_emseg.io.create_h5 import create_h5
-from napari_emseg.io.lazy import LazyArray
+from napari_emseg.io.source import describe_volume
 from napari_emseg.progress import NO_PROGRESS, Progress
-from napari_emseg.session.model import Reference, Session
-from napari_emseg.steps.fingerprint import fingerprint, has_changed
+from napari_emseg.session.model import Session
+from napari_emseg.session.references import is_as_in_file, relative_path, reopen
 from napari_emseg.steps.params import explain
 from napari_emseg.volume import Volume
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FILE_SUFFIX = ".emseg"
 FILE_VERSION = 1
+ROLES = ("raw", "boundary", "labels", "ground_truth")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class SavedSession:
         bool, one a section, where `boundary` is unfinished.
     notes : tuple of str
         What the user should know: a moved or changed file.
+    roles : frozenset of str, or None
+        Which of "raw", "boundary", "labels", "ground_truth" had a volume when the
+        session was saved: a role missing here had none, while a role here whose
+        volume is None could not be found again. None where an older version saved.
     """
 
     session: Session
@@ -62,6 +67,7 @@ class SavedSession:
     other_labels: tuple[Volume, ...] = ()
     done_sections: npt.NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
+    roles: frozenset[str] | None = None
 
 
 def save_session(
@@ -119,16 +125,20 @@ def save_session(
     referenced = {
         role: reference
         for role in ("raw", "ground_truth")
-        if (reference := getattr(session, role)) and _is_as_in_file(reference, volumes[role])
+        if (reference := getattr(session, role)) and is_as_in_file(reference, volumes[role])
     }
-    with atomic_write(target) as temporary, create_h5(temporary) as file:
+    # From HDF5 1.10 (2016) on there are checksums on what is not voxels, too.
+    versions = ("v110", "v110")
+    with atomic_write(target) as temporary, create_h5(temporary, libver=versions) as file:
         file.attrs["format"] = "emseg session"
         file.attrs["version"] = FILE_VERSION
         file.attrs["napari_emseg"] = __version__
         file["session"] = session.model_dump_json()
         file["relative_paths"] = json.dumps(
-            {r: _relative(ref.path, target) for r, ref in referenced.items()}
+            {r: relative_path(ref.path, target) for r, ref in referenced.items()}
         )
+        there = {role for role, volume in volumes.items() if volume is not None}
+        file["roles"] = json.dumps(sorted(there | referenced.keys()))
         for role, volume in volumes.items():
             if volume is not None and role not in referenced:
                 _write_volume(file.create_group(role), volume, progress, role)
@@ -164,7 +174,11 @@ def load_session(path: str | os.PathLike[str]) -> SavedSession:
             return _read_session(file, target)
     except InputError:
         raise
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+    except MemoryError:
+        raise InputError(
+            f"{target} needs more memory than there is: close other programs, or it is damaged."
+        ) from None
+    except Exception as error:  # a damaged file may lead anywhere
         raise InputError(
             f"{target} cannot be read as a session: it is damaged or of another format."
         ) from error
@@ -182,15 +196,15 @@ def _read_session(file: h5py.File, target: Path) -> SavedSession:
         session = Session.model_validate_json(file["session"][()])
     except ValidationError as error:
         raise InputError(f"{target} holds no usable session: {explain(error, Session)}") from None
-    relative_paths = json.loads(file["relative_paths"][()])
+    relative_paths = dict(json.loads(file["relative_paths"][()]))
     volumes: dict[str, Volume | None] = {}
     notes: list[str] = []
-    for role in ("raw", "boundary", "labels", "ground_truth"):
+    for role in ROLES:
         if role in file:
             volumes[role] = _read_volume(file[role])
         elif role in relative_paths:
-            reference: Reference = getattr(session, role)
-            volumes[role] = _reopen(reference, relative_paths[role], target, notes)
+            reference = getattr(session, role)
+            volumes[role] = reopen(reference, relative_paths[role], target, notes)
             if (found := volumes[role]) is not None:
                 path = str(found.provenance.get("source", reference.path))
                 setattr(session, role, reference.model_copy(update={"path": path}))
@@ -199,7 +213,7 @@ def _read_session(file: h5py.File, target: Path) -> SavedSession:
         from napari_emseg.segmentation import Hierarchy
 
         hierarchy = Hierarchy.read(file["hierarchy"])
-    table = np.asarray(file["segment_of"], np.uint32) if "segment_of" in file else None
+    table = _read_table(file, hierarchy)
     others = file.get("other_labels", {})
     done = np.asarray(file["done_sections"], bool) if "done_sections" in file else None
     boundary = volumes.get("boundary")
@@ -212,90 +226,33 @@ def _read_session(file: h5py.File, target: Path) -> SavedSession:
         other_labels=tuple(_read_volume(others[number]) for number in sorted(others, key=int)),
         done_sections=done,
         notes=tuple(notes),
+        roles=_read_roles(file),
         **volumes,
     )
 
 
-def _reopen(reference: Reference, relative: str, target: Path, notes: list[str]) -> Volume | None:
-    """Open a referenced file where it was, else where it is relative to the session file."""
-    from napari_emseg.io import open_volume
-
-    assert reference.path is not None
-    name = os.path.basename(relative)
-    candidates = [reference.path, str(target.parent / relative), str(target.parent / name)]
-    for candidate in candidates:
-        if not _exists(candidate):
-            continue
-        try:
-            volume = open_volume(
-                candidate, voxel_size_nm=reference.voxel_size_nm, kind=reference.kind
-            )
-        except InputError as error:
-            notes.append(f"{candidate} could not be opened: {error}")
-            continue
-        if has_changed(reference.fingerprint, fingerprint(volume)):
-            notes.append(f"{candidate} has changed since the session was saved.")
-        if candidate != reference.path:
-            notes.append(f"{name} was no longer at {reference.path}; found it at {candidate}.")
-        return volume
-    notes.append(f"{name} is no longer at {reference.path}: open it again to predict or compare.")
-    return None
+def _read_table(file: h5py.File, hierarchy: Hierarchy | None) -> npt.NDArray[np.uint32] | None:
+    if "segment_of" not in file:
+        return None
+    table = np.asarray(file["segment_of"])
+    n_ids = table.size if hierarchy is None else hierarchy.n_fragments + 1
+    if table.dtype != np.uint32 or table.shape != (n_ids,) or table[0] != 0:
+        raise ValueError("segment_of does not fit the fragments")
+    return table
 
 
-def _is_as_in_file(reference: Reference, volume: Volume | None) -> bool:
-    """Whether `reference` finds the same voxels again; those in memory may have been painted."""
-    if reference.path is None or not _exists(reference.path):
-        return False
-    if volume is None or isinstance(volume.data, LazyArray):
-        return True
-    return isinstance(volume.data, np.memmap) and _is_same_as_file(reference, volume)
-
-
-def _is_same_as_file(reference: Reference, volume: Volume) -> bool:
-    """Compare all voxels: a file mapped into memory can be painted over there."""
-    from napari_emseg.io import open_volume
-
-    assert reference.path is not None
-    try:
-        fresh = open_volume(reference.path, kind=reference.kind)
-    except InputError:
-        return False
-    return fresh.shape == volume.shape and all(
-        np.array_equal(fresh.read(z), volume.read(z)) for z in range(volume.shape[0])
-    )
-
-
-def _exists(path: str) -> bool:
-    return _file_part(path).exists()
-
-
-def _file_part(path: str) -> Path:
-    """Return the file of "file.h5:/dataset" or the nearest existing parent of "x.zarr/sub"."""
-    whole = Path(path)
-    if whole.exists():
-        return whole
-    head, colon, _ = path.rpartition(":")
-    return Path(head) if colon and len(head) > 1 else whole
-
-
-def _relative(path: str, target: Path) -> str:
-    try:
-        return os.path.relpath(path, target.absolute().parent)
-    except ValueError:  # another drive on Windows
-        return os.path.basename(path)
+def _read_roles(file: h5py.File) -> frozenset[str] | None:
+    if "roles" not in file:
+        return None
+    roles = frozenset(json.loads(file["roles"][()]))
+    if not roles <= {*ROLES}:
+        raise ValueError("roles that there are not")
+    return roles
 
 
 def _write_volume(group: h5py.Group, volume: Volume, progress: Progress, role: str) -> None:
     depth = volume.shape[0]
-    group["about"] = json.dumps(
-        {
-            "kind": volume.kind,
-            "voxel_size_nm": volume.voxel_size_nm,
-            "offset_nm": volume.offset_nm,
-            "name": volume.name,
-            "provenance": dict(volume.provenance),
-        }
-    )
+    group["about"] = describe_volume(volume)
     chunks = (1, *(min(n, 512) for n in volume.shape[1:]))
     data = group.create_dataset(
         "data",
@@ -313,4 +270,5 @@ def _write_volume(group: h5py.Group, volume: Volume, progress: Progress, role: s
 
 
 def _read_volume(group: h5py.Group) -> Volume:
-    return Volume(np.asarray(group["data"]), **json.loads(group["about"][()]))
+    about = json.loads(group["about"][()])
+    return Volume(np.asarray(group["data"]), **{**about, "name": str(about["name"])})

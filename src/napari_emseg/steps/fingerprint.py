@@ -85,4 +85,4 @@ def _checksum(volume: Volume) -> int:
 
 def _as_bytes(values: npt.NDArray[Any]) -> memoryview:
     """Return values in C order and native byte order, as any file gives them."""
-    return memoryview(np.ascontiguousarray(values, values.dtype.newbyteorder("=")))
+    return np.ascontiguousarray(values, values.dtype.newbyteorder("=")).data
