@@ -111,7 +111,7 @@ class TestCremi:
     def test_it_opens_as_labels_of_the_same_geometry(self, tmp_path: Path) -> None:
         ids = np.arange(24, dtype=np.uint32).reshape(2, 3, 4)
         path = write_submission(_labels(ids), tmp_path / "a.hdf", challenge="cremi")
-        again = open_volume(path, kind="labels")
+        again = open_volume(path)
         assert (again.kind, again.voxel_size_nm, again.offset_nm) == ("labels", SIZE, (0, 0, 0))
         np.testing.assert_array_equal(again.read(), ids)
 

@@ -18,10 +18,17 @@ import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write
+from napari_emseg.io.conventions import (
+    NAMES_OF_KIND,
+    find_kind,
+    pick_membrane_channel,
+    read_axistags,
+    read_size,
+)
 from napari_emseg.io.create_h5 import create_h5
 from napari_emseg.io.inside import choose_array, guess_axes, may_be_volume, name_some, three_numbers
-from napari_emseg.io.lazy import Box, LazyArray
-from napari_emseg.io.source import UNKNOWN, Source, check_replaced, describe_volume, parse_ours
+from napari_emseg.io.lazy import Box, LazyArray, PickView
+from napari_emseg.io.source import Source, check_replaced, describe_volume, parse_ours
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.volume import Kind, Volume
 
@@ -62,7 +69,7 @@ def read_h5(path: Path, inside: str = "") -> Source:
         The file.
     inside : str
         The dataset; by default the only one that can be a volume, or one with a
-        usual name such as ``volumes/raw``.
+        usual name such as ``volumes/raw``. A number after it picks a channel.
 
     Returns
     -------
@@ -76,8 +83,30 @@ def read_h5(path: Path, inside: str = "") -> Source:
         usual name; the message lists them.
     """
     with _open(path) as h5:
-        dataset, notes = _find(path, h5, inside)
-        return _source(path, dataset, notes)
+        dataset, channel, notes = _find(path, h5, inside)
+        return _source(path, dataset, channel, notes)
+
+
+def find_in_h5(path: Path, kind: Kind) -> str:
+    """Return which of several datasets has a usual name for a kind of volume.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : str
+        What is wanted.
+
+    Returns
+    -------
+    str
+        Empty where there is none of such a name, or a single dataset.
+    """
+    with _open(path) as h5:
+        names = _volumes_in(h5)
+    if len(names) < 2:
+        return ""
+    return next((name for name in NAMES_OF_KIND[kind] if name in names), "")
 
 
 @contextmanager
@@ -104,13 +133,17 @@ def _open(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def _find(path: Path, h5: Any, inside: str) -> tuple[Any, list[str]]:
+def _find(path: Path, h5: Any, inside: str) -> tuple[Any, int | None, list[str]]:
+    """Return a dataset, which of its channels is named, and what else there is."""
     import h5py
 
     if inside and isinstance(h5.get(inside), h5py.Dataset):
-        return h5[inside], []
+        return h5[inside], None, []
+    parent, _, last = inside.rpartition("/")
+    if last.isdecimal() and isinstance(h5.get(parent or "/"), h5py.Dataset):
+        return h5[parent], int(last), []
     name, notes = choose_array(_volumes_in(h5), inside, file=str(path), joint=":/")
-    return h5[name], notes
+    return h5[name], None, notes
 
 
 def _volumes_in(h5: Any) -> list[str]:
@@ -128,27 +161,63 @@ def _volumes_in(h5: Any) -> list[str]:
     return names
 
 
-def _source(path: Path, dataset: Any, notes: list[str]) -> Source:
+def _source(path: Path, dataset: Any, channel: int | None, notes: list[str]) -> Source:
     if dataset.dtype.kind not in "buif":
         raise InputError(
             f"{path}:{dataset.name} holds {dataset.dtype} and no grey values or ids; "
             "choose another dataset."
         )
     attributes = dataset.attrs
-    size = three_numbers(attributes.get("resolution", attributes.get("voxel_size")))
-    ours = parse_ours(attributes.get("emseg"))
+    axes = _axes(dataset)
+    data: LazyArray = H5Array(path, dataset)
+    kind = find_kind(dataset.name, dataset.dtype, axes, dataset.shape)
+    if read_axistags(attributes, dataset.ndim) and _n_channels(axes, dataset) > 1:
+        kind = "boundary"
+        if channel is None:
+            channel, note = pick_membrane_channel(_sample_channels(dataset, axes), data.source)
+            notes = [*notes, note]
+    if channel is not None:
+        data, axes = _take_channel(data, axes, channel)
+        kind = None if kind == "affinities" else kind
     return Source(
-        data=H5Array(path, dataset),
-        axes=_axes(dataset),
+        data=data,
+        axes=axes,
         format="HDF5",
-        size_nm=size if size is not None and min(size) > 0 else UNKNOWN,
+        size_nm=read_size(attributes),
         offset_nm=three_numbers(attributes.get("offset")) or (0.0, 0.0, 0.0),
-        ours=ours,
+        ours=parse_ours(attributes.get("emseg")),
+        kind=kind,
         notes=tuple(notes),
     )
 
 
+def _n_channels(axes: str, array: Any) -> int:
+    return int(array.shape[axes.index("C")]) if "C" in axes else 1
+
+
+def _sample_channels(dataset: Any, axes: str) -> npt.NDArray[Any]:
+    """Read all channels of the middle section."""
+    key: list[slice | int] = [slice(None)] * dataset.ndim
+    for axis in {*axes} - {*"CYX"}:
+        key[axes.index(axis)] = dataset.shape[axes.index(axis)] // 2
+    left = [axis for axis in axes if axis in "CYX"]
+    return np.moveaxis(np.asarray(dataset[tuple(key)]), left.index("C"), 0)
+
+
+def _take_channel(data: LazyArray, axes: str, channel: int) -> tuple[LazyArray, str]:
+    n_channels = _n_channels(axes, data)
+    if channel >= n_channels:
+        raise InputError(
+            f"{data.source} has no channel {channel}; its channels are 0 to {n_channels - 1}."
+        )
+    if "C" not in axes:
+        return data, axes
+    return PickView(data, axes.index("C"), channel), axes.replace("C", "")
+
+
 def _axes(dataset: Any) -> str:
+    if tagged := read_axistags(dataset.attrs, dataset.ndim):
+        return tagged
     labels = "".join(dimension.label[:1].upper() for dimension in dataset.dims)
     if len(labels) == dataset.ndim and len(set(labels)) == dataset.ndim and {*"YX"} <= {*labels}:
         return labels

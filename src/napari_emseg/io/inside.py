@@ -11,7 +11,16 @@ from napari_emseg.errors import InputError
 from napari_emseg.volume import ZYX
 
 # Where common tools keep the image itself, best first.
-_USUAL_NAMES = ("volumes/raw", "raw", "image", "main", "data", "exported_data")
+_USUAL_NAMES = (
+    "volumes/raw",
+    "raw",
+    "image",
+    "main",
+    "data",
+    "exported_data",
+    "predictions",
+    "vol0",
+)
 _MIN_SECTION_PX = 16
 
 

@@ -283,6 +283,32 @@ class AxesView(LazyArray):
         return values
 
 
+class PickView(LazyArray):
+    """One of the arrays that lie along an axis, such as a channel.
+
+    Parameters
+    ----------
+    array : LazyArray
+        The array looked at.
+    axis, index : int
+        The axis left out, and where on it.
+    """
+
+    def __init__(self, array: LazyArray, axis: int, index: int) -> None:
+        shape = array.shape[:axis] + array.shape[axis + 1 :]
+        super().__init__(
+            shape, array.dtype, source=array.source, section_axis=max(0, len(shape) - 3)
+        )
+        self.array = array
+        self.axis = axis
+        self.index = index
+
+    def _read(self, box: Box) -> Values:
+        here = slice(self.index, self.index + 1)
+        inner = (*box[: self.axis], here, *box[self.axis :])
+        return self.array.read_box(inner).squeeze(self.axis)
+
+
 class MapArray(LazyArray):
     """A boundary map brought to 1 = membrane while it is read.
 

@@ -59,6 +59,12 @@ _CHECKS = {
     ".zarr": "napari_emseg.io.zarr:check_zarr",
     ".ome.zarr": "napari_emseg.io.zarr:check_zarr",
 }
+# Formats with names inside, where the kind wanted tells which is meant.
+_FINDERS = {
+    ".h5": "napari_emseg.io.h5:find_in_h5",
+    ".hdf5": "napari_emseg.io.h5:find_in_h5",
+    ".hdf": "napari_emseg.io.h5:find_in_h5",
+}
 
 _FOLDER_READER = "napari_emseg.io.sections:read_sections"
 _SAMPLE_PX = 512
@@ -108,6 +114,7 @@ def open_volume(
     (50.0, 4.0, 4.0)
     """
     file, inside = split_location(path)
+    inside = inside or _find_inside(file, kind)
     return _to_volume(
         _read_source(file, inside),
         file,
@@ -144,6 +151,7 @@ def open_pyramid(
         As `open_volume`.
     """
     file, inside = split_location(path)
+    inside = inside or _find_inside(file, kind)
     source = _read_source(file, inside)
     full = _to_volume(source, file, inside, voxel_size_nm=voxel_size_nm, kind=kind, invert=invert)
     levels = [full]
@@ -380,6 +388,14 @@ def _read_source(file: Path, inside: str) -> Source:
     return read(file, inside)
 
 
+def _find_inside(file: Path, kind: Kind | None) -> str:
+    """Return which array of a file with several is meant, where its name tells."""
+    if kind is None or suffix_of(file) not in _FINDERS or not file.is_file():
+        return ""
+    name: str = resolve(_FINDERS, suffix_of(file), "format")(file, kind)
+    return name
+
+
 def _unknown_suffix(suffix: str, known: dict[str, str]) -> str:
     what = f"'{suffix}' is an unknown suffix" if suffix else "its name has no suffix"
     return f"{what}; convert it or rename it to one of {', '.join(known)}."
@@ -402,7 +418,8 @@ def _to_zyx(source: Source, kind: str | None, where: str, notes: list[str]) -> A
             noun = {"T": "time points", "C": "channels"}[as_sections]
             notes.append(f"The file's {size[as_sections]} {noun} were opened as sections.")
     if extra:
-        raise InputError(_too_many_axes(extra, axes, size, where))
+        named = getattr(source.data, "source", "") if source.format == "HDF5" else ""
+        raise InputError(_too_many_axes(extra, axes, size, where, named))
     if len(axes) > len(wanted) and as_sections == "Z":
         notes.append(f"Axes of length 1 were dropped: {source.axes} {shape} is now ZYX.")
     if "Z" not in axes and as_sections == "Z" and not source.ours:
@@ -426,12 +443,16 @@ def _distinct(axes: str) -> str:
     return "".join(next(spare) if letter in axes[:at] else letter for at, letter in enumerate(axes))
 
 
-def _too_many_axes(extra: Sequence[str], axes: str, size: dict[str, int], where: str) -> str:
+def _too_many_axes(
+    extra: Sequence[str], axes: str, size: dict[str, int], where: str, named: str
+) -> str:
     noun = {"C": "channels", "T": "time points"}
     what = " and ".join(
         f"{size[axis]} {noun.get(axis, f'along axis {axes.index(axis) + 1}')}" for axis in extra
     )
     hint = "save the one to segment as a stack of its own"
+    if extra == ["C"] and named:
+        hint = f"choose one by its number, such as {named}/0"
     if extra == ["C"]:
         hint += ", or open it as affinities if that is what it holds"
     return f"{where} has {what} besides z, y and x; {hint}."

@@ -1,0 +1,138 @@
+"""What ilastik, PlantSeg, PyTorch Connectomics and CREMI write opens directly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.io import foreign
+
+from napari_emseg import InputError, build_hierarchy, open_volume
+from napari_emseg.io.lazy import LazyArray
+
+# Axis orders that ilastik writes for inputs from HDF5, TIFF and Fiji, and one of its own.
+AXES = ["zyxc", "tzyxc", "czyx", "xyzc", "tczyx"]
+
+
+class TestIlastik:
+    @pytest.mark.parametrize("axes", AXES)
+    @pytest.mark.parametrize("membrane", [0, 1])
+    def test_of_two_classes_the_rarer_is_membrane(
+        self, axes: str, membrane: int, tmp_path: Path
+    ) -> None:
+        path = foreign.write_ilastik_probabilities(tmp_path / "p.h5", axes, membrane=membrane)
+        boundary = open_volume(path)
+        assert (boundary.kind, boundary.shape) == ("boundary", foreign.SHAPE)
+        np.testing.assert_allclose(boundary.read(), foreign.membranes(), atol=1e-6)
+        np.testing.assert_allclose(boundary.read(3), foreign.membranes()[3], atol=1e-6)
+        assert f"Channel {membrane} of 2" in " ".join(boundary.provenance["notes"])
+
+    @pytest.mark.parametrize("axes", AXES)
+    def test_any_channel_can_be_named(self, axes: str, tmp_path: Path) -> None:
+        path = foreign.write_ilastik_probabilities(tmp_path / "p.h5", axes)
+        cell = open_volume(f"{path}:/exported_data/0", kind="boundary", invert=False)
+        np.testing.assert_allclose(cell.read(), 1 - foreign.membranes(), atol=1e-6)
+
+    def test_of_three_classes_one_must_be_named(self, tmp_path: Path) -> None:
+        p = foreign.membranes()
+        path = foreign.write_ilastik(
+            tmp_path / "p.h5", np.stack([p, (1 - p) / 2, (1 - p) / 2], -1), "zyxc"
+        )
+        with pytest.raises(InputError, match=r"3 channels.*p\.h5:/exported_data/0"):
+            open_volume(path)
+        with pytest.raises(InputError, match="no channel 3"):
+            open_volume(f"{path}:/exported_data/3")
+        first = open_volume(f"{path}:/exported_data/0")
+        assert first.kind == "boundary"
+        np.testing.assert_allclose(first.read(), p, atol=1e-6)
+
+    def test_8_and_16_bits(self, tmp_path: Path) -> None:
+        p = foreign.membranes()
+        for dtype, top in ((np.uint8, 255), (np.uint16, 65535)):
+            both = (np.stack([p, 1 - p], -1) * top).astype(dtype)
+            path = foreign.write_ilastik(tmp_path / "p.h5", both, "zyxc")
+            boundary = open_volume(path)
+            assert boundary.kind == "boundary"
+            scale = 255 if boundary.dtype == np.uint8 else 1
+            np.testing.assert_allclose(boundary.read() / scale, p, atol=0.005)
+
+    def test_a_multicut_segmentation_is_labels(self, tmp_path: Path) -> None:
+        ids = foreign.cells()[..., None]
+        path = foreign.write_ilastik(tmp_path / "s.h5", ids, "tzyxc")
+        labels = open_volume(path)
+        assert labels.kind == "labels"
+        np.testing.assert_array_equal(labels.read(), foreign.cells())
+
+    def test_the_map_can_be_segmented_as_it_comes(self, tmp_path: Path) -> None:
+        path = foreign.write_ilastik_probabilities(tmp_path / "p.h5", "xyzc")
+        segmentation = build_hierarchy(open_volume(path), sigma_px=0).cut(0.2)
+        n_cells = len(np.unique(foreign.cells()[0]))
+        assert segmentation.n_segments == n_cells * foreign.SHAPE[0]
+
+
+class TestPlantSeg:
+    def test_the_prediction_is_found_by_kind(self, tmp_path: Path) -> None:
+        path = foreign.write_plantseg(tmp_path / "a.h5")
+        boundary = open_volume(path, kind="boundary")
+        np.testing.assert_allclose(boundary.read(), foreign.membranes(), atol=1e-6)
+        assert boundary.voxel_size_nm == pytest.approx((50, 4, 4))
+        labels = open_volume(path, kind="labels")
+        np.testing.assert_array_equal(labels.read(), foreign.cells())
+        assert open_volume(path).kind == "raw"
+
+    def test_names_tell_the_kind(self, tmp_path: Path) -> None:
+        path = foreign.write_plantseg(tmp_path / "a.h5", channel=True)
+        assert open_volume(f"{path}:/predictions").kind == "boundary"
+        assert open_volume(f"{path}:/predictions").shape == foreign.SHAPE
+        assert open_volume(f"{path}:/segmentation").kind == "labels"
+
+    def test_without_raw_the_prediction_opens(self, tmp_path: Path) -> None:
+        path = foreign.write_plantseg(tmp_path / "a.h5", with_raw=False)
+        assert open_volume(path).kind == "boundary"
+
+
+class TestPyTorchConnectomics:
+    @pytest.mark.parametrize("dataset", ["vol0", "main"])
+    @pytest.mark.parametrize("n_channels", [3, 12])
+    def test_affinities(self, dataset: str, n_channels: int, tmp_path: Path) -> None:
+        path = foreign.write_pytc(tmp_path / "result.h5", dataset, n_channels=n_channels)
+        affinities = open_volume(path)
+        assert (affinities.kind, affinities.shape) == ("affinities", (n_channels, *foreign.SHAPE))
+        assert affinities.dtype == np.uint8
+        borders = affinities.read(2) < 128
+        assert 0.02 < borders.mean() < 0.1
+
+    def test_one_channel_of_them_can_be_named(self, tmp_path: Path) -> None:
+        path = foreign.write_pytc(tmp_path / "result.h5")
+        along_x = open_volume(f"{path}:/vol0/2", kind="boundary")
+        assert along_x.shape == foreign.SHAPE
+        assert along_x.read()[:, :, 20].min() == 250  # inverted: 1 = boundary
+
+    def test_as_a_boundary_map_the_message_tells_how(self, tmp_path: Path) -> None:
+        path = foreign.write_pytc(tmp_path / "result.h5")
+        with pytest.raises(InputError, match=r"result\.h5:/vol0/0"):
+            open_volume(path, kind="boundary")
+
+
+class TestCremi:
+    def test_names_tell_the_kind(self, tmp_path: Path) -> None:
+        path = foreign.write_cremi(tmp_path / "sample_A.hdf")
+        assert open_volume(path).kind == "raw"
+        neurons = open_volume(f"{path}:/volumes/labels/neuron_ids")
+        assert (neurons.kind, neurons.voxel_size_nm) == ("labels", (40, 4, 4))
+
+    def test_labels_are_found_by_kind(self, tmp_path: Path) -> None:
+        path = foreign.write_cremi(tmp_path / "sample_A.hdf", padded=True)
+        neurons = open_volume(path, kind="labels")
+        np.testing.assert_array_equal(neurons.read(), foreign.cells())
+        assert neurons.offset_nm == (80, 32, 32)
+        assert open_volume(path).offset_nm == (0, 0, 0)
+
+
+def test_nothing_is_read_before_it_is_used(tmp_path: Path) -> None:
+    for path in (
+        foreign.write_ilastik_probabilities(tmp_path / "i.h5", "xyzc"),
+        foreign.write_pytc(tmp_path / "p.h5"),
+    ):
+        assert isinstance(open_volume(path).data, LazyArray)
