@@ -15,6 +15,7 @@ from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.live import live_preview_of
 from napari_emseg.gui.preview_labels import is_preview
 from napari_emseg.gui.workspace import Workspace
+from napari_emseg.segmentation import build_hierarchy
 from napari_emseg.volume import Volume
 
 
@@ -182,3 +183,29 @@ def test_another_grouping_joins_the_same_fragments(with_map: Workspace, qtbot: A
     segment.write_labels()  # type: ignore[attr-defined]
     qtbot.waitUntil(lambda: context.layer("segmentation") is not None, timeout=PATIENCE_MS)
     np.testing.assert_array_equal(context.layer("segmentation").data, seen)  # type: ignore[union-attr]
+
+
+def test_sigma_in_3d_shows_the_visible_section_before_the_whole_is_built(
+    with_map: Workspace, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, live = with_map.context, live_preview_of(with_map.context)
+    context.session.change("segment", mode="3d")
+    qtbot.waitUntil(
+        lambda: context.hierarchy is not None and context.hierarchy.mode == "3d",
+        timeout=PATIENCE_MS,
+    )
+    monkeypatch.setattr(live, "_build_whole", lambda: None)
+    before = np.array(preview_of(with_map).data[context.section])
+    context.session.change("segment", sigma_px=4.0)
+    qtbot.waitUntil(
+        lambda: not np.array_equal(preview_of(with_map).data[context.section], before),
+        timeout=PATIENCE_MS,
+    )
+    assert context.hierarchy is None
+    boundary = context.volume("boundary")  # of three sections, so the slab is the whole
+    whole = build_hierarchy(boundary, sigma_px=4.0, mode="3d")
+    params = context.session.segment
+    expected = whole.cut(params.h, params.min_size_voxels).to_volume().data
+    np.testing.assert_array_equal(
+        preview_of(with_map).data[context.section], expected[context.section]
+    )

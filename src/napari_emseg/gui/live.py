@@ -1,8 +1,8 @@
 """The live segmentation: what the sliders show, and the jobs that make it possible.
 
-Moving h or the minimum size cuts the visible section on the spot. Moving sigma
-(or changing the mode) floods the visible section first, then all of them in the
-background.
+Moving a threshold or the minimum size cuts the visible section on the spot.
+Moving sigma (or changing the mode) floods the visible section first, in 3D with
+its neighbours, then all of them in the background.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SETTLE_MS = 350  # after the last move of a slider the whole stack is flooded
 COUNT_MS = 120
 VOLUME_MS = 300  # in the 3D view every section is cut, so only once the slider rests
+SLAB_REACH = 2  # sections on either side that a preview in 3D floods together
 MAX_VOXELS_UNASKED = 3e8  # a larger map is segmented when a slider is touched
 _PAINTING = {"paint", "fill", "erase", "polygon"}
 
@@ -159,10 +160,12 @@ class LivePreview(QObject):
         """Flood the visible section; while one is being flooded the next waits its turn."""
         params = self._context.session.segment
         is_shown = self._shown == (*self.key(), "whole")
-        if params.mode == "3d" or self._section_runs or is_shown or not self._is_awake:
+        if self._section_runs or is_shown or not self._is_awake:
             return
         z, done = self._context.section, self._context.done_sections
         if self._context.layer("boundary") is None or (done is not None and not done[z]):
+            return
+        if params.mode == "3d" and not self._context.is_boundary_complete:
             return
         try:
             boundary = self._context.volume("boundary")
@@ -181,12 +184,13 @@ class LivePreview(QObject):
             on_end=partial(self._on_section_ended, key, z),
         )
 
-    def _on_section_built(self, key: tuple[Any, ...], z: int, hierarchy: Hierarchy) -> None:
+    def _on_section_built(self, key: tuple[Any, ...], z: int, made: tuple[Hierarchy, int]) -> None:
+        hierarchy, index = made
         self._section_failed = False
         if key[0] != self.key()[0] or self._shown == (*self.key(), "whole"):
             return
         labels = self._need_labels()
-        labels.set_section(z, hierarchy, keep_others=self._shown == key)
+        labels.set_section(z, hierarchy, index=index, keep_others=self._shown == key)
         self._shown = key
         self._recut()
 
@@ -326,13 +330,20 @@ class LivePreview(QObject):
 
 def _build_section(
     boundary: Volume, z: int, params: SegmentParams, progress: Progress
-) -> Hierarchy:
-    from napari_emseg.steps.segment import build_section
+) -> tuple[Hierarchy, int]:
+    """Return a small hierarchy that shows what section `z` will be, and which of its sections."""
+    from napari_emseg.steps.segment import build, build_section
 
-    hierarchy = build_section(boundary, z, params=params)
+    if params.mode == "2d":
+        hierarchy, index = build_section(boundary, z, params=params), 0
+    else:
+        first = max(0, z - SLAB_REACH)
+        slab = boundary.read(slice(first, z + SLAB_REACH + 1))
+        hierarchy = build(boundary.derive(slab, kind="boundary"), params=params, progress=progress)
+        index = z - first
     # Compile here, not in the window.
-    hierarchy.cut_section(0, params.threshold, params.min_size_voxels)
-    return hierarchy
+    hierarchy.cut_section(index, params.threshold, params.min_size_voxels)
+    return hierarchy, index
 
 
 def _build_whole(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_emseg.evaluation.error_view import ErrorView
+
 if TYPE_CHECKING:
     from napari.layers import Layer
 
@@ -32,7 +34,7 @@ class PreviewLabels:
         self.size = int(np.prod(shape))
         self.threshold, self.min_size_voxels = 0.0, 0
         self._whole: Hierarchy | None = None
-        self._sections: dict[int, Hierarchy] = {}
+        self._sections: dict[int, tuple[Hierarchy, int]] = {}
         self._table: npt.NDArray[np.uint32] | None = None  # of the last section, or of all in 3d
         self._labels: dict[int, npt.NDArray[np.uint32]] = {}
 
@@ -46,11 +48,13 @@ class PreviewLabels:
         self._whole, self._sections = hierarchy, {}
         self._forget()
 
-    def set_section(self, z: int, hierarchy: Hierarchy, *, keep_others: bool) -> None:
-        """Show this one-section hierarchy in section `z` while there is no whole one."""
+    def set_section(
+        self, z: int, hierarchy: Hierarchy, *, index: int = 0, keep_others: bool
+    ) -> None:
+        """Show section `index` of this small hierarchy in section `z` while there is no whole."""
         self._whole = None
         kept = self._sections if keep_others else {}
-        self._sections = dict(list(kept.items())[-_KEPT_SECTIONS + 1 :]) | {z: hierarchy}
+        self._sections = dict(list(kept.items())[-_KEPT_SECTIONS + 1 :]) | {z: (hierarchy, index)}
         self._forget()
 
     def clear(self) -> None:
@@ -64,15 +68,12 @@ class PreviewLabels:
 
     def count(self, z: int) -> int:
         """Count the segments in section `z` (in 3d: in all)."""
-        table = self._cut(z)
-        if table is None:
-            return 0
-        if self._whole is not None:
-            ids = self._whole.section_ids(z)
-            return int(
-                np.count_nonzero(table[ids.start : ids.stop] == np.arange(ids.start, ids.stop))
-            )
-        return int(np.count_nonzero(table[1:] == np.arange(1, table.size)))
+        if self._whole is None:
+            seen = np.unique(self.section(z))
+            return int(np.count_nonzero(seen))
+        table, ids = self._cut(z), self._whole.section_ids(z)
+        assert table is not None
+        return int(np.count_nonzero(table[ids.start : ids.stop] == np.arange(ids.start, ids.stop)))
 
     def section(self, z: int) -> npt.NDArray[np.uint32]:
         """Return the labels of one section."""
@@ -86,7 +87,8 @@ class PreviewLabels:
         elif self._whole is not None:
             labels = SegmentView(self._whole.fragments.data, table)[z]
         else:
-            labels = SegmentView(self._sections[z].fragments.data, table)[0]
+            hierarchy, index = self._sections[z]
+            labels = SegmentView(hierarchy.fragments.data, table)[index]
         self._labels = {z: labels}
         return labels
 
@@ -122,7 +124,8 @@ class PreviewLabels:
         if whole is not None:
             return whole.cut_section(z, self.threshold, self.min_size_voxels)
         if z in self._sections:
-            return self._sections[z].cut_section(0, self.threshold, self.min_size_voxels)
+            hierarchy, index = self._sections[z]
+            return hierarchy.cut_section(index, self.threshold, self.min_size_voxels)
         return None
 
     def _forget(self) -> None:
@@ -130,5 +133,5 @@ class PreviewLabels:
 
 
 def is_preview(layer: Layer) -> bool:
-    """Whether a layer follows the sliders."""
-    return isinstance(layer.data, PreviewLabels)
+    """Whether a layer is computed when it is seen: segments at the sliders, or their errors."""
+    return isinstance(layer.data, PreviewLabels | ErrorView)

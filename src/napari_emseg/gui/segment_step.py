@@ -46,6 +46,8 @@ class SegmentStep(StepWidget):
         super().__init__(context)
         self.live = live_preview_of(context)
         fields = {field.name: field for field in describe_fields(SegmentParams)}
+        short = replace(fields["merge_threshold"], title="Threshold")
+        fields["merge_threshold"] = short  # the row above says of what
         self.numbers = {
             name: NumberRow(
                 fields[name],
