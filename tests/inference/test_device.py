@@ -7,7 +7,7 @@ import torch
 
 from napari_emseg.errors import InputError
 from napari_emseg.inference import choose_device
-from napari_emseg.inference.device import is_out_of_memory, limit_threads
+from napari_emseg.inference.device import is_out_of_memory, limit_threads, threads_for
 
 
 def test_auto_is_a_device_that_works() -> None:
@@ -44,6 +44,19 @@ def test_the_number_of_threads_is_put_back() -> None:
     with limit_threads(1):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("platform", "cores", "expected"),
+    [("linux", 4, 4), ("linux", 1, 1), ("darwin", 4, 3), ("win32", 2, 1), ("win32", 1, 1)],
+)
+def test_a_core_is_left_free_where_threads_cannot_stand_back(
+    platform: str, cores: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    assert threads_for() == cores
+    assert threads_for(background=True) == expected
 
 
 @pytest.mark.parametrize(

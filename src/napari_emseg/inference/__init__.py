@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_emseg.inference.device import choose_device
+    from napari_emseg.inference.device import choose_device, threads_for
     from napari_emseg.inference.predictor import Predictor, predict, predict_section
 
 _PUBLIC = {
@@ -17,9 +17,10 @@ _PUBLIC = {
     "choose_device": "device",
     "predict": "predictor",
     "predict_section": "predictor",
+    "threads_for": "device",
 }
 
-__all__ = ["Predictor", "choose_device", "predict", "predict_section"]
+__all__ = ["Predictor", "choose_device", "predict", "predict_section", "threads_for"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -65,6 +66,35 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(
         sign in text for sign in ("out of memory", "can't allocate memory", "not enough memory")
     )
+
+
+def threads_for(*, background: bool = False) -> int:
+    """Return how many CPU cores a prediction should use.
+
+    A network computed by one thread and by several may differ in the last digit, and
+    so may labels at the edge of a threshold. So a prediction in the background takes
+    as many cores as one in the shell where the system lets its threads stand back
+    behind the window's: on Linux, by niceness. Elsewhere it leaves one core free.
+
+    Parameters
+    ----------
+    background : bool
+        Whether a window must stay fluid meanwhile; the thread that predicts is then
+        expected to have lowered its priority where that is possible.
+
+    Returns
+    -------
+    int
+        All cores that torch would use, or one fewer; at least 1.
+
+    Examples
+    --------
+    >>> 1 <= threads_for(background=True) <= threads_for()
+    True
+    """
+    every = torch.get_num_threads()
+    stands_back = sys.platform == "linux"
+    return every if stands_back or not background else max(1, every - 1)
 
 
 @contextmanager
