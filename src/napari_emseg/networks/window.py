@@ -2,12 +2,17 @@
 
 Sliding a window and computing it anew at every pixel repeats almost all of the
 work. With max-pooling of stride 1, and the filters after it made sparse by
-dilation, one pass over the section gives the same numbers ("max-filtering";
-Giusti, Ciresan, Masci, Gambardella, Schmidhuber 2013, doi:10.1109/ICIP.2013.6738831).
+dilation, one pass over the section gives the same numbers ("max-filtering").
+A filter dilated by d never mixes pixels of different phase, that is position
+modulo d; so each pooling splits the phases into separate small images, on which
+ordinary filters do the same ("fragments": Giusti, Ciresan, Masci, Gambardella,
+Schmidhuber 2013, doi:10.1109/ICIP.2013.6738831). That is as fast on a processor,
+and much faster on a graphics card, than sparse filters.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,7 +45,7 @@ class Stage:
 
 
 class StageLayers(Fusible):
-    """The layers of one :class:`Stage`, to run with any dilation."""
+    """The layers of one :class:`Stage`."""
 
     def __init__(
         self,
@@ -69,25 +74,54 @@ class StageLayers(Fusible):
                 self.convs[index] = fold(self.convs[index], norm)
                 self.norms[index] = nn.Identity()
 
-    def forward(self, x: Tensor, dilation: int, *, pool: bool = True) -> Tensor:
-        for layers in zip(self.convs, self.norms, self.activations, strict=True):
-            x = convolve(x, layers, dilation)
-        if pool and self.pool > 1:
-            x = functional.max_pool2d(x, self.pool, stride=1, dilation=dilation)
-        return x
+    def forward(self, x: Tensor) -> Tensor:
+        """Run on all positions; each phase of the pooling becomes an image of the batch."""
+        x = self._convolve(x)
+        if self.pool == 1:
+            return x
+        return split_phases(functional.max_pool2d(x, self.pool, stride=1), self.pool)
 
     def forward_window(self, x: Tensor) -> Tensor:
-        """Run as first written: no dilation, pooling by its own stride."""
-        x = self(x, 1, pool=False)
+        """Run as first written, pooling by its own stride."""
+        x = self._convolve(x)
         return functional.max_pool2d(x, self.pool) if self.pool > 1 else x
 
+    def _convolve(self, x: Tensor) -> Tensor:
+        for layers in zip(self.convs, self.norms, self.activations, strict=True):
+            for layer in layers:
+                x = layer(x)
+        return x
 
-def convolve(x: Tensor, layers: Sequence[nn.Module], dilation: int) -> Tensor:
-    """Run a convolution with its filters made sparse, then its normalisation and activation."""
-    conv, norm, activation = layers
-    assert isinstance(conv, nn.Conv2d)
-    out: Tensor = activation(norm(functional.conv2d(x, conv.weight, conv.bias, dilation=dilation)))
-    return out
+
+def split_phases(x: Tensor, step: int) -> Tensor:
+    """Make an image of every `step`-th row and column, from each start.
+
+    Parameters
+    ----------
+    x : Tensor, (N, C, Y, X)
+    step : int
+        Y and X are multiples of it.
+
+    Returns
+    -------
+    Tensor, (N step step, C, Y / step, X / step), channels last in memory
+
+    Examples
+    --------
+    >>> import torch
+    >>> split_phases(torch.arange(4.0).view(1, 1, 2, 2), 2).flatten().tolist()
+    [0.0, 1.0, 2.0, 3.0]
+    """
+    n, c, y, x_size = x.shape
+    x = x.view(n, c, y // step, step, x_size // step, step).permute(0, 3, 5, 2, 4, 1)
+    return x.reshape(n * step * step, y // step, x_size // step, c).permute(0, 3, 1, 2)
+
+
+def join_phases(x: Tensor, step: int) -> Tensor:
+    """Undo :func:`split_phases`."""
+    n, c, y, x_size = x.shape
+    x = x.reshape(n // step**2, step, step, c, y, x_size).permute(0, 3, 4, 1, 5, 2)
+    return x.reshape(n // step**2, c, y * step, x_size * step)
 
 
 class WindowNetwork(Network):
@@ -124,6 +158,7 @@ class WindowNetwork(Network):
         self.in_sections = in_sections  # type: ignore[assignment]
         self.window_px = window_px
         self.margin_px = window_px // 2
+        self.reach_px = _reach_px(stages)
         self.receptive_field_px = (in_sections, window_px, window_px)
         self.size_multiple_px = 1
         # input and output of the widest layer, and what the pooling notes down
@@ -155,11 +190,21 @@ class WindowNetwork(Network):
         Tensor, float32, (N, 1, Y - 2 margin_px, X - 2 margin_px)
         """
         height, width = (size - 2 * self.margin_px for size in sections.shape[-2:])
-        x, dilation = sections, 1
+        x = self._fit(sections, height, width)
         for stage in self._stages():
-            x = stage(x, dilation)
-            dilation *= stage.pool
-        return boundary_logit(self.head(x))[..., :height, :width]
+            x = stage(x)
+        x = boundary_logit(self.head(x))
+        for stage in reversed(self._stages()):
+            x = join_phases(x, stage.pool)
+        return x[..., :height, :width]
+
+    def _fit(self, sections: Tensor, height: int, width: int) -> Tensor:
+        """Change the end so that an output results whose phases are all of one size."""
+        step = math.prod(stage.pool for stage in self._stages())
+        wanted = [size + -size % step + self.reach_px - 1 for size in (height, width)]
+        sections = sections[..., : wanted[0], : wanted[1]]
+        missing = [n - size for n, size in zip(wanted, sections.shape[-2:], strict=True)]
+        return mirror(sections, (0, 0), missing)
 
     def classify(self, windows: Tensor) -> Tensor:
         """Return the logit of the middle of each window, computed on its own.
@@ -179,6 +224,15 @@ class WindowNetwork(Network):
 
     def _stages(self) -> list[StageLayers]:
         return [stage for stage in self.stages if isinstance(stage, StageLayers)]
+
+
+def _reach_px(stages: Sequence[Stage]) -> int:
+    """Return the side of what the layers see of the window."""
+    reach, step = 1, 1
+    for stage in stages:
+        reach += step * (sum(kernel - 1 for kernel in stage.kernels) + stage.pool - 1)
+        step *= stage.pool
+    return reach
 
 
 def initialise_uniform(network: nn.Module, bound: float) -> None:
