@@ -39,10 +39,17 @@ class Contingency:
         """Number of voxels counted: those of the ground-truth foreground."""
         return int(self.count.sum())
 
-    @property
+    @cached_property
+    def segment_ids(self) -> Ids:
+        """Ids of the segments, ascending."""
+        return self.segment[self._first_of_segment]
+
+    @cached_property
     def segment_sizes(self) -> Counts:
         """Foreground voxels of each segment, in ascending order of id."""
-        return self._segments[0]
+        if not self.count.size:
+            return self.count
+        return np.add.reduceat(self.count, self._first_of_segment)
 
     @property
     def truth_sizes(self) -> Counts:
@@ -52,8 +59,8 @@ class Contingency:
     @property
     def segment_size_of_pair(self) -> Counts:
         """Foreground voxels of the segment of each pair."""
-        sizes, places = self._segments
-        return sizes[places]
+        n_pairs = np.diff(self._first_of_segment, append=self.segment.size)
+        return np.repeat(self.segment_sizes, n_pairs)
 
     @property
     def truth_size_of_pair(self) -> Counts:
@@ -67,15 +74,15 @@ class Contingency:
         return self._objects[1]
 
     @cached_property
-    def _segments(self) -> tuple[Counts, npt.NDArray[np.intp]]:
-        return self._sizes_and_places(self.segment)
+    def _first_of_segment(self) -> npt.NDArray[np.intp]:
+        # Rows are sorted by segment, so that no sorting is needed to tell segments apart.
+        is_first = np.ones(self.segment.size, bool)
+        np.not_equal(self.segment[1:], self.segment[:-1], out=is_first[1:])
+        return np.flatnonzero(is_first)
 
     @cached_property
     def _objects(self) -> tuple[Counts, npt.NDArray[np.intp]]:
-        return self._sizes_and_places(self.truth)
-
-    def _sizes_and_places(self, ids: Ids) -> tuple[Counts, npt.NDArray[np.intp]]:
-        unique, places = np.unique(ids, return_inverse=True)
+        unique, places = np.unique(self.truth, return_inverse=True)
         sizes = np.zeros(unique.size, np.int64)
         np.add.at(sizes, places, self.count)
         return sizes, places

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.errors import InputError
@@ -53,9 +52,9 @@ class StackPair:
         """Say, for people, what was assumed about the ground truth and what looks odd in it."""
         if self.rule is not None:
             return (self.rule.note,)
-        n_objects = np.unique(np.concatenate([table.truth for table in tables])).size
+        is_one_object = all((table.truth == tables[0].truth[0]).all() for table in tables)
         # The kind is easily mistaken: a mask read as labels scores, but says nothing.
-        if n_objects > 1 or self.truth.shape[-1] < SMALL_PX:
+        if not is_one_object or self.truth.shape[-1] < SMALL_PX:
             return ()
         return (
             "The ground truth holds one object only; if it is an image of membranes, choose "
