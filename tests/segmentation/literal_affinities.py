@@ -80,3 +80,25 @@ def literal_merging(
         if i and sum(size[k] for k in segments[i]) >= dust:
             result[p] = min(segments[i])
     return result.reshape(labels.shape)
+
+
+def literal_mutex_watershed(
+    attractive: list[tuple[int, int, float]], repulsive: list[tuple[int, int, float]], n: int
+) -> list[int]:
+    """Segment of each of `n` voxels, by the algorithm as it is printed."""
+    segment = {i: {i} for i in range(n)}
+    forbidden: set[tuple[int, int]] = set()
+    edges = [(v, i, j, True) for i, j, v in attractive] + [
+        (v, i, j, False) for i, j, v in repulsive
+    ]
+    for _, i, j, joins in sorted(edges, reverse=True):
+        one, two = segment[i], segment[j]
+        if one is two:
+            continue
+        if not joins:
+            forbidden.add((i, j))
+        elif not any((p in one and q in two) or (p in two and q in one) for p, q in forbidden):
+            one |= two
+            for k in two:
+                segment[k] = one
+    return [min(segment[i]) for i in range(n)]
