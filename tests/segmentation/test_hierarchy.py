@@ -73,7 +73,7 @@ def test_real_map_close_to_literal(fib_boundary, fib_neurons, mode):
         truth = np.where(truth > 0, truth + own_ids, 0)
     hierarchy = build_hierarchy(fib_boundary, mode=mode)
     for h in (0.05, 0.1, 0.2):
-        expected = literal_stack(hierarchy.smoothed, h, mode)
+        expected = literal_stack(hierarchy.smoothed[:], h, mode)
         segmentation = hierarchy.cut(h)
         labels = segmentation.to_volume().data
         exact = segmentation.to_volume(exact_borders=True).data
@@ -86,7 +86,7 @@ def test_real_map_close_to_literal(fib_boundary, fib_neurons, mode):
 def test_noisy_map_close_to_literal(noisy_boundary):
     hierarchy = build_hierarchy(noisy_boundary)
     for h in (0.05, 0.1, 0.2):
-        expected = literal_stack(hierarchy.smoothed, h, "2d")
+        expected = literal_stack(hierarchy.smoothed[:], h, "2d")
         segmentation = hierarchy.cut(h)
         assert segmentation.n_segments == np.unique(expected).size
         assert variation_of_information(segmentation.to_volume().data, expected) <= 0.1
@@ -96,9 +96,10 @@ def test_noisy_map_close_to_literal(noisy_boundary):
 
 def test_real_map_same_count_at_many_h(fib_boundary):
     hierarchy = build_hierarchy(fib_boundary[:, :80, :90], mode="3d", floor=0)
-    between = (hierarchy.tree.height[1:] + hierarchy.tree.height[:-1]) / 2
+    heights = np.unique(hierarchy.tree.height)
+    between = (heights[1:] + heights[:-1]) / 2
     for h in between[:: len(between) // 12]:
-        assert hierarchy.cut(h).n_segments == count_literal(hierarchy.smoothed, h, "3d")
+        assert hierarchy.cut(h).n_segments == count_literal(hierarchy.smoothed[:], h, "3d")
 
 
 # Laws
@@ -196,19 +197,35 @@ def test_section_is_cut_and_previewed_as_in_the_stack(height, h, min_size):
 @given(maps(), modes, thresholds)
 def test_sizes_and_minima_are_those_of_the_fragments(height, mode, h):
     hierarchy = build_hierarchy(height, sigma_px=0.5, mode=mode)
-    fragments, smoothed = hierarchy.fragments.data.ravel(), hierarchy.smoothed.ravel()
+    fragments, smoothed = hierarchy.fragments.data.ravel(), np.ravel(hierarchy.smoothed)
     assert np.array_equal(hierarchy.fragment_sizes_voxels, np.bincount(fragments))
     for i in range(1, hierarchy.n_fragments + 1):
         assert hierarchy.minimum[i] == smoothed[fragments == i].min()
 
 
-def test_volume_flooded_in_slabs_is_the_same(fib_boundary, monkeypatch):
-    boundary = fib_boundary[:7, :40, :50]
-    whole = build_hierarchy(boundary, mode="3d")
-    monkeypatch.setattr("napari_emseg.segmentation.flooding.SLAB", 2)
-    slabs = build_hierarchy(boundary, mode="3d")
+@quick
+@given(maps(), st.sampled_from([0.0, 1 / LEVELS, 3 / LEVELS]), st.integers(1, 4))
+def test_slabs_of_any_thickness_give_the_same_hierarchy(height, floor, thickness):
+    whole = build_hierarchy(height, sigma_px=0.7, mode="3d", floor=floor)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_emseg.segmentation.parallel.SLAB", thickness)
+        patch.setattr("napari_emseg.segmentation.parallel.usable_cpus", lambda: 3)
+        patch.setattr("napari_emseg.segmentation.smoothing._CHUNK", thickness)
+        slabs = build_hierarchy(height, sigma_px=0.7, mode="3d", floor=floor)
     assert np.array_equal(slabs.fragments.data, whole.fragments.data)
-    assert np.array_equal(slabs.tree.height, whole.tree.height)
+    for name in ("inside", "outside", "saddle", "height", "order"):
+        assert np.array_equal(getattr(slabs.forest, name), getattr(whole.forest, name))
+
+
+@pytest.mark.parametrize("sigma_px", [0, 1.5])
+def test_real_map_in_slabs_is_the_same(fib_boundary, monkeypatch, sigma_px):
+    boundary = fib_boundary[:, :60, :70]
+    whole = build_hierarchy(boundary, sigma_px=sigma_px, mode="3d")
+    for thickness in (1, 5):
+        monkeypatch.setattr("napari_emseg.segmentation.parallel.SLAB", thickness)
+        slabs = build_hierarchy(boundary, sigma_px=sigma_px, mode="3d")
+        assert np.array_equal(slabs.fragments.data, whole.fragments.data)
+        assert np.array_equal(slabs.forest.outside, whole.forest.outside)
 
 
 # What may come in

@@ -58,8 +58,8 @@ def _size(file: h5py.File) -> None:
     file["fragment_sizes_voxels"][1] += 1
 
 
-def _not_a_number(file: h5py.File) -> None:
-    file["smoothed"][0, 0, 0] = np.nan
+def _beyond_one(file: h5py.File) -> None:
+    file["smoothed"][0, 0, 0] = 65535  # 1 is 65280
 
 
 def _mode(file: h5py.File) -> None:
@@ -85,7 +85,7 @@ def _kind(file: h5py.File) -> None:
         _shifted_start,
         _id_of_nothing,
         _size,
-        _not_a_number,
+        _beyond_one,
         _mode,
         _sigma,
         _kind,

@@ -183,7 +183,7 @@ def deepem3d_labels(
     numbers = get_preset(preset)
     h = numbers.h if h is None else h
     if watershed_lines:
-        labels = _flood_with_lines(hierarchy.smoothed, h)
+        labels = _flood_with_lines(np.asarray(hierarchy.smoothed), h)
     else:
         labels = hierarchy.cut(h).to_volume(exact_borders=True, progress=progress).read()
     if preset == "released":

@@ -7,50 +7,57 @@ from typing import Any
 import numpy as np
 
 from napari_emseg.jit import kernel
+from napari_emseg.segmentation.forest import grown
 
 # Until a voxel has its id, its label holds where its water goes: one of these
 # plus the direction (0..5 = -z, -y, -x, +x, +y, +z). No id gets this large.
-_PLATEAU_EDGE = 0xFFFFFFE0  # flat, one step from a voxel that has a lower neighbour
+_PLATEAU_EDGE = 0xFFFFFFE0  # flat, one step from a voxel that has a way down
 _DOWN = 0xFFFFFFF0
-_UNDECIDED = 0xFFFFFFF6
+UNDECIDED = 0xFFFFFFF6
 MAX_VOXELS = _PLATEAU_EDGE - 1
+_TILE = 16384  # voxels of one section walked over at a time, so that caches hold the tile
 
 
 @kernel
-def point_down(height: Any, labels: Any, z_start: int, z_stop: int) -> int:
-    """Set the direction of steepest descent; return how many voxels have none."""
+def point_down(height: Any, labels: Any, z_start: int, z_stop: int) -> None:
+    """Set the direction of steepest descent of undecided voxels, if they have one."""
     n_z, n_y, n_x = height.shape
-    row, section = n_x, n_y * n_x
-    flat, code = height.reshape(-1), labels.reshape(-1)
-    n_undecided = 0
     for z in range(z_start, z_stop):
         for y in range(n_y):
-            start = z * section + y * row
-            for x in range(n_x):
-                p = start + x
-                lowest = flat[p]
-                choice = _UNDECIDED
-                if z > 0 and flat[p - section] < lowest:
-                    lowest = flat[p - section]
-                    choice = _DOWN
-                if y > 0 and flat[p - row] < lowest:
-                    lowest = flat[p - row]
-                    choice = _DOWN + 1
-                if x > 0 and flat[p - 1] < lowest:
-                    lowest = flat[p - 1]
-                    choice = _DOWN + 2
-                if x < n_x - 1 and flat[p + 1] < lowest:
-                    lowest = flat[p + 1]
-                    choice = _DOWN + 3
-                if y < n_y - 1 and flat[p + row] < lowest:
-                    lowest = flat[p + row]
-                    choice = _DOWN + 4
-                if z < n_z - 1 and flat[p + section] < lowest:
-                    choice = _DOWN + 5
-                code[p] = choice
-                if choice == _UNDECIDED:
-                    n_undecided += 1
-    return n_undecided
+            here, code = height[z, y], labels[z, y]
+            # Beyond the rim a row is its own neighbour, and never lower than itself.
+            above = height[z - 1, y] if z > 0 else here
+            below = height[z + 1, y] if z < n_z - 1 else here
+            north = height[z, y - 1] if y > 0 else here
+            south = height[z, y + 1] if y < n_y - 1 else here
+            for x in range(1, n_x - 1):  # without branches, so that it runs on whole vectors
+                lowest, choice = here[x], np.uint32(UNDECIDED)
+                choice = np.uint32(_DOWN) if above[x] < lowest else choice
+                lowest = min(lowest, above[x])
+                choice = np.uint32(_DOWN + 1) if north[x] < lowest else choice
+                lowest = min(lowest, north[x])
+                choice = np.uint32(_DOWN + 2) if here[x - 1] < lowest else choice
+                lowest = min(lowest, here[x - 1])
+                choice = np.uint32(_DOWN + 3) if here[x + 1] < lowest else choice
+                lowest = min(lowest, here[x + 1])
+                choice = np.uint32(_DOWN + 4) if south[x] < lowest else choice
+                lowest = min(lowest, south[x])
+                choice = np.uint32(_DOWN + 5) if below[x] < lowest else choice
+                code[x] = choice if code[x] == UNDECIDED else code[x]
+            for x in (0, n_x - 1):
+                values = (
+                    above[x],
+                    north[x],
+                    here[max(x - 1, 0)],
+                    here[min(x + 1, n_x - 1)],
+                    south[x],
+                    below[x],
+                )
+                lowest, choice = here[x], np.uint32(UNDECIDED)
+                for direction in range(6):
+                    if values[direction] < lowest:
+                        lowest, choice = values[direction], np.uint32(_DOWN + direction)
+                code[x] = choice if code[x] == UNDECIDED else code[x]
 
 
 @kernel
@@ -71,82 +78,118 @@ def neighbour(p: Any, direction: int, n_z: int, n_y: int, n_x: int) -> Any:
 
 
 @kernel
-def cross_plateaus(height: Any, labels: Any, queue: Any) -> None:
-    """Point the voxels of plateaus to the nearest lower border, breadth first."""
+def plateau_edges(height: Any, labels: Any, z_start: int, z_stop: int) -> Any:
+    """Point undecided voxels to a neighbour as high that has a way down; list them."""
     n_z, n_y, n_x = height.shape
     flat, code = height.reshape(-1), labels.reshape(-1)
-    end = 0
-    for start in range(flat.size):
-        if code[start] != _UNDECIDED:
+    edges, n = np.empty(1024, np.uint32), 0
+    for p in range(z_start * n_y * n_x, z_stop * n_y * n_x):
+        if code[p] != UNDECIDED:
             continue
         for direction in range(6):
-            q = neighbour(start, direction, n_z, n_y, n_x)
-            if q >= 0 and flat[q] == flat[start] and _DOWN <= code[q] < _UNDECIDED:
-                code[start] = _PLATEAU_EDGE + direction
-                queue[end] = start
-                end += 1
-                break
-    begin = 0
-    while begin < end:
-        p: Any = np.int64(queue[begin])
-        begin += 1
-        for direction in range(6):
             q = neighbour(p, direction, n_z, n_y, n_x)
-            if q >= 0 and code[q] == _UNDECIDED and flat[q] == flat[p]:
-                code[q] = _DOWN + 5 - direction
-                queue[end] = q
-                end += 1
+            if q < 0 or flat[q] != flat[p]:
+                continue
+            way = code[q]  # read once: an edge found just now, by any thread, is no way down
+            if way < _PLATEAU_EDGE or _DOWN <= way < UNDECIDED:
+                code[p] = _PLATEAU_EDGE + direction
+                edges = grown(edges, 2 * n) if n == edges.size else edges
+                edges[n] = p
+                n += 1
+                break
+    return edges[:n].copy()
 
 
 @kernel
-def number_minima(labels: Any, stack: Any) -> int:
-    """Give each connected set of undecided voxels, a regional minimum, an id."""
+def cross_plateaus(height: Any, labels: Any, front: Any) -> None:
+    """Point the voxels of plateaus the shortest way to one of `front`, breadth first."""
+    n_z, n_y, n_x = height.shape
+    flat, code = height.reshape(-1), labels.reshape(-1)
+    while front.size > 0:
+        behind, n = np.empty(front.size + 1024, np.uint32), 0
+        for k in range(front.size):
+            p: Any = np.int64(front[k])
+            behind = grown(behind, 2 * behind.size) if n + 6 > behind.size else behind
+            for direction in range(6):
+                q = neighbour(p, direction, n_z, n_y, n_x)
+                if q >= 0 and code[q] == UNDECIDED and flat[q] == flat[p]:
+                    code[q] = _DOWN + 5 - direction
+                    behind[n] = q
+                    n += 1
+        front = behind[:n].copy()
+
+
+@kernel
+def number_minima(height: Any, labels: Any) -> Any:
+    """Give each connected set of undecided voxels an id; list the height of each set.
+
+    Entry 0 of the list is unused.
+    """
     n_z, n_y, n_x = labels.shape
-    code = labels.reshape(-1)
-    n_basins = 0
+    flat, code = height.reshape(-1), labels.reshape(-1)
+    minimum, n_basins = np.empty(1024, np.float32), 0
+    stack = np.empty(1024, np.uint32)
     for first in range(code.size):
-        if code[first] != _UNDECIDED:
+        if code[first] != UNDECIDED:
             continue
         n_basins += 1
+        minimum = grown(minimum, 2 * n_basins) if n_basins == minimum.size else minimum
+        minimum[n_basins] = flat[first]
         code[first] = n_basins
         stack[0] = first
         end = 1
         while end > 0:
             end -= 1
             p = np.int64(stack[end])
+            stack = grown(stack, 2 * stack.size) if end + 6 > stack.size else stack
             for direction in range(6):
                 q = neighbour(p, direction, n_z, n_y, n_x)
-                if q >= 0 and code[q] == _UNDECIDED:
+                if q >= 0 and code[q] == UNDECIDED:
                     code[q] = n_basins
                     stack[end] = q
                     end += 1
-    return n_basins
+    minimum[0] = np.inf
+    return minimum[: n_basins + 1].copy()
 
 
 @kernel
-def follow(labels: Any) -> None:
-    """Replace directions by the id of the minimum they lead to."""
+def follow(labels: Any, z_start: int, z_stop: int) -> None:
+    """Replace the directions in some sections by the id they lead to, 0 if to none.
+
+    Paths may leave the sections. Where two threads meet, each reads a label
+    either as a direction or as the id it leads to, and both are right.
+    """
     _, n_y, n_x = labels.shape
     section = n_y * n_x
     step = np.array([-section, -n_x, -1, 1, n_x, section], np.int64)
     code = labels.reshape(-1)
-    for start in range(code.size):
-        p: Any = start
-        while code[p] >= _PLATEAU_EDGE:
-            p += step[code[p] & 7]
-        basin = code[p]
-        p = start
-        while code[p] >= _PLATEAU_EDGE:
-            away = step[code[p] & 7]
-            code[p] = basin
-            p += away
+    for tile in range(0, section, _TILE):
+        for z in range(z_start, z_stop):
+            for start in range(z * section + tile, z * section + min(tile + _TILE, section)):
+                p: Any = start
+                label = code[p]
+                if label < _PLATEAU_EDGE:
+                    continue
+                while _PLATEAU_EDGE <= label < UNDECIDED:
+                    p += step[label & 7]
+                    label = code[p]
+                basin = label if label < _PLATEAU_EDGE else np.uint32(0)
+                p = start
+                label = code[p]
+                while _PLATEAU_EDGE <= label < UNDECIDED:
+                    code[p] = basin
+                    p += step[label & 7]
+                    label = code[p]
+                code[p] = basin
 
 
 @kernel
-def measure(height: Any, labels: Any, lowest: Any, size: Any) -> None:
-    """Add each basin's voxels to `size` and lower `lowest` to its deepest value."""
-    flat, ids = height.reshape(-1), labels.reshape(-1)
-    for p in range(flat.size):
-        i = ids[p]
-        size[i] += 1
-        lowest[i] = min(lowest[i], flat[p])
+def count_voxels(labels: Any, size: Any) -> None:
+    """Add the voxels of each id to `size`, a run of equal labels at a time."""
+    ids = labels.reshape(-1)
+    start = 0
+    for p in range(1, ids.size):
+        if ids[p] != ids[start]:
+            size[ids[start]] += p - start
+            start = p
+    size[ids[start]] += ids.size - start

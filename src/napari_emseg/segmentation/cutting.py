@@ -74,42 +74,6 @@ def absorb_small(
 
 
 @kernel
-def fill_levels(
-    outside: Any, saddle: Any, height: Any, minimum: Any, floor: Any, level: Any
-) -> None:
-    """Set the level up to which each basin is filled when shallow minima drown.
-
-    The reconstruction of the map plus `floor` above the map is, in basin i, the
-    map cut off below at ``level[i]``: a minimum deeper than `floor` is filled
-    by `floor`, any other up to where its water runs off.
-    """
-    known = height > floor
-    path = outside.copy()
-    for i in range(1, outside.size):
-        if known[i]:
-            level[i] = minimum[i] + floor
-    for i in range(1, outside.size):
-        n = 0
-        j = i
-        while not known[j]:
-            path[n] = j
-            n += 1
-            j = outside[j]
-        for k in range(n - 1, -1, -1):
-            here = path[k]
-            level[here] = max(saddle[here], level[outside[here]])
-            known[here] = True
-
-
-@kernel
-def fill(height: Any, labels: Any, level: Any, filled: Any) -> None:
-    """Write ``max(height, level[labels])``."""
-    old, ids, new = height.reshape(-1), labels.reshape(-1), filled.reshape(-1)
-    for p in range(old.size):
-        new[p] = max(old[p], level[ids[p]])
-
-
-@kernel
 def relabel(labels: Any, table: Any, out: Any) -> None:
     """Write ``table[labels]``; both arrays C-contiguous and of one shape."""
     ids, new = labels.reshape(-1), out.reshape(-1)

@@ -9,20 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_emseg.segmentation.basins import (
-    cross_plateaus,
-    follow,
-    measure,
-    number_minima,
-    point_down,
-)
-from napari_emseg.segmentation.cutting import fill, fill_levels
-from napari_emseg.segmentation.forest import Edges, Forest, build_forest, find_edges
-from napari_emseg.segmentation.parallel import ignore, map_threads
+from napari_emseg.segmentation.basins import UNDECIDED, count_voxels, follow, number_minima
+from napari_emseg.segmentation.drowning import descend, drown, find_low_edges, shallow_levels
+from napari_emseg.segmentation.forest import Edges, Forest, build_forest, find_edges, thinned
+from napari_emseg.segmentation.levels import TOP, Levels
+from napari_emseg.segmentation.parallel import for_each_slab, ignore, slabs_of
 
-Map = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint32]
-SLAB = 8  # sections a thread works on at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,24 +29,23 @@ class Flooded:
 
 def count_reports(n_z: int) -> int:
     """Return how often :func:`flood` reports for a volume of `n_z` sections, at most."""
-    return 4 * len(_slabs(n_z))
+    return 5 * len(slabs_of(n_z))
 
 
 def flood(
-    smoothed: Map, labels: Labels, floor: float, report: Callable[[], None] = ignore
+    height: Levels, labels: Labels, floor: float, report: Callable[[], None] = ignore
 ) -> Flooded:
     """Flood a map from its minima of dynamics above `floor`.
 
     The map is first flooded from all minima. Then the shallow ones are filled
-    up to where their water runs off, which is the reconstruction that H-minima
-    with h = `floor` floods, and that map is flooded: a shallow basin on a ridge
-    is so shared out between both sides.
+    up to where their water runs off, and their voxels flooded anew: a shallow
+    basin on a ridge is so shared out between both sides.
 
     Parameters
     ----------
-    smoothed : (z, y, x) float32
-        C-contiguous. Neighbours share a face: 6 in a volume, 4 in a section
-        (z of length 1).
+    height : (z, y, x) uint16
+        C-contiguous levels; the shallow minima are filled in place. Neighbours
+        share a face: 6 in a volume, 4 in a section (z of length 1).
     labels : (z, y, x) uint32
         Overwritten with the fragments, numbered in raster order of their minima.
     floor : float
@@ -65,29 +57,25 @@ def flood(
     -------
     Flooded
     """
-    raw = _flood_all(smoothed, smoothed, labels, report)
-    threshold = np.float32(floor)
-    if not (raw.forest.height <= threshold).any():
-        return raw
-    return _flood_all(_filled(raw, smoothed, labels, threshold), smoothed, labels, report)
+    minimum = find_basins(height, labels, report)
+    minimum = _drown_shallow(height, labels, minimum, int(floor * TOP + 1e-6), report)
+    size = np.zeros(minimum.size, np.int64)
+    count_voxels(labels, size)
+    n_z = height.shape[0]
+    find = _find_edges if n_z == 1 else _find_forest
+    edges = _joined(
+        for_each_slab(lambda first, stop: find(height, labels, first, stop), n_z, report)
+    )
+    forest = build_forest(edges, minimum)
+    for values in (forest.saddle, forest.height, minimum):
+        values /= np.float32(TOP)
+    return Flooded(forest, minimum, size)
 
 
-def _flood_all(height: Map, smoothed: Map, labels: Labels, report: Callable[[], None]) -> Flooded:
-    """Flood `height` from all minima; depths are those of `smoothed`, which it may fill."""
-    n = find_basins(height, labels, report)
-    minimum, size = np.full(n + 1, np.inf, np.float32), np.zeros(n + 1, np.int64)
-    measure(smoothed, labels, minimum, size)
-    slabs = _slabs(height.shape[0])
-    parts = _for_each(slabs, lambda z: find_edges(height, labels, z.start, z.stop), report)
-    edges: Edges = parts[0]
-    if len(parts) > 1:
-        a, b, saddle = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        edges = (a, b, saddle)
-    return Flooded(build_forest(edges, minimum), minimum, size)
-
-
-def find_basins(height: Map, labels: Labels, report: Callable[[], None] = ignore) -> int:
-    """Label the basins of `height` into `labels` and return how many there are.
+def find_basins(
+    height: Levels, labels: Labels, report: Callable[[], None] = ignore
+) -> npt.NDArray[np.float32]:
+    """Label the basins of `height` into `labels`.
 
     Every voxel follows its steepest descent; a voxel of a plateau goes the
     shortest way to the plateau's lower border, and a plateau without one is a
@@ -96,46 +84,66 @@ def find_basins(height: Map, labels: Labels, report: Callable[[], None] = ignore
 
     Parameters
     ----------
-    height : (z, y, x) float32
+    height : (z, y, x) uint16
         C-contiguous.
     labels : (z, y, x) uint32
         Overwritten.
     report : callable
-        Called after each slab.
+        Called after each slab, twice.
 
     Returns
     -------
-    int
-        The number of basins.
+    float32
+        The level of each minimum; entry 0 is infinite.
     """
-    slabs = _slabs(height.shape[0])
-    counts = _for_each(slabs, lambda z: point_down(height, labels, z.start, z.stop), report)
-    queue = np.empty(sum(counts), np.uint32)
-    cross_plateaus(height, labels, queue)
-    n_basins = int(number_minima(labels, queue))
-    follow(labels)
-    return n_basins
+    n_z = height.shape[0]
+
+    def forget(first: int, stop: int) -> None:
+        labels[first:stop] = UNDECIDED
+
+    for_each_slab(forget, n_z, report)
+    descend(height, labels)
+    minimum: npt.NDArray[np.float32] = number_minima(height, labels)
+    for_each_slab(lambda first, stop: follow(labels, first, stop), n_z, report)
+    return minimum
 
 
-def _filled(raw: Flooded, smoothed: Map, labels: Labels, floor: np.float32) -> Map:
-    """Return the map with its shallow minima filled up to where they run off."""
-    forest, level = raw.forest, np.zeros_like(raw.minimum)
-    fill_levels(forest.outside, forest.saddle, forest.height, raw.minimum, floor, level)
-    filled = np.empty_like(smoothed)
-    slabs = _slabs(smoothed.shape[0])
-    _for_each(slabs, lambda z: fill(smoothed[z], labels[z], level, filled[z]), ignore)
-    return filled
+def _drown_shallow(
+    height: Levels,
+    labels: Labels,
+    minimum: npt.NDArray[np.float32],
+    floor: int,
+    report: Callable[[], None],
+) -> npt.NDArray[np.float32]:
+    """Drown the basins of dynamics up to `floor` levels; return the minima that stay."""
+    if floor == 0:
+        return minimum
+
+    def find(first: int, stop: int) -> Any:
+        return find_low_edges(height, labels, minimum, floor, first, stop)
+
+    edges = _joined(for_each_slab(find, height.shape[0], report))
+    level, root = shallow_levels(edges, minimum, floor)
+    stays = root == np.arange(root.size)
+    if stays.all():
+        return minimum
+    rank = np.cumsum(stays, dtype=np.uint32) - np.uint32(1)  # entry 0 stays 0
+    drown(height, labels, level, rank[root], report)
+    deep: npt.NDArray[np.float32] = minimum[stays]
+    return deep
 
 
-def _slabs(n_z: int) -> list[slice]:
-    return [slice(z, min(z + SLAB, n_z)) for z in range(0, n_z, SLAB)]
+def _find_edges(height: Levels, labels: Labels, first: int, stop: int) -> Edges:
+    edges: Edges = find_edges(height, labels, first, stop)
+    return edges
 
 
-def _for_each(
-    slabs: list[slice], function: Callable[[slice], Any], report: Callable[[], None]
-) -> list[Any]:
-    if len(slabs) > 1:
-        return map_threads(lambda i: function(slabs[i]), len(slabs), report)
-    result = function(slabs[0])  # a section, and the caller's threads have one each
-    report()
-    return [result]
+def _find_forest(height: Levels, labels: Labels, first: int, stop: int) -> Edges:
+    return thinned(_find_edges(height, labels, first, stop))
+
+
+def _joined(parts: list[Edges]) -> Edges:
+    if len(parts) == 1:
+        return parts[0]
+    a, b, saddle = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return a, b, saddle

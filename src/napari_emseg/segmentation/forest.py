@@ -76,9 +76,10 @@ def build_forest(edges: Edges, minimum: npt.NDArray[np.float32]) -> Forest:
 
     Parameters
     ----------
-    edges : a, b (uint32), saddle (float32)
-        Pairs of adjacent fragments; a pair may occur more than once. Order
-        decides between equal saddles, so the same edges give the same forest.
+    edges : a, b (uint32, a < b), saddle (float32)
+        Pairs of adjacent fragments; a pair may occur more than once. Of equal
+        saddles that between the smaller ids comes first, so the forest does not
+        depend on the order of the edges.
     minimum : float32
         Lowest value of each fragment; entry 0 unused.
 
@@ -93,15 +94,38 @@ def build_forest(edges: Edges, minimum: npt.NDArray[np.float32]) -> Forest:
     level, height = np.full(n, np.inf, np.float32), np.full(n, np.inf, np.float32)
     order = np.empty(max(n - 2, 0), np.uint32)
     n_merges = kruskal(
-        a, b, saddle, argsort(saddle), minimum, inside, outside, level, height, order
+        a, b, saddle, sort_keys(b, a, saddle), minimum, inside, outside, level, height, order
     )
     return Forest(inside, outside, level, height, order[:n_merges])
 
 
+def thinned(edges: Edges) -> Edges:
+    """Drop the edges that no forest needs, because others join their ends lower.
+
+    The forest of a volume is that of the forests of its parts and what joins them.
+    """
+    a, b, saddle = edges
+    if a.size == 0:
+        return edges
+    kept = find_forest_edges(a, b, sort_keys(b, a, saddle), a.min(), b.max())
+    return a[kept], b[kept], saddle[kept]
+
+
+def sort_keys(*keys: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
+    """Return the indices that sort by the last key, then the one before it, and so on.
+
+    Like ``numpy.lexsort``, in linear time; keys are uint32, or float32 from 0 up,
+    which are ordered like their bits.
+    """
+    order = np.arange(keys[0].size, dtype=np.uint32)
+    for key in keys:
+        order = sort_by(key.view(np.uint32), order)
+    return order
+
+
 def sorted_tree(forest: Forest) -> MergeTree:
     """List the merges of `forest` by height, then saddle."""
-    order = forest.order[argsort(forest.saddle[forest.order])]
-    order = order[argsort(forest.height[order])]
+    order = forest.order[sort_keys(forest.saddle[forest.order], forest.height[forest.order])]
     return MergeTree(
         a=forest.inside[order],
         b=forest.outside[order],
@@ -136,23 +160,21 @@ def join(forests: list[Forest]) -> Forest:
     )
 
 
-def find_edges(height: Any, labels: Any, z_start: int, z_stop: int) -> Edges:
-    """Find the lowest pass between adjacent labels of sections `z_start` to `z_stop`.
-
-    The faces towards section `z_stop` count too where that section exists.
-    """
-    a, b, saddle = collect_edges(height, labels, z_start, z_stop)
-    return a, b, saddle
+@kernel
+def grown(array: Any, size: int) -> Any:
+    """Return `array` with room for `size` entries."""
+    bigger = np.empty(size, array.dtype)
+    bigger[: array.size] = array
+    return bigger
 
 
 @kernel
-def _insert(slots: Any, a: Any, b: Any, saddle: Any, n: int, i: Any, j: Any, value: Any) -> int:
+def insert_edge(slots: Any, a: Any, b: Any, saddle: Any, n: int, i: Any, j: Any, value: Any) -> int:
     """Lower the saddle of (i, j), or append the pair; return the number of pairs."""
     if i > j:
         i, j = j, i
     mask = slots.size - 1
-    key = i * 0x9E3779B1 + j * 0x85EBCA6B
-    slot = (key ^ (key >> 17)) & mask
+    slot = _slot(i, j, mask)
     while True:
         edge = slots[slot]
         if edge < 0:
@@ -168,82 +190,103 @@ def _insert(slots: Any, a: Any, b: Any, saddle: Any, n: int, i: Any, j: Any, val
 
 
 @kernel
-def grown(array: Any, size: int) -> Any:
-    """Return `array` with room for `size` entries."""
-    bigger = np.empty(size, array.dtype)
-    bigger[: array.size] = array
-    return bigger
+def _slot(i: Any, j: Any, mask: int) -> int:
+    """Where the search for a pair begins."""
+    key = np.int64(i) * 0x9E3779B1 + np.int64(j) * 0x85EBCA6B
+    return int((key ^ (key >> 17)) & mask)
 
 
 @kernel
-def _rehashed(a: Any, b: Any, n: int, n_slots: int) -> Any:
-    slots = np.full(n_slots, -1, np.int32)
-    mask = n_slots - 1
-    for edge in range(n):
-        key = np.int64(a[edge]) * 0x9E3779B1 + np.int64(b[edge]) * 0x85EBCA6B
-        slot = (key ^ (key >> 17)) & mask
-        while slots[slot] >= 0:
-            slot = (slot + 1) & mask
-        slots[slot] = edge
-    return slots
-
-
-@kernel
-def collect_edges(height: Any, labels: Any, z_start: int, z_stop: int) -> Any:
-    """Run over all faces between different labels, keeping each pair's lowest."""
-    n_z, n_y, n_x = height.shape
-    room = 1024
-    while room < 6 * n_x:
+def with_room(slots: Any, a: Any, b: Any, saddle: Any, n: int, n_more: int) -> Any:
+    """Return the table of `n` pairs, in larger arrays where `n_more` might not fit."""
+    room = a.size
+    if n + n_more <= room:
+        return slots, a, b, saddle
+    while n + n_more > room:
         room *= 2
-    a, b = np.empty(room, np.uint32), np.empty(room, np.uint32)
-    saddle = np.empty(room, np.float32)
+    a, b, saddle = grown(a, room), grown(b, room), grown(saddle, room)
     slots = np.full(2 * room, -1, np.int32)
+    for edge in range(n):
+        slot = _slot(a[edge], b[edge], slots.size - 1)
+        while slots[slot] >= 0:
+            slot = (slot + 1) & (slots.size - 1)
+        slots[slot] = edge
+    return slots, a, b, saddle
+
+
+@kernel
+def empty_table() -> Any:
+    """Return room for pairs: hash slots, both ids and the saddle."""
+    a, b = np.empty(1024, np.uint32), np.empty(1024, np.uint32)
+    return np.full(2048, -1, np.int32), a, b, np.empty(1024, np.float32)
+
+
+@kernel
+def find_edges(height: Any, labels: Any, z_start: int, z_stop: int) -> Any:
+    """Find the lowest pass between adjacent labels of sections `z_start` to `z_stop`.
+
+    The faces towards section `z_stop` count too where that section exists.
+    """
+    n_z, n_y, n_x = height.shape
+    slots, a, b, saddle = empty_table()
     n = 0
     for z in range(z_start, z_stop):
         for y in range(n_y):
-            if n + 3 * n_x > room:
-                room *= 2
-                a, b, saddle = grown(a, room), grown(b, room), grown(saddle, room)
-                slots = _rehashed(a, b, n, 2 * room)
+            slots, a, b, saddle = with_room(slots, a, b, saddle, n, 3 * n_x)
             for x in range(n_x):
-                i = np.int64(labels[z, y, x])
+                i = labels[z, y, x]
                 value = height[z, y, x]
                 if x + 1 < n_x and labels[z, y, x + 1] != i:
-                    j = np.int64(labels[z, y, x + 1])
                     pass_value = max(value, height[z, y, x + 1])
-                    n = _insert(slots, a, b, saddle, n, i, j, pass_value)
+                    n = insert_edge(slots, a, b, saddle, n, i, labels[z, y, x + 1], pass_value)
                 if y + 1 < n_y and labels[z, y + 1, x] != i:
-                    j = np.int64(labels[z, y + 1, x])
                     pass_value = max(value, height[z, y + 1, x])
-                    n = _insert(slots, a, b, saddle, n, i, j, pass_value)
+                    n = insert_edge(slots, a, b, saddle, n, i, labels[z, y + 1, x], pass_value)
                 if z + 1 < n_z and labels[z + 1, y, x] != i:
-                    j = np.int64(labels[z + 1, y, x])
                     pass_value = max(value, height[z + 1, y, x])
-                    n = _insert(slots, a, b, saddle, n, i, j, pass_value)
+                    n = insert_edge(slots, a, b, saddle, n, i, labels[z + 1, y, x], pass_value)
     return a[:n].copy(), b[:n].copy(), saddle[:n].copy()
 
 
 @kernel
-def argsort(values: Any) -> Any:
-    """Sort indices of float32 `values`, none negative, stably in linear time."""
-    n = values.size
-    key = values.view(np.uint32)  # floats from 0 up are ordered like their bits
-    order, other = np.empty(n, np.uint32), np.empty(n, np.uint32)
-    for i in range(n):
-        order[i] = i
+def sort_by(key: Any, order: Any) -> Any:
+    """Sort the indices `order` stably by their uint32 `key`."""
+    largest = np.uint32(0)
+    for i in range(key.size):
+        largest = max(largest, key[i])
     count = np.empty(2049, np.int64)
     for shift in (0, 11, 22):
+        if largest >> shift == 0:
+            break
+        other = np.empty_like(order)
         count[:] = 0
-        for i in range(n):
-            count[((key[i] >> shift) & 2047) + 1] += 1
+        for i in range(order.size):
+            count[((key[order[i]] >> shift) & 2047) + 1] += 1
         for digit in range(2048):
             count[digit + 1] += count[digit]
-        for i in range(n):
+        for i in range(order.size):
             digit = (key[order[i]] >> shift) & 2047
             other[count[digit]] = order[i]
             count[digit] += 1
-        order, other = other, order
+        order = other
     return order
+
+
+@kernel
+def find_forest_edges(a: Any, b: Any, edge_order: Any, first: int, last: int) -> Any:
+    """Return the edges that join something new, between ids `first` and `last`."""
+    above = np.empty(last - first + 1, np.uint32)
+    for i in range(above.size):
+        above[i] = i
+    kept, n = np.empty(above.size, np.uint32), 0
+    for k in range(edge_order.size):
+        edge = edge_order[k]
+        i, j = find_root(above, a[edge] - first), find_root(above, b[edge] - first)
+        if i != j:
+            above[max(i, j)] = min(i, j)
+            kept[n] = edge
+            n += 1
+    return kept[:n].copy()
 
 
 @kernel

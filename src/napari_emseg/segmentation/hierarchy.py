@@ -15,6 +15,7 @@ from napari_emseg.segmentation.basins import MAX_VOXELS
 from napari_emseg.segmentation.cutting import absorb_small, cut_heights
 from napari_emseg.segmentation.flooding import Flooded, count_reports, flood
 from napari_emseg.segmentation.forest import Forest, MergeTree, join, sorted_tree
+from napari_emseg.segmentation.levels import LevelMap, Levels, levels_of
 from napari_emseg.segmentation.parallel import Steps, map_threads
 from napari_emseg.segmentation.segmentation import Cut, Segmentation, Table
 from napari_emseg.segmentation.smoothing import (
@@ -27,6 +28,7 @@ from napari_emseg.segmentation.storage import (
     FORMAT,
     check_format,
     read_forest,
+    read_levels,
     read_volume,
     write_array,
     write_forest,
@@ -37,7 +39,7 @@ from napari_emseg.volume import Volume
 
 Mode = Literal["2d", "3d"]
 FLOOR = 1 / 255
-_ARRAYS = ("minimum", "fragment_sizes_voxels", "smoothed", "section_starts")
+_ARRAYS = ("minimum", "fragment_sizes_voxels", "section_starts")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +57,9 @@ class Hierarchy:
         Lowest value of the smoothed map in each fragment; entry 0 unused.
     fragment_sizes_voxels : (F + 1,) int64
         Voxels of each fragment.
-    smoothed : (z, y, x) float32
-        The map that was flooded.
+    smoothed : (z, y, x) reads as float32
+        The map that was flooded, minima shallower than the floor filled; held
+        in 16 bits.
     mode : {"2d", "3d"}
         Whether each section is by itself.
     sigma_px, floor : float
@@ -77,7 +80,7 @@ class Hierarchy:
     forest: Forest
     minimum: npt.NDArray[np.float32]
     fragment_sizes_voxels: npt.NDArray[np.int64]
-    smoothed: npt.NDArray[np.float32]
+    smoothed: LevelMap | npt.NDArray[np.float32]
     mode: Mode
     sigma_px: float
     floor: float
@@ -154,6 +157,7 @@ class Hierarchy:
         group.attrs.update(format=FORMAT, mode=self.mode, sigma_px=self.sigma_px, floor=self.floor)
         group.attrs["grouping"] = self.grouping
         write_volume(group, "fragments", self.fragments)
+        write_array(group, "smoothed", levels_of(self.smoothed))
         for name in _ARRAYS:
             write_array(group, name, getattr(self, name))
         write_forest(group.create_group("forest"), self.forest)
@@ -175,6 +179,7 @@ class Hierarchy:
                 mode=group.attrs["mode"],
                 sigma_px=float(group.attrs["sigma_px"]),
                 floor=float(group.attrs["floor"]),
+                smoothed=LevelMap(read_levels(group, "smoothed")),
                 grouping=str(group.attrs.get("grouping", "h_minima")),
                 **{name: group[name][...] for name in _ARRAYS},
             )
@@ -308,11 +313,11 @@ def build_section(
 
 def _build_2d(boundary: Volume, sigma_px: float, floor: float, progress: Progress) -> Hierarchy:
     n_z = boundary.shape[0]
-    labels, smoothed = np.empty(boundary.shape, np.uint32), np.empty(boundary.shape, np.float32)
+    labels, levels = np.empty(boundary.shape, np.uint32), np.empty(boundary.shape, np.uint16)
 
     def build(z: int) -> Flooded:
-        smoothed[z] = smooth_section(read_section(boundary, z), sigma_px)
-        return flood(smoothed[z : z + 1], labels[z : z + 1], floor)
+        smooth_section(read_section(boundary, z), sigma_px, levels[z])
+        return flood(levels[z : z + 1], labels[z : z + 1], floor)
 
     steps = Steps(progress, n_z)
     parts = map_threads(build, n_z, partial(steps.finish_one, "Flooding each section"))
@@ -324,17 +329,17 @@ def _build_2d(boundary: Volume, sigma_px: float, floor: float, progress: Progres
     map_threads(number, n_z)
     joined = join([part.forest for part in parts])
     flooded = Flooded(joined, _join([p.minimum for p in parts]), _join([p.size for p in parts]))
-    return _assemble(boundary, labels, smoothed, flooded, "2d", sigma_px, floor, starts)
+    return _assemble(boundary, labels, levels, flooded, "2d", sigma_px, floor, starts)
 
 
 def _build_3d(boundary: Volume, sigma_px: float, floor: float, progress: Progress) -> Hierarchy:
     n_z = boundary.shape[0]
     steps = Steps(progress, n_z + count_reports(n_z))
-    smoothed = smooth_volume(boundary, sigma_px, partial(steps.finish_one, "Smoothing"))
+    levels = smooth_volume(boundary, sigma_px, partial(steps.finish_one, "Smoothing"))
     labels = np.empty(boundary.shape, np.uint32)
-    flooded = flood(smoothed, labels, floor, partial(steps.finish_one, "Flooding the volume"))
+    flooded = flood(levels, labels, floor, partial(steps.finish_one, "Flooding the volume"))
     starts = np.empty(0, np.int64)
-    return _assemble(boundary, labels, smoothed, flooded, "3d", sigma_px, floor, starts)
+    return _assemble(boundary, labels, levels, flooded, "3d", sigma_px, floor, starts)
 
 
 def _join(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -345,14 +350,14 @@ def _join(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 def _assemble(
     boundary: Volume,
     labels: npt.NDArray[np.uint32],
-    smoothed: npt.NDArray[np.float32],
+    levels: Levels,
     flooded: Flooded,
     mode: Mode,
     sigma_px: float,
     floor: float,
     section_starts: npt.NDArray[np.int64],
 ) -> Hierarchy:
-    notes = [*boundary.provenance.get("notes", ()), *_blank_notes(smoothed, mode)]
+    notes = [*boundary.provenance.get("notes", ()), *_blank_notes(levels, mode)]
     history: dict[str, Any] = {"mode": mode, "sigma_px": sigma_px, "floor": floor}
     if notes:
         history["notes"] = notes
@@ -361,7 +366,7 @@ def _assemble(
         forest=flooded.forest,
         minimum=flooded.minimum,
         fragment_sizes_voxels=flooded.size,
-        smoothed=smoothed,
+        smoothed=LevelMap(levels),
         mode=mode,
         sigma_px=sigma_px,
         floor=floor,
@@ -369,10 +374,10 @@ def _assemble(
     )
 
 
-def _blank_notes(smoothed: npt.NDArray[np.float32], mode: Mode) -> list[str]:
+def _blank_notes(levels: Levels, mode: Mode) -> list[str]:
     """Say which sections hold one value only, so that they became one fragment."""
-    blank = [z for z, section in enumerate(smoothed) if section.min() == section.max()]
-    if mode == "3d" and not (len(blank) == len(smoothed) and np.ptp(smoothed[:, 0, 0]) == 0):
+    blank = [z for z, section in enumerate(levels) if section.min() == section.max()]
+    if mode == "3d" and not (len(blank) == len(levels) and np.ptp(levels[:, 0, 0]) == 0):
         return []
     if not blank:
         return []

@@ -10,6 +10,7 @@ from typing import TypeVar
 from napari_emseg.progress import Progress
 
 Result = TypeVar("Result")
+SLAB = 8  # sections a thread works on at a time, at most
 
 
 class Steps:
@@ -49,6 +50,8 @@ def map_threads(
     items then being computed are finished.
     """
     results: list[Result] = []
+    if n_items == 0:
+        return results
     with ThreadPoolExecutor(min(usable_cpus(), n_items)) as pool:
         futures = [pool.submit(function, i) for i in range(n_items)]
         try:
@@ -59,3 +62,24 @@ def map_threads(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return results
+
+
+def slabs_of(n_z: int) -> list[slice]:
+    """Divide `n_z` sections so that every processor has some, a few at a time."""
+    thick = max(1, min(SLAB, n_z // (2 * usable_cpus())))
+    return [slice(z, min(z + thick, n_z)) for z in range(0, n_z, thick)]
+
+
+def for_each_slab(
+    function: Callable[[int, int], Result], n_z: int, report: Callable[[], None] = ignore
+) -> list[Result]:
+    """Return ``function(z_start, z_stop)`` for slabs of `n_z` sections, by several threads.
+
+    A single section is worked on here: its caller's threads have one each.
+    """
+    slabs = slabs_of(n_z)
+    if len(slabs) > 1:
+        return map_threads(lambda i: function(slabs[i].start, slabs[i].stop), len(slabs), report)
+    result = function(0, n_z)
+    report()
+    return [result]

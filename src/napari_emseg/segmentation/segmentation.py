@@ -75,9 +75,9 @@ class Segmentation:
         Parameters
         ----------
         exact_borders : bool
-            Flood the smoothed map once more from the deepest voxel of each
-            surviving minimum, as the literal H-minima watershed does, instead
-            of giving each shallow basin to one side whole.
+            Flood each shallow basin once more from the minima that survive, as
+            the literal H-minima watershed does, instead of giving it to one
+            side whole.
         progress : Progress
             Called once per section.
 
@@ -89,7 +89,7 @@ class Segmentation:
         Raises
         ------
         InputError
-            If exact borders are wanted of a segmentation that is not a cut.
+            If exact borders are wanted of what is not a cut of H-minima.
         """
         if exact_borders:
             return self._flood(progress)
@@ -111,6 +111,11 @@ class Segmentation:
             raise InputError(
                 "Exact borders need a segmentation straight from the sliders; this one was edited "
                 "or loaded. Write it without exact borders."
+            )
+        if self.cut.hierarchy.grouping != "h_minima":
+            raise InputError(
+                "Exact borders are those of the H-minima watershed; these segments were grouped in "
+                "another way. Write them without exact borders."
             )
         return self._derive(flood_cut(self.cut, progress), exact_borders=True)
 

@@ -1,20 +1,23 @@
-"""From a boundary map as it comes to the smoothed float32 map that is flooded."""
+"""From a boundary map as it comes to the smoothed 16-bit levels that are flooded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from napari_emseg.errors import InputError
+from napari_emseg.segmentation.convolution import blur_yx, blur_z, gaussian
+from napari_emseg.segmentation.levels import Levels
 from napari_emseg.segmentation.parallel import ignore, map_threads, usable_cpus
 from napari_emseg.volume import ZYX, Volume
 
 MAX_SIGMA_PX = 100.0
 _MIN_SIGMA_Z_PX = 0.25  # narrower, the outer weights are below 0.04 %
 _ROUNDING = 1e-3  # how far a float map may stray from [0, 1] by arithmetic alone
+_CHUNK = 16  # sections smoothed along z at a time
 
 Map = npt.NDArray[np.float32]
 
@@ -44,7 +47,7 @@ def as_map(values: npt.NDArray[np.generic], what: str) -> Map:
     """Convert boundary values to float32 in [0, 1]; uint8 means value / 255."""
     if values.dtype == np.uint8:
         return values.astype(np.float32) / np.float32(255)
-    section: Map = np.array(values, np.float32)
+    section: Map = np.array(values, np.float32, order="C")
     low, high = float(section.min()), float(section.max())
     if not np.isfinite([low, high]).all():
         n_bad = int(np.count_nonzero(~np.isfinite(section)))
@@ -57,15 +60,15 @@ def as_map(values: npt.NDArray[np.generic], what: str) -> Map:
             f"{what} has values from {low:g} to {high:g}; a boundary map lies between 0 (inside) "
             "and 1 (membrane). Rescale it, or save it as 8 bit."
         )
-    return np.clip(section, 0, 1, out=section)
+    return section if low >= 0 and high <= 1 else np.clip(section, 0, 1, out=section)
 
 
-def smooth_section(section: Map, sigma_px: float) -> Map:
+def smooth_section(section: Map, sigma_px: float, levels: Levels) -> None:
     """Smooth one (y, x) section with a Gaussian of `sigma_px`, mirrored at the rim."""
-    if sigma_px == 0:
-        return section
-    smoothed: Map = ndimage.gaussian_filter(section, sigma_px)
-    return smoothed
+    weights = gaussian(sigma_px)
+    blurred = np.empty((1, *section.shape), np.float32)
+    blur_yx(section, weights, weights, blurred[0])
+    blur_z(blurred, gaussian(0), 1, 0, 0, section.shape[0], levels[np.newaxis])
 
 
 def sigma_zyx_px(sigma_px: float, voxel_size_nm: ZYX | None) -> ZYX:
@@ -84,7 +87,7 @@ def sigma_zyx_px(sigma_px: float, voxel_size_nm: ZYX | None) -> ZYX:
     return (sigma_px * x / z, sigma_px * x / y, sigma_px)
 
 
-def smooth_volume(boundary: Volume, sigma_px: float, report: Callable[[], None] = ignore) -> Map:
+def smooth_volume(boundary: Volume, sigma_px: float, report: Callable[[], None] = ignore) -> Levels:
     """Smooth a boundary map in 3D, isotropically in nm where the voxel size is known.
 
     Parameters
@@ -98,27 +101,34 @@ def smooth_volume(boundary: Volume, sigma_px: float, report: Callable[[], None] 
 
     Returns
     -------
-    (z, y, x) float32
-        As ``scipy.ndimage.gaussian_filter`` on the float32 map.
+    (z, y, x) uint16
+        Levels of ``scipy.ndimage.gaussian_filter`` on the float32 map.
     """
-    smoothed = np.empty(boundary.shape, np.float32)
-    n_z, n_y, _ = smoothed.shape
-    n_bands = min(n_y, 4 * usable_cpus())
-    sigma_z, *sigma_yx = sigma_zyx_px(sigma_px, boundary.voxel_size_nm)
+    n_z, n_y, n_x = boundary.shape
+    sigma_z, sigma_y, sigma_x = sigma_zyx_px(sigma_px, boundary.voxel_size_nm)
+    along_z = gaussian(sigma_z if sigma_z >= _MIN_SIGMA_Z_PX else 0)
+    along_y, along_x = gaussian(sigma_y), gaussian(sigma_x)
+    reach = along_z.size - 1
+    room = min(n_z, _CHUNK + 2 * reach)
+    ring = np.empty((room, n_y, n_x), np.float32)  # section z is at z % room
+    levels = np.empty((n_z, n_y, n_x), np.uint16)
+    n_bands = min(n_y, 2 * usable_cpus())
 
-    def read(z: int) -> None:
-        smoothed[z] = read_section(boundary, z)
+    def blur_section(n_read: int, k: int) -> None:
+        z = n_read + k
+        blur_yx(read_section(boundary, z), along_y, along_x, ring[z % room])
 
-    def smooth_z(band: int) -> None:
-        rows = smoothed[:, band * n_y // n_bands : (band + 1) * n_y // n_bands]
-        ndimage.gaussian_filter1d(rows, sigma_z, axis=0, output=rows)
+    def blur_band(band: int, first: int, stop: int) -> None:
+        y_start, y_stop = band * n_y // n_bands, (band + 1) * n_y // n_bands
+        blur_z(ring, along_z, n_z, first, y_start, y_stop, levels[first:stop])
 
-    def smooth_yx(z: int) -> None:
-        if sigma_px > 0:
-            ndimage.gaussian_filter(smoothed[z], sigma_yx, output=smoothed[z])
-
-    map_threads(read, n_z)
-    if sigma_z >= _MIN_SIGMA_Z_PX:
-        map_threads(smooth_z, n_bands)
-    map_threads(smooth_yx, n_z, report)
-    return smoothed
+    n_read = 0
+    for first in range(0, n_z, _CHUNK):
+        stop = min(first + _CHUNK, n_z)
+        ready = min(stop + reach, n_z)
+        map_threads(partial(blur_section, n_read), ready - n_read)
+        map_threads(partial(blur_band, first=first, stop=stop), n_bands)
+        n_read = ready
+        for _ in range(first, stop):
+            report()
+    return levels

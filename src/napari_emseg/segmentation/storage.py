@@ -6,8 +6,11 @@ import json
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from napari_emseg.errors import InputError
 from napari_emseg.segmentation.forest import Forest
+from napari_emseg.segmentation.levels import TOP, Levels, to_levels
 from napari_emseg.volume import Volume
 
 FORMAT = "napari-emseg hierarchy 1"
@@ -40,6 +43,14 @@ def write_volume(group: Any, name: str, volume: Volume) -> None:
 def read_volume(group: Any, name: str) -> Volume:
     """Read what :func:`write_volume` stored."""
     return Volume(group[name][...], **json.loads(group[name].attrs["volume"]))
+
+
+def read_levels(group: Any, name: str) -> Levels:
+    """Read a map stored as levels, or as the values they stand for."""
+    stored = group[name][...]
+    if not 0 <= stored.min() <= stored.max() <= (TOP if stored.dtype == np.uint16 else 1):
+        raise ValueError(f"{name} has values beyond its range")
+    return stored if stored.dtype == np.uint16 else to_levels(stored)
 
 
 def write_forest(group: Any, forest: Forest) -> None:

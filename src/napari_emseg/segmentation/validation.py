@@ -49,7 +49,7 @@ def check_hierarchy(hierarchy: Hierarchy) -> None:
 
 def _are_types_right(hierarchy: Hierarchy) -> bool:
     forest = hierarchy.forest
-    wanted: dict[Any, tuple[npt.NDArray[Any], ...]] = {
+    wanted: dict[Any, tuple[Any, ...]] = {
         np.uint32: (hierarchy.fragments.data, forest.inside, forest.outside, forest.order),
         np.float32: (hierarchy.smoothed, hierarchy.minimum, forest.saddle, forest.height),
         np.int64: (hierarchy.fragment_sizes_voxels, hierarchy.section_starts),
