@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tifffile
 
 from napari_emseg.networks.library import list_models
 
@@ -20,15 +21,56 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example_runs(example: Path, tmp_path: Path) -> None:
+    run(example, tmp_path, EMSEG_EXAMPLE_SIZE="96")
+
+
+@pytest.mark.parametrize(
+    ("example", "volumes"),
+    [
+        pytest.param(
+            "isbi2012_membranes.py",
+            {
+                "RAW": "isbi2012/train_raw.tif",
+                "LABELS": "isbi2012/train_membranes_z00-23.tif",
+            },
+            id="isbi2012",
+        ),
+        pytest.param(
+            "fib25_neurons.py",
+            {"MAP": "gala_fib/train_boundary.tif", "LABELS": "gala_fib/train_neurons.tif"},
+            id="fib-sem",
+        ),
+    ],
+)
+def test_example_runs_on_recorded_data(
+    example: str, volumes: dict[str, str], shared_data: Path, tmp_path: Path
+) -> None:
+    """On a few hundred pixels of it; the score must be one of a working pipeline."""
+    named = {}
+    for name, file in volumes.items():
+        crop = tifffile.imread(shared_data / file)[:8, :160, :160]
+        tifffile.imwrite(tmp_path / f"{name}.tif", crop, photometric="minisblack")
+        named[f"EMSEG_EXAMPLE_{name}"] = f"{name}.tif"
+    output = run(EXAMPLES[0].parent / example, tmp_path, **named)
+    scores = [float(line.split("V_rand")[1].split()[0].rstrip(",")) for line in _scored(output)]
+    assert min(scores) > 0.8
+
+
+def _scored(output: str) -> list[str]:
+    return [line for line in output.splitlines() if "V_rand" in line]
+
+
+def run(example: Path, folder: Path, **environment: str) -> str:
     if "emseg.predict" in example.read_text() and not any(m.default for m in list_models()):
         pytest.skip("there is no default model in this checkout")
     finished = subprocess.run(
         [sys.executable, "-W", "error:::napari_emseg", str(example)],
-        cwd=tmp_path,
-        env={**os.environ, "EMSEG_EXAMPLE_SIZE": "96"},
+        cwd=folder,
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.strip()
+    return finished.stdout
