@@ -79,7 +79,8 @@ def test_export(scored: Workspace, tmp_path: Path) -> None:
 
 def test_a_drawing_of_membranes_is_recognised(with_map: Workspace) -> None:
     drawing = np.full((3, 61, 75), 255, np.uint8)
-    drawing[:, ::9] = 0
+    drawing[:, ::9] = drawing[:, :, ::15] = 0
+    drawing[0] = 0  # one section is blank
     layer = add_volume(with_map.context.viewer, Volume(drawing, name="drawing"))
     with_map.context.set_layer("ground_truth", layer)
     assert with_map.context.session.evaluate.ground_truth_kind == "membranes"

@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor
 
-from napari_emseg.gui.plot import LEFT, RIGHT, ScorePlot, nice_step
+from napari_emseg.gui.plot import LEFT, RIGHT, Curve, ScorePlot, nice_step
 
 INK = {
     "text": QColor("black"),
@@ -19,14 +19,16 @@ INK = {
 }
 
 
+CURVE = Curve(np.array([0, 0.1, 0.25]), np.array([0.5, 0.9, 0.7]), best=(0.17, 0.9))
+OTHER = Curve(np.array([0, 0.4]), np.array([0.2, 0.95]), best=(0.5, 0.95))
+
+
 @pytest.fixture
 def plot(qtbot: Any) -> ScorePlot:
     made = ScorePlot(INK.__getitem__)
     qtbot.addWidget(made)
     made.resize(300, 160)
-    made.set_curve(
-        np.array([0, 0.1, 0.25]), np.array([0.5, 0.9, 0.7]), name="V_rand", best=(0.17, 0.9)
-    )
+    made.set_curves({"h_minima": CURVE}, chosen="h_minima", name="V_rand")
     made.show()
     return made
 
@@ -49,15 +51,33 @@ def test_score_holds_until_the_next_step(plot: ScorePlot) -> None:
     ]
 
 
-def test_curve_marker_and_best_are_painted(plot: ScorePlot) -> None:
-    plot.set_current(0.05)
+def colours_of(plot: ScorePlot) -> set[str]:
     picture = plot.grab().toImage()
-    colours = {
+    return {
         picture.pixelColor(x, y).name()
         for x in range(picture.width())
         for y in range(picture.height())
     }
-    assert {"#0000bf", "#ff0000"} <= colours
+
+
+def test_curve_marker_and_best_are_painted(plot: ScorePlot) -> None:
+    plot.set_current(0.05)
+    assert {"#0000bf", "#ff0000"} <= colours_of(plot)
+
+
+def test_every_grouping_has_its_colour_and_the_sliders_move_on_one(plot: ScorePlot) -> None:
+    before = colours_of(plot)
+    curves = {"h_minima": CURVE, "mean_boundary": OTHER}
+    plot.set_curves(curves, chosen="mean_boundary", name="V_rand", best_possible=0.99)
+    assert "#e69f00" in colours_of(plot) - before
+    assert plot.score_at(0.45) == 0.95
+
+
+def test_errors_hang_from_below(plot: ScorePlot) -> None:
+    errors = Curve(np.array([0, 0.1]), np.array([2.0, 0.5]), best=(0.2, 0.5))
+    plot.set_curves({"h_minima": errors}, chosen="h_minima", name="VOI", is_error=True)
+    low, high = plot._y_range
+    assert low <= 0.5 < high
 
 
 def test_without_a_curve_a_click_does_nothing(plot: ScorePlot, qtbot: Any) -> None:

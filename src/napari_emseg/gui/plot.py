@@ -1,8 +1,9 @@
-"""The score curve: score against h, the current h, the best h; a click chooses an h."""
+"""The score curves: score against the threshold, now and at best; a click chooses a threshold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,69 +15,119 @@ from napari_emseg.gui.colours import mix
 
 Floats = npt.NDArray[np.floating]
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 24, 34
+# Okabe and Ito's colours, for the groupings that are not chosen.
+_OTHERS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#0072b2")
+_SEEN = 0.9  # share of the curves' length that must fit; the fall to nothing may leave the plot
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One curve: scores at ascending thresholds, each holding until the next, and the best."""
+
+    threshold: Floats
+    score: Floats
+    best: tuple[float, float]
+
+    def at(self, threshold: float) -> float:
+        """Score at `threshold`: that of the last step at or below it."""
+        index = int(np.searchsorted(self.threshold, threshold, side="right")) - 1
+        return float(self.score[max(index, 0)])
 
 
 class ScorePlot(QWidget):
-    """Paints one score against h."""
+    """Paints one score against the threshold, for each grouping that has been tried."""
 
     h_chosen = Signal(float)
 
     def __init__(self, colour: Callable[[str], QColor]) -> None:
         super().__init__()
         self._colour = colour
-        self._h: Floats = np.zeros(0)
-        self._score: Floats = np.zeros(0)
-        self._name = "V_rand"
+        self._curves: dict[str, Curve] = {}
+        self._chosen = ""
+        self._name, self._axis = "V_rand", "H-minima (h)"
+        self._is_error = False
+        self._best_possible: float | None = None
         self._current = 0.0
-        self._best: tuple[float, float] | None = None
-        self._x_max = 0.5
+        self._x_max, self._y_range = 0.5, (0.0, 1.0)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setAccessibleName("Score against H-minima; click to choose an h")
+        self.setAccessibleName("Score against the threshold; click to choose one")
 
     def sizeHint(self) -> QSize:
         return QSize(300, 160)
 
-    def set_curve(self, h: Floats, score: Floats, *, name: str, best: tuple[float, float]) -> None:
-        """Show a curve; `h` ascending, `best` its highest point."""
-        self._h, self._score, self._name, self._best = np.asarray(h), np.asarray(score), name, best
-        self._x_max = float(min(1.0, max(0.3, 1.6 * best[0])))
+    def set_curves(
+        self,
+        curves: Mapping[str, Curve],
+        *,
+        chosen: str,
+        name: str,
+        axis: str = "H-minima (h)",
+        is_error: bool = False,
+        best_possible: float | None = None,
+    ) -> None:
+        """Show curves by the name of their grouping.
+
+        Parameters
+        ----------
+        curves : mapping
+            Not empty.
+        chosen : str
+            The one the sliders move on; its best is marked.
+        name, axis : str
+            What the score and the threshold are called.
+        is_error : bool
+            Whether 0 is perfect.
+        best_possible : float, optional
+            Drawn as a line: what no curve can pass.
+        """
+        self._curves, self._chosen = dict(curves), chosen
+        self._name, self._axis, self._is_error = name, axis, is_error
+        self._best_possible = best_possible
+        last = max(1.6 * curve.best[0] for curve in curves.values())
+        self._x_max = float(min(1.0, max(0.3, last)))
+        self._y_range = self._find_y_range()
         self.update()
 
     def clear(self) -> None:
         """Show no curve."""
-        self._h, self._score, self._best = np.zeros(0), np.zeros(0), None
+        self._curves = {}
         self.update()
 
-    def set_current(self, h: float) -> None:
-        """Move the marker of the current h."""
-        self._current = h
+    def set_current(self, threshold: float) -> None:
+        """Move the marker of the current threshold."""
+        self._current = threshold
         self.update()
 
-    def score_at(self, h: float) -> float:
-        """Score of the curve at `h`: that of the last step at or below it."""
-        index = int(np.searchsorted(self._h, h, side="right")) - 1
-        return float(self._score[max(index, 0)])
+    def score_at(self, threshold: float) -> float:
+        """Score of the chosen curve at `threshold`."""
+        return self._curves[self._chosen].at(threshold)
 
     @property
     def has_curve(self) -> bool:
         """Whether there is anything to click on."""
-        return self._h.size > 0
+        return self._chosen in self._curves
 
     def _area(self) -> QRectF:
         return QRectF(LEFT, TOP, self.width() - LEFT - RIGHT, self.height() - TOP - BOTTOM)
 
-    def _y_range(self) -> tuple[float, float]:
-        shown = self._score[self._h <= self._x_max]
-        low = float(shown.min()) if shown.size else 0.0
-        high = float(shown.max()) if shown.size else 1.0
+    def _find_y_range(self) -> tuple[float, float]:
+        grid = np.linspace(0, self._x_max, 200)
+        scores = np.array([[c.at(float(x)) for x in grid] for c in self._curves.values()])
+        worst, best = (
+            np.quantile(scores, (1 - _SEEN, 1.0))
+            if not self._is_error
+            else (np.quantile(scores, (_SEEN, 0.0)))
+        )
+        ends = [worst, best] if self._best_possible is None else [worst, best, self._best_possible]
+        low, high = float(min(ends)), float(max(ends))
         step = nice_step(high - low, 4)
-        return np.floor(low / step) * step, np.ceil(high / step + 1e-9) * step
+        return np.floor(low / step + 1e-9) * step, np.ceil(high / step - 1e-9) * step
 
-    def _point(self, h: float, score: float) -> QPointF:
-        area, (low, high) = self._area(), self._y_range()
-        x = area.left() + area.width() * h / self._x_max
+    def _point(self, threshold: float, score: float) -> QPointF:
+        area, (low, high) = self._area(), self._y_range
+        x = area.left() + area.width() * threshold / self._x_max
         return QPointF(x, area.bottom() - area.height() * (score - low) / max(high - low, 1e-9))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -90,11 +141,15 @@ class ScorePlot(QWidget):
             )
             return
         self._paint_axes(painter, text, mix(text, background, 0.2))
-        self._paint_curve(painter, mix(self._colour("current"), text, 0.75))
+        painter.save()
+        painter.setClipRect(self._area().adjusted(-1, -3, 1, 3))
+        self._paint_best_possible(painter, mix(text, background, 0.6))
+        self._paint_curves(painter, mix(self._colour("current"), text, 0.75))
+        painter.restore()
         self._paint_markers(painter, text, self._colour("warning"))
 
     def _paint_axes(self, painter: QPainter, text: QColor, faint: QColor) -> None:
-        area, (low, high) = self._area(), self._y_range()
+        area, (low, high) = self._area(), self._y_range
         flags = Qt.AlignmentFlag
         step = nice_step(high - low, 4)
         digits = max(0, -int(np.floor(np.log10(step))))
@@ -110,51 +165,82 @@ class ScorePlot(QWidget):
             box = QRectF(x - 20, area.bottom() + 1, 40, 15)
             painter.drawText(box, flags.AlignCenter, f"{value:g}")
         title = QRectF(area.left(), self.height() - 16, area.width(), 16)
-        painter.drawText(title, flags.AlignCenter, "H-minima (h)")
+        painter.drawText(title, flags.AlignCenter, self._axis)
         painter.drawText(QRectF(0, 0, 120, 15), flags.AlignLeft | flags.AlignTop, self._name)
 
-    def _paint_curve(self, painter: QPainter, colour: QColor) -> None:
-        h = np.linspace(0, self._x_max, max(2, int(self._area().width())))
-        points = [self._point(float(x), self.score_at(float(x))) for x in h]
-        painter.setPen(QPen(colour, 2))
+    def _paint_best_possible(self, painter: QPainter, colour: QColor) -> None:
+        if self._best_possible is None:
+            return
+        area, y = self._area(), self._point(0, self._best_possible).y()
+        painter.setPen(QPen(colour, 1, Qt.PenStyle.DotLine))
+        painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
+
+    def _paint_curves(self, painter: QPainter, colour: QColor) -> None:
+        others = [name for name in self._curves if name != self._chosen]
+        for place, name in enumerate(others):
+            self._paint_curve(painter, name, QPen(QColor(_OTHERS[place % len(_OTHERS)]), 1.3))
+        self._paint_curve(painter, self._chosen, QPen(colour, 2))
+        self._paint_legend(painter, others, colour)
+
+    def _paint_curve(self, painter: QPainter, name: str, pen: QPen) -> None:
+        grid = np.linspace(0, self._x_max, max(2, int(self._area().width())))
+        points = [self._point(float(x), self._curves[name].at(float(x))) for x in grid]
+        painter.setPen(pen)
         painter.drawPolyline(QPolygonF(points))
+
+    def _paint_legend(self, painter: QPainter, others: list[str], colour: QColor) -> None:
+        if not others:
+            return
+        area, flags = self._area(), Qt.AlignmentFlag
+        entries = [(self._chosen, colour)]
+        entries += [(n, QColor(_OTHERS[k % len(_OTHERS)])) for k, n in enumerate(others)]
+        # Curves hang from the top at their best: the room is below for scores, above for errors.
+        top = area.top() + 2 if self._is_error else area.bottom() - 14 * len(entries) - 2
+        for place, (name, ink) in enumerate(entries):
+            painter.setPen(ink)
+            box = QRectF(area.left() + 4, top + 14 * place, area.width() - 8, 14)
+            painter.drawText(box, flags.AlignHCenter | flags.AlignVCenter, name)
 
     def _paint_markers(self, painter: QPainter, text: QColor, accent: QColor) -> None:
         area, flags = self._area(), Qt.AlignmentFlag
-        if self._best is not None:
-            best = self._point(*self._best)
-            painter.setPen(QPen(accent, 1.5))
-            painter.setBrush(accent)
-            painter.drawEllipse(best, 4, 4)
-            words = f"best {self._best[1]:.3f} at h = {self._best[0]:.3g}"
-            box = QRectF(area.right() - 180, 0, 180, 16)
-            painter.setPen(text)
-            painter.drawText(box, flags.AlignRight | flags.AlignTop, words)
-            width = painter.fontMetrics().horizontalAdvance(words)
-            painter.setPen(QPen(accent, 1.5))
-            painter.drawEllipse(QPointF(area.right() - width - 9, 8), 4, 4)
+        where, value = self._curves[self._chosen].best
+        best = self._point(where, value)
+        painter.setPen(QPen(accent, 1.5))
+        painter.setBrush(accent)
+        painter.drawEllipse(best, 4, 4)
+        words = f"best {value:.3f} at {where:.3g}"
+        if self._best_possible is not None:
+            words += f", possible {self._best_possible:.3f}"
+        box = QRectF(area.right() - 240, 0, 240, 16)
+        painter.setPen(text)
+        painter.drawText(box, flags.AlignRight | flags.AlignTop, words)
+        width = painter.fontMetrics().horizontalAdvance(words)
+        painter.setPen(QPen(accent, 1.5))
+        painter.drawEllipse(QPointF(area.right() - width - 9, 8), 4, 4)
         if self._current <= self._x_max:
-            x = self._point(self._current, 0).x()
+            at = self._point(self._current, self.score_at(self._current))
             painter.setPen(QPen(text, 1, Qt.PenStyle.DashLine))
-            painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
+            painter.drawLine(QPointF(at.x(), area.top()), QPointF(at.x(), area.bottom()))
             painter.setBrush(text)
-            painter.drawEllipse(self._point(self._current, self.score_at(self._current)), 3, 3)
+            at.setY(min(max(at.y(), area.top()), area.bottom()))
+            painter.drawEllipse(at, 3, 3)
 
-    def _h_at(self, x: float) -> float:
+    def _threshold_at(self, x: float) -> float:
         area = self._area()
         return float(np.clip((x - area.left()) / area.width(), 0, 1)) * self._x_max
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         if event is not None and self.has_curve:
-            self.h_chosen.emit(round(self._h_at(event.position().x()), 3))
+            self.h_chosen.emit(round(self._threshold_at(event.position().x()), 3))
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         if event is None or not self.has_curve:
             return
-        h = self._h_at(event.position().x())
-        self.setToolTip(f"h = {h:.3f}: {self._name} {self.score_at(h):.4f}")
+        threshold = self._threshold_at(event.position().x())
+        score = self.score_at(threshold)
+        self.setToolTip(f"{self._axis} {threshold:.3f}: {self._name} {score:.4f}")
         if event.buttons():
-            self.h_chosen.emit(round(h, 3))
+            self.h_chosen.emit(round(threshold, 3))
 
 
 def nice_step(span: float, ticks: int) -> float:

@@ -1,0 +1,205 @@
+"""The list of errors, the costliest first, and the walk from one to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QHeaderView,
+    QLabel,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
+
+from napari_emseg.evaluation.error_view import IS_MERGE, IS_SPLIT
+from napari_emseg.gui.error_layer import COLOURS
+from napari_emseg.gui.frame import button, column, note, row
+
+if TYPE_CHECKING:
+    from napari_emseg.evaluation.error_sites import Errors, ErrorSite
+
+ROWS_SEEN = 6
+_COLUMNS = (
+    ("error", "split: one neuron in two segments; merge: two neurons in one segment"),
+    ("of loss", "How much of the V_rand lost comes back if exactly this is mended"),
+    ("voxels", "Size of the piece to join, or of the part to cut off"),
+    ("section", "Where to look"),
+    ("segments", "Ids of the segments"),
+)
+_KIND = {"split": IS_SPLIT, "merge": IS_MERGE}
+_KEYS = "Key {key}; with a labels layer selected napari takes P for its brush"
+
+
+class ErrorList(QWidget):
+    """A compact table of errors; `chosen` tells which one to go to."""
+
+    chosen = Signal(object)
+    colours_wanted = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._errors: Errors | None = None
+        self.summary = QLabel()
+        self.table = _make_table()
+        self.table.currentCellChanged.connect(self._on_table_current)
+        self.table.cellDoubleClicked.connect(lambda index, _column: self._announce(index))
+        self.previous_button = button(
+            "◀ Previous (P)", lambda: self.step(-1), _KEYS.format(key="P")
+        )
+        self.next_button = button("Next (N) ▶", lambda: self.step(1), "Key N")
+        self.colours = QCheckBox("Colours")
+        self.colours.setToolTip("Colour split errors blue and merge errors orange on the canvas")
+        self.colours.toggled.connect(self.colours_wanted)
+        self.words = note(lines=2)
+        rows = column(self)
+        rows.addWidget(self.summary)
+        rows.addWidget(self.table)
+        rows.addLayout(row("", self.previous_button, self.next_button, self.colours, stretch=1))
+        rows.addWidget(self.words)
+        self.show_errors(None)
+
+    @property
+    def errors(self) -> Errors | None:
+        """What is listed."""
+        return self._errors
+
+    def show_errors(self, errors: Errors | None) -> None:
+        """List other errors, or none."""
+        self._errors = errors
+        sites = errors.sites if errors is not None else ()
+        with QSignalBlocker(self.table):
+            self.table.setRowCount(len(sites))
+            for index, site in enumerate(sites):
+                assert errors is not None
+                self._fill(index, site, errors.share_of_loss(site))
+            self.table.setCurrentCell(-1, -1)
+        self.summary.setText(summarise(errors))
+        self.words.setText("")
+        for widget in (self.previous_button, self.next_button, self.colours):
+            widget.setEnabled(bool(sites))
+
+    def step(self, by: int) -> None:
+        """Go to the next error (1) or the one before (-1); after the last comes the first."""
+        n = self.table.rowCount()
+        if n:
+            index = self.table.currentRow()
+            index = (index + by) % n if index >= 0 else (0 if by > 0 else n - 1)
+            self.table.setCurrentCell(index, 0)
+
+    def set_colours(self, on: bool) -> None:
+        """Show whether the canvas is coloured, without asking for it."""
+        with QSignalBlocker(self.colours):
+            self.colours.setChecked(on)
+
+    def _on_table_current(self, index: int, _column: int, before: int, _before: int) -> None:
+        if index != before:
+            self._announce(index)
+
+    def _announce(self, index: int) -> None:
+        if self._errors is None or not 0 <= index < len(self._errors.sites):
+            return
+        site = self._errors.sites[index]
+        self.words.setText(describe(site))
+        self.chosen.emit(site)
+
+    def _fill(self, index: int, site: ErrorSite, share: float) -> None:
+        words = (
+            site.kind,
+            percent(share),
+            f"{site.n_voxels:,}",
+            str(site.section),
+            " + ".join(map(str, site.segments)),
+        )
+        for place, text in enumerate(words):
+            item = QTableWidgetItem(text)
+            item.setToolTip(describe(site))
+            if place == 0:
+                item.setIcon(_square(COLOURS[_KIND[site.kind]]))
+            elif place < 4:
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            self.table.setItem(index, place, item)
+
+
+class _Table(QTableWidget):
+    """As wide as the dock, a few rows high, whatever is in it."""
+
+    def sizeHint(self) -> QSize:
+        head, vertical = self.horizontalHeader(), self.verticalHeader()
+        assert head is not None
+        assert vertical is not None
+        height = head.sizeHint().height() + ROWS_SEEN * vertical.defaultSectionSize() + 2
+        return QSize(300, height)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(100, self.sizeHint().height())
+
+
+def _make_table() -> QTableWidget:
+    table = _Table(0, len(_COLUMNS))
+    table.setAccessibleName("Split and merge errors, the costliest first")
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    table.setShowGrid(False)
+    table.setWordWrap(False)
+    head, vertical = table.horizontalHeader(), table.verticalHeader()
+    assert head is not None
+    assert vertical is not None
+    vertical.setVisible(False)
+    vertical.setDefaultSectionSize(table.fontMetrics().lineSpacing() + 6)
+    head.setHighlightSections(False)
+    for place, (title, tip) in enumerate(_COLUMNS):
+        item = QTableWidgetItem(title)
+        item.setToolTip(tip)
+        table.setHorizontalHeaderItem(place, item)
+        is_last = place == len(_COLUMNS) - 1
+        mode: Any = QHeaderView.ResizeMode
+        head.setSectionResizeMode(place, mode.Stretch if is_last else mode.Interactive)
+        table.setColumnWidth(place, (68, 58, 68, 56, 0)[place])
+    return table
+
+
+def summarise(errors: Errors | None) -> str:
+    """Say how many errors there are."""
+    if errors is None:
+        return "Split and merge errors are listed here after Evaluate."
+    found = f"{errors.n_split:,} split and {errors.n_merge:,} merge errors"
+    if not errors.sites:
+        return "No split or merge errors."
+    if len(errors.sites) < errors.n_split + errors.n_merge:
+        found += f", the {len(errors.sites)} costliest listed"
+    return found
+
+
+def describe(site: ErrorSite) -> str:
+    """Say what is wrong and what would mend it."""
+    if site.kind == "split":
+        one, other = site.segments
+        return (
+            f"Split: segment {one} (yellow) belongs to the same neuron as segment {other} "
+            "(green); they should be one."
+        )
+    return (
+        f"Merge: segment {site.segments[0]} runs from one neuron (green) into another (yellow); "
+        "it should be cut between them."
+    )
+
+
+def percent(share: float) -> str:
+    """Write a share as people read it."""
+    value = 100 * share
+    if abs(value) >= 10:
+        return f"{value:.0f} %"
+    return f"{value:.1f} %" if abs(value) >= 0.05 else "< 0.1 %"
+
+
+def _square(colour: str) -> QIcon:
+    picture = QPixmap(10, 10)
+    picture.fill(QColor(colour))
+    return QIcon(picture)

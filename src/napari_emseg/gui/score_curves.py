@@ -1,0 +1,120 @@
+"""The curves of every grouping tried on one map, one score of them at a time."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QComboBox, QWidget
+
+from napari_emseg.evaluation.metrics import LOWER_IS_BETTER
+from napari_emseg.gui.colours import theme_colour
+from napari_emseg.gui.context import Context
+from napari_emseg.gui.frame import ElidedLabel, column, row
+from napari_emseg.gui.plot import Curve, ScorePlot
+from napari_emseg.steps.segment import SegmentParams
+
+if TYPE_CHECKING:
+    from napari_emseg.evaluation import ScoreCurve
+
+METRICS = {
+    "v_rand": "V_rand",
+    "v_rand_split": "V_rand split",
+    "v_rand_merge": "V_rand merge",
+    "v_info": "V_info",
+    "voi": "VOI (bits)",
+    "voi_split": "VOI split (bits)",
+    "voi_merge": "VOI merge (bits)",
+}
+_AXES = {"h": "H-minima (h)", "merge_threshold": "merge threshold"}
+
+
+class ScoreCurves(QWidget):
+    """Plot, choice of the score, and what the sliders give now."""
+
+    threshold_chosen = Signal(float)
+    metric_changed = Signal()
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._context = context
+        self._curves: dict[str, ScoreCurve] = {}
+        self.metric_box = QComboBox()
+        for key, title in METRICS.items():
+            self.metric_box.addItem(title, key)
+        self.metric_box.setAccessibleName("score shown")
+        self.metric_box.setToolTip("Which score the curve and the bars of the sections show")
+        self.metric_box.currentIndexChanged.connect(self._on_metric_changed)
+        self.now = ElidedLabel(" ")
+        self.plot = ScorePlot(partial(theme_colour, context.viewer))
+        self.plot.h_chosen.connect(self.threshold_chosen)
+        rows = column(self)
+        rows.addWidget(self.now)
+        rows.addLayout(row("Curve of", self.metric_box))
+        rows.addWidget(self.plot)
+
+    @property
+    def curve(self) -> ScoreCurve | None:
+        """The curve of the present grouping, if it is known."""
+        return self._curves.get(self._params.grouping)
+
+    @property
+    def chosen_metric(self) -> str:
+        """The score shown."""
+        return str(self.metric_box.currentData())
+
+    def best(self) -> tuple[float, float] | None:
+        """Best threshold of the present curve, and the score there."""
+        return None if self.curve is None else self.curve.best(self.chosen_metric)
+
+    def add(self, grouping: str, curve: ScoreCurve) -> None:
+        """Show the curve of a grouping, beside those of the others."""
+        self._curves[grouping] = curve
+        self.refresh()
+
+    def clear(self) -> None:
+        """Forget all curves: map, flood or ground truth changed."""
+        self._curves = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw anew."""
+        curve, params, metric = self.curve, self._params, self.chosen_metric
+        if curve is None:
+            self.plot.clear()
+        else:
+            self.plot.set_curves(
+                {name: _drawn(c, metric) for name, c in self._curves.items()},
+                chosen=params.grouping,
+                name=METRICS[metric],
+                axis=_AXES[params.threshold_name],
+                is_error=metric in LOWER_IS_BETTER,
+                best_possible=curve.best_possible.get(metric),
+            )
+        self.show_now()
+
+    def show_now(self) -> None:
+        """Show what the sliders give now."""
+        params = self._params
+        self.plot.set_current(params.threshold)
+        if self.curve is None:
+            self.now.setText(" ")
+            return
+        at = self.curve.at(params.threshold)
+        self.now.setText(
+            f"Sliders now: V_rand {at['v_rand']:.4f} "
+            f"(split {at['v_rand_split']:.3f}, merge {at['v_rand_merge']:.3f})"
+        )
+
+    @property
+    def _params(self) -> SegmentParams:
+        return self._context.session.segment
+
+    def _on_metric_changed(self, *_: Any) -> None:
+        self.refresh()
+        self.metric_changed.emit()
+
+
+def _drawn(curve: ScoreCurve, metric: str) -> Curve:
+    return Curve(curve.h, curve.values(metric), curve.best(metric))
