@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,6 +143,32 @@ def _unknown_suffix(folder: Path) -> Path:
     return folder / "a.docx"
 
 
+def _dangling(folder: Path) -> Path:
+    (folder / "a.tif").symlink_to("gone.tif")
+    return folder / "a.tif"
+
+
+def _loop(folder: Path) -> Path:
+    (folder / "a.tif").symlink_to("a.tif")
+    return folder / "a.tif"
+
+
+def _pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "a.tif")
+    return folder / "a.tif"
+
+
+def _no_values(folder: Path) -> Path:
+    with h5py.File(folder / "a.h5", "w") as h5:
+        h5["a"] = h5py.Empty("f4")
+    return folder / "a.h5"
+
+
+def _complex(folder: Path) -> Path:
+    tifffile.imwrite(folder / "a.tif", _GREY.astype(np.complex64), photometric="minisblack")
+    return folder / "a.tif"
+
+
 _CASES: list[tuple[Callable[[Path], str | Path], str]] = [
     (_missing, r"no file stacks.tif in .*; did you mean stack.tif\?"),
     (lambda folder: folder / "no" / "a.tif", "There is no folder"),
@@ -173,6 +200,11 @@ _CASES: list[tuple[Callable[[Path], str | Path], str]] = [
     (_odd_one_out, "z2.tif is 41 x 30 pixels of uint8, but z0.tif is 40 x 30"),
     (_stacks_in_folder, "holds 6 sections by itself; open that file"),
     (_unknown_suffix, "'.docx' is an unknown suffix"),
+    (_dangling, "a.tif is a link to gone.tif, which is not there"),
+    (_loop, "a.tif is a link to a.tif, which is not there"),
+    (_no_values, "holds no image volume"),
+    (lambda folder: f"{_no_values(folder)}:/a", "no grey values or ids"),
+    (_complex, "holds values of type complex64"),
 ]
 
 
@@ -187,6 +219,24 @@ def test_a_bad_file_is_one_sentence(
         message = str(caught.value)
         assert "\n" not in message
         assert message[-1] in ".?"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a device or pipe"):
+        open_volume(_pipe(tmp_path))
+
+
+def test_complex_numbers_are_no_map(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds values of type complex64"):
+        open_volume(_complex(tmp_path), kind="boundary")
+
+
+def test_a_negative_is_said(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", _GREY, photometric="miniswhite")
+    volume = open_volume(tmp_path / "a.tif", kind="raw")
+    np.testing.assert_array_equal(volume.read(), _GREY)
+    assert any("0 is white" in note for note in volume.provenance["notes"])
 
 
 def test_a_file_that_breaks_after_opening_names_the_section(tmp_path: Path) -> None:

@@ -98,7 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except MemoryError:
-        return _fail(OUR_FAULT, "There is not enough memory for this volume.", debug)
+        sentence = "The volume needs more memory than there is: cut it into smaller ones."
+        return _fail(USERS_FAULT, sentence, debug)
     except Exception as error:
         first_line = (str(error).splitlines() or [""])[0]
         what = f"{type(error).__name__}: {first_line}".rstrip(": ")

@@ -162,7 +162,7 @@ def _volumes_in(h5: Any) -> list[str]:
 
 
 def _source(path: Path, dataset: Any, channel: int | None, notes: list[str]) -> Source:
-    if dataset.dtype.kind not in "buif":
+    if dataset.shape is None or dataset.dtype.kind not in "buif":
         raise InputError(
             f"{path}:{dataset.name} holds {dataset.dtype} and no grey values or ids; "
             "choose another dataset."

@@ -100,14 +100,16 @@ def name_some(names: Sequence[str], limit: int = 10) -> str:
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
-def may_be_volume(shape: Sequence[int]) -> bool:
+def may_be_volume(shape: Sequence[int] | None) -> bool:
     """Whether an array of this shape can be a stack or a section, not a table or a list.
 
     Parameters
     ----------
-    shape : sequence of int
-        Of the array.
+    shape : sequence of int or None
+        Of the array; None for one without values.
     """
+    if shape is None:
+        return False
     return len(shape) >= 3 or (len(shape) == 2 and min(shape) > _MIN_SECTION_PX)
 
 

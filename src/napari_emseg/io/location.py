@@ -87,15 +87,26 @@ def check_exists(path: Path) -> None:
     Raises
     ------
     InputError
-        If there is no such file or folder, or it may not be read.
+        If there is no such file or folder, it is a device or pipe, or may not be read.
     """
-    if path.exists():
+    if os.path.islink(path) and not os.path.exists(path):
+        raise InputError(f"{path} is a link to {os.readlink(path)}, which is not there.")
+    if os.path.exists(path):
+        if not (path.is_file() or path.is_dir()):
+            raise InputError(f"{path} is a device or pipe; choose a file or folder.")
         if not os.access(path, os.R_OK):
             raise InputError(f"Reading {path} is not permitted; ask its owner for read rights.")
         return
     folder = path.parent
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}; check the path.")
-    names = get_close_matches(path.name, [entry.name for entry in folder.iterdir()], n=3)
+    names = get_close_matches(path.name, _names_in(folder), n=3)
     hint = f"did you mean {' or '.join(names)}?" if names else "check the name."
     raise InputError(f"There is no file {path.name} in {folder}; {hint}")
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []

@@ -85,6 +85,11 @@ def _first_series(path: Path, tiff: Any) -> Source:
     missing = sum(page is None for page in series.pages)
     if missing:
         notes.append(f"{missing} sections are missing in the file and read as zero.")
+    if series.keyframe.photometric == 0:
+        notes.append(
+            "The file says that 0 is white, as in a negative; its values were taken as they are, "
+            "so invert it first where membranes then look bright."
+        )
     axes = series.axes
     if axes == "SYX":
         # Writers take a stack of 3 or 4 sections for the colour planes of one picture.

@@ -208,6 +208,10 @@ def _to_volume(
     data = _to_zyx(source, told, where, notes)
     if 0 in data.shape:
         raise InputError(f"{where} has shape {tuple(data.shape)}, so it holds no voxels.")
+    if np.dtype(data.dtype).kind not in "buif":
+        raise InputError(
+            f"{where} holds values of type {data.dtype}; grey values or ids are needed."
+        )
     sample = None
     if told is None:
         sample = take_sample(data)
