@@ -54,6 +54,7 @@ def test_membranes_and_ids_that_touch_are_ground_truth_too() -> None:
     boundary = Volume(p, kind="boundary")
     ids = np.ones(p.shape, np.uint16)
     ids[:, :, 20:] = 2  # no gap: the pixels left of the border are its membrane
+    ids[0, 5, 5] = 0  # a voxel that was left out does not make the others gaps
     touching = fit_calibration(boundary, Volume(ids, kind="labels"))
     assert touching(np.array([0.6]))[0] == pytest.approx(0.5, abs=0.01)
     drawing = np.full(p.shape, 255, np.uint8)

@@ -115,8 +115,8 @@ def fit_calibration(
     ground_truth : Volume
         Same field.
     ground_truth_kind : {"labels", "labels_2d", "membranes"}
-        In labels, 0 is membrane; where there is no 0, voxels whose right or lower
-        neighbour in the section has another id.
+        In labels 0 is membrane, and where cells touch the voxels whose right or lower
+        neighbour in the section belongs to another.
     sections : iterable of int, optional
         Those to fit on, for training; all that have ground truth by default.
     invert : bool, optional

@@ -44,8 +44,13 @@ class SectionTruth:
         section = self.volume.read(z)
         if self.rule is not None:
             return ~self.rule.find_interior(section)
-        is_gap: npt.NDArray[np.bool_] = section == 0
-        return is_gap if is_gap.any() else find_borders(section)
+        # Some labels leave a gap between cells, others touch, many do both.
+        is_membrane: npt.NDArray[np.bool_] = section == 0
+        touching = (section[:, :-1] != 0) & (section[:, 1:] != 0)
+        is_membrane[:, :-1] |= touching & (section[:, :-1] != section[:, 1:])
+        touching = (section[:-1] != 0) & (section[1:] != 0)
+        is_membrane[:-1] |= touching & (section[:-1] != section[1:])
+        return is_membrane
 
 
 def open_truth(
