@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
 from napari_emseg.errors import InputError
 from napari_emseg.evaluation import (
@@ -20,7 +22,7 @@ from napari_emseg.evaluation import (
 )
 from napari_emseg.volume import Volume
 
-VOXEL_NM = (40.0, 8.0, 4.0)
+VOXEL_NM = (40.0, 16.0, 8.0)
 Ids = npt.NDArray[Any]
 
 
@@ -77,6 +79,40 @@ def test_a_touch_may_be_forgiven() -> None:
     assert kind.expected_nm == (100**2 + 90**2) / 200
 
 
+def test_at_the_border_of_a_neuron_nothing_tells_of_a_merger() -> None:
+    touching = rows(WHOLE, [3, *LOWER[1:]])
+    depth = np.full(22, 100.0)
+    depth[11] = 24.0
+    skeletons = replace(straight(1, 2), depth_nm=depth)
+    forgiven = expected_run_length(touching, skeletons, voxel_size_nm=(10, 10, 10))
+    assert forgiven.n_merging_segments == 0
+    assert forgiven.expected_nm == (100**2 + 90**2) / 200
+    strict = expected_run_length(touching, skeletons, voxel_size_nm=(10, 10, 10), border_nm=24)
+    assert strict.n_merging_segments == 1
+
+
+def test_a_thin_neurite_tells_of_a_merger_where_it_is_long_enough() -> None:
+    thin = replace(straight(1, 2), depth_nm=np.full(22, 10.0))
+    options: dict[str, Any] = {"voxel_size_nm": (10, 10, 10), "border_nm": 12}
+    both = expected_run_length(rows(WHOLE, WHOLE), thin, **options)
+    assert (both.n_merging_segments, both.expected_nm) == (1, 0.0)
+    part = expected_run_length(rows(WHOLE, [3] * 9 + [4] * 2), thin, **options)
+    assert part.n_merging_segments == 0  # 80 nm of 96
+
+
+def test_borders_drawn_a_little_aside_cost_little() -> None:
+    _, y, x = np.indices((12, 60, 80))
+    truth = y // 20 * 4 + x // 20 + 1
+    jitter = gaussian_filter(np.random.default_rng(0).normal(size=truth.shape), 3)
+    moved = np.rint(1.2 * jitter / jitter.std()).astype(int)
+    labels = np.take_along_axis(truth, np.clip(x + moved, 0, 79), axis=2)
+    assert np.mean(labels != truth) > 0.02
+    scores = evaluate(
+        labels, truth, metrics="expected_run_length_share", voxel_size_nm=(40, 10, 10)
+    )
+    assert scores["expected_run_length_share"] > 0.8
+
+
 def run_length_by_definition(segment: Ids, skeletons: Skeletons) -> float:
     """Januszewski 2018, node by node with dictionaries."""
     neurons = defaultdict(set)
@@ -118,8 +154,8 @@ def test_skeletons_run_along_the_objects() -> None:
     voxel = np.rint(skeletons.nodes_nm / VOXEL_NM).astype(int)
     np.testing.assert_array_equal(tubes()[tuple(voxel.T)], skeletons.neuron)
     long = skeletons.neuron[skeletons.edges[:, 0]] == 2**63 + 9
-    # From end to end, 38 voxels of 4 nm.
-    assert skeletons.edge_length_nm[long].sum() >= 37 * 4
+    # From end to end, 38 voxels of 8 nm.
+    assert skeletons.edge_length_nm[long].sum() >= 37 * 8
 
 
 def test_short_objects_are_left_out() -> None:
