@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import astuple
 
 import numpy as np
@@ -27,9 +27,21 @@ from napari_emseg.postprocessing import (
     fit_calibration,
     tune_watershed_weight,
 )
+from napari_emseg.segmentation import group
+from napari_emseg.segmentation.adjacency import measure_adjacency
+from napari_emseg.segmentation.cleanup import cleanup
 from napari_emseg.volume import Volume
 
-SIGMAS = (0.0, 1.0, 1.5, 2.0)
+SIGMAS = (0.0, 1.0, 1.5)
+WANTED = ("v_rand", "v_info", "voi_split", "voi_merge")
+CLEANINGS: tuple[dict[str, object], ...] = (
+    {},
+    {"fill_holes": True},
+    {"min_sections": 3},
+    {"min_size_voxels": 500},
+    {"fill_holes": True, "min_sections": 3, "min_size_voxels": 500},
+    {"fill_holes": True, "min_sections": 3, "min_size_voxels": 500, "fate": "drop"},
+)
 
 
 def main() -> None:
@@ -40,19 +52,50 @@ def main() -> None:
     boundary = boundary.derive(boundary.read(slice(depth)), kind="boundary")
     truth = truth.derive(truth.read(slice(depth)), kind=truth.kind)
     tune, score = (range(*map(int, text.split(":"))) for text in (args.tune, args.score))
-    for name, make in _methods(boundary, truth, args.kind, tune).items():
+    methods = {} if args.only_cleanup else _methods(boundary, truth, args.kind, tune)
+    for name, make in methods.items():
         started = time.perf_counter()
         processed, fitted = make()
         seconds = time.perf_counter() - started
         for sigma in (0.0,) if name.startswith("deepem3d") else SIGMAS:
             line = {"method": name, "sigma_px": sigma, **fitted, "seconds": round(seconds, 2)}
             print(json.dumps({**line, **_score(processed, truth, args, sigma, tune, score)}))
+    for line in _cleanups(boundary, truth, args, tune, score):
+        print(json.dumps(line))
+
+
+def _cleanups(
+    boundary: Volume, truth: Volume, args: argparse.Namespace, tune: range, score: range
+) -> Iterator[dict[str, object]]:
+    """What cleaning up the best cut of the map as it is adds, by grouping."""
+    plain = emseg.build_hierarchy(boundary, sigma_px=SIGMAS[1], mode=args.mode)
+    adjacency = measure_adjacency(plain.fragments, mode=args.mode)
+    options = {"ground_truth_kind": args.kind}
+    for grouping in ("h_minima", "mean_boundary"):
+        hierarchy = group(plain, boundary, grouping=grouping)
+        h, _ = emseg.score_curve(hierarchy, truth, sections=tune, **options).best("v_rand")
+        cut = hierarchy.cut(h)
+        for cleaning in CLEANINGS:
+            started = time.perf_counter()
+            cleaned, report = cleanup(cut, adjacency=adjacency, mode=args.mode, **cleaning)
+            seconds = time.perf_counter() - started
+            labels = cleaned.to_volume()
+            scores = emseg.evaluate(labels, truth, sections=score, metrics=WANTED, **options)
+            yield {
+                "grouping": grouping,
+                "cleanup": cleaning,
+                "done": report.describe(),
+                "segments": cleaned.n_segments,
+                "seconds": round(seconds, 3),
+                **{k: round(v, 4) for k, v in scores.items()},
+            }
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("map")
     parser.add_argument("truth")
+    parser.add_argument("--only-cleanup", action="store_true")
     parser.add_argument("--mode", choices=("2d", "3d"), default="2d")
     parser.add_argument("--kind", choices=("labels", "labels_2d", "membranes"), default="labels")
     parser.add_argument("--tune", required=True)
@@ -112,8 +155,7 @@ def _score(
     options = {"ground_truth_kind": args.kind}
     h, tuned = emseg.score_curve(hierarchy, truth, sections=tune, **options).best("v_rand")
     scores = emseg.score_curve(hierarchy, truth, sections=score, **options).at(h)
-    wanted = ("v_rand", "v_info", "voi_split", "voi_merge")
-    return {"h": h, "tuned_v_rand": round(tuned, 4), **{k: round(scores[k], 4) for k in wanted}}
+    return {"h": h, "tuned_v_rand": round(tuned, 4), **{k: round(scores[k], 4) for k in WANTED}}
 
 
 if __name__ == "__main__":

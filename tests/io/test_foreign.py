@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from tests.io import foreign
 
-from napari_emseg import InputError, build_hierarchy, open_volume
+from napari_emseg import InputError, Volume, build_hierarchy, open_volume, save_volume
 from napari_emseg.io.lazy import LazyArray
 
 # Axis orders that ilastik writes for inputs from HDF5, TIFF and Fiji, and one of its own.
@@ -136,3 +137,44 @@ def test_nothing_is_read_before_it_is_used(tmp_path: Path) -> None:
         foreign.write_pytc(tmp_path / "p.h5"),
     ):
         assert isinstance(open_volume(path).data, LazyArray)
+
+
+class TestOddities:
+    @pytest.mark.parametrize("tags", ["no json", "[]", '{"axes": [{"key": "z"}]}', b"\xff", 7])
+    def test_axistags_that_make_no_sense_are_ignored(self, tags: object, tmp_path: Path) -> None:
+        with h5py.File(tmp_path / "a.h5", "w") as h5:
+            h5["exported_data"] = foreign.grey()
+            h5["exported_data"].attrs["axistags"] = tags
+        np.testing.assert_array_equal(open_volume(tmp_path / "a.h5").read(), foreign.grey())
+
+    def test_a_map_called_labels_is_not_taken_for_ids(self, tmp_path: Path) -> None:
+        with h5py.File(tmp_path / "a.h5", "w") as h5:
+            h5["labels"] = foreign.membranes()
+        assert open_volume(tmp_path / "a.h5").kind == "boundary"
+
+    def test_a_size_of_nothing_is_not_known(self, tmp_path: Path) -> None:
+        with h5py.File(tmp_path / "a.h5", "w") as h5:
+            h5["raw"] = foreign.grey()
+            h5["raw"].attrs["element_size_um"] = (0.0, 0.1, 0.1)
+        assert open_volume(tmp_path / "a.h5").voxel_size_nm is None
+
+    def test_one_of_our_own_files_gives_each_kind_asked_for(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.h5"
+        boundary = Volume(foreign.membranes(), kind="boundary")
+        save_volume(boundary, path)
+        save_volume(boundary.derive(foreign.cells(), kind="labels"), path)
+        assert open_volume(path, kind="boundary").dtype == np.float32
+        assert open_volume(path, kind="labels").dtype == np.uint32
+        with pytest.raises(InputError, match="holds 2 volumes"):
+            open_volume(path)
+
+    def test_a_volume_without_channels_has_channel_0_only(self, tmp_path: Path) -> None:
+        path = foreign.write_plantseg(tmp_path / "a.h5")
+        np.testing.assert_array_equal(open_volume(f"{path}:/raw/0").read(), foreign.grey())
+        with pytest.raises(InputError, match="no channel 1"):
+            open_volume(f"{path}:/raw/1")
+
+    def test_nothing_is_written_into_a_channel(self, tmp_path: Path) -> None:
+        path = foreign.write_plantseg(tmp_path / "a.h5")
+        with pytest.raises(InputError, match="is a dataset, which nothing can be put into"):
+            save_volume(Volume(foreign.grey()), f"{path}:/raw/0")
