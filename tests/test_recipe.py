@@ -141,6 +141,18 @@ def test_places_are_checked_before_the_work(
         run_recipe(recipe, folder / "raw.tif", tmp_path)
 
 
+def test_a_place_that_cannot_be_a_folder_is_said(folder: Path, tmp_path: Path) -> None:
+    recipe = Recipe((("segment", SegmentParams()),))
+    save_volume(Volume(np.zeros((1, 9, 9), np.float32), kind="boundary"), tmp_path / "map.tif")
+    for outdir, words in [
+        ("", "No folder for the results is named"),
+        (tmp_path / "map.tif", "a file has that name; choose another"),
+        (tmp_path / "map.tif" / "x", "Not a directory; choose another"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            run_recipe(recipe, tmp_path / "map.tif", outdir)
+
+
 def test_the_input_is_not_replaced(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -224,7 +224,7 @@ def run_recipe(
     if ground_truth is not None:
         volumes["ground_truth"] = open_volume(ground_truth, kind=recipe.ground_truth_kind)
     _check_inputs(recipe, volumes, force=force)
-    folder = _make_folder(Path(outdir))
+    folder = _make_folder(outdir)
     targets = _targets(recipe, folder, suffix)
     _check_targets(targets, [input_path, *([] if ground_truth is None else [ground_truth])])
     scores: dict[str, float] | None = None
@@ -303,11 +303,19 @@ def _check_targets(targets: Mapping[str, Path], sources: Sequence[str | os.PathL
             check_file_place(target)
 
 
-def _make_folder(folder: Path) -> Path:
+def _make_folder(outdir: str | os.PathLike[str]) -> Path:
+    if not os.fspath(outdir).strip():
+        raise InputError("No folder for the results is named; give its path.")
+    folder = Path(outdir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"Cannot make the folder {folder}: {error.strerror}.") from None
+    except FileExistsError:
+        raise InputError(
+            f"Cannot make the folder {folder}: a file has that name; choose another name."
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"Cannot make the folder {folder}: {reason}; choose another.") from None
     return folder
 
 

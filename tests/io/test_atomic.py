@@ -148,3 +148,20 @@ def test_a_disk_that_is_really_full(tiny_disk: Path) -> None:
         temporary.write_bytes(bytes(200_000))
     assert target.read_bytes() == b"old"
     assert os.listdir(tiny_disk) == ["a.bin"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_or_device_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.csv")
+    for target in (tmp_path / "a.csv", Path(os.devnull)):
+        with pytest.raises(InputError, match="it is a device or pipe"), atomic_write(target):
+            pass
+    assert not (tmp_path / "a.csv").is_file()
+
+
+def test_a_name_too_long_is_said(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match="the name is too long"),
+        atomic_write(tmp_path / ("a" * 300)) as temporary,
+    ):
+        temporary.write_text("x")

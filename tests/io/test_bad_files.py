@@ -174,6 +174,8 @@ _CASES: list[tuple[Callable[[Path], str | Path], str]] = [
     (lambda folder: folder / "no" / "a.tif", "There is no folder"),
     (lambda folder: "https://example.org/a.tif", "download it first"),
     (lambda folder: "", "No file is named"),
+    (lambda folder: "a" * 5000 + ".tif", "File name too long"),
+    (lambda folder: "a\0b.tif", "cannot hold a zero byte"),
     (lambda folder: "a.zarr/../b.zarr", "give the path without it"),
     (_scalar, "a.h5:/a has 0 axes; choose a stack"),
     (_list_of_numbers, "a.h5:/a has 1 axis; choose a stack"),

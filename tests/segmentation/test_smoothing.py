@@ -70,3 +70,9 @@ def test_bad_section_is_named():
     boundary[4, 2, 3] = np.inf
     with pytest.raises(InputError, match=r"Section 4 .* 1 value"):
         read_section(Volume(boundary, kind="boundary"), 4)
+
+
+def test_an_absurd_voxel_size_is_not_smoothed_for_ever():
+    boundary = Volume(np.zeros((2, 5, 6)), kind="boundary", voxel_size_nm=(1e-300, 4, 4))
+    with pytest.raises(InputError, match=r"would reach over .* voxels; correct it"):
+        smooth_volume(boundary, 1.5)

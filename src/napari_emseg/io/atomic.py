@@ -86,16 +86,19 @@ def check_place(path: str | os.PathLike[str]) -> None:
     Raises
     ------
     InputError
-        If the folder is missing, or it or what is at `path` is not writable.
+        If the folder is missing, or it or what is at `path` is not writable, or that is
+        a device or pipe.
     """
     target = Path(os.path.realpath(path))
     folder = target.parent
+    if os.path.exists(target) and not (target.is_file() or target.is_dir()):
+        raise InputError(f"Cannot write {target}: it is a device or pipe; choose a file.")
     if not folder.is_dir():
         raise InputError(
             f"Cannot write {target}: there is no folder {folder}; make it first or choose another."
         )
     if not os.access(folder, os.W_OK | os.X_OK) or (
-        target.exists() and not os.access(target, os.W_OK)
+        os.path.exists(target) and not os.access(target, os.W_OK)
     ):
         raise InputError(f"Cannot write {target}: {_REASONS[errno.EACCES]}.")
 
@@ -153,7 +156,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if os.path.isdir(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(OSError):

@@ -225,24 +225,13 @@ def _axes(dataset: Any) -> str:
 
 
 def write_h5(
-    volume: Volume,
-    path: Path,
-    inside: str = "",
-    *,
-    progress: Progress = NO_PROGRESS,
+    volume: Volume, path: Path, inside: str = "", *, progress: Progress = NO_PROGRESS
 ) -> None:
     """Write a volume as a compressed, chunked dataset with CREMI's attributes.
 
-    Parameters
-    ----------
-    volume : Volume
-        Read section by section.
-    path : Path
-        The file; what else it holds is kept.
-    inside : str
-        Name of the dataset; by default the kind of the volume.
-    progress : Progress
-        Told after each section.
+    A writer: `napari_emseg.io.volumes.save_volume` says what the parameters are. The
+    dataset is called `inside`, by default after the kind of the volume; what else the
+    file holds is kept.
 
     Raises
     ------

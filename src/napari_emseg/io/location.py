@@ -31,7 +31,8 @@ def split_location(path: str | os.PathLike[str]) -> tuple[Path, str]:
     Raises
     ------
     InputError
-        If the path is a web address or empty, or steps up with ``..`` inside a file.
+        If the path is a web address, empty or too long, or steps up with ``..`` inside
+        a file.
 
     Examples
     --------
@@ -45,7 +46,13 @@ def split_location(path: str | os.PathLike[str]) -> tuple[Path, str]:
         raise InputError("No file is named; give the path of a file or folder.")
     if re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE):
         raise InputError(f"{text} is a web address; download it first and open the local file.")
-    if Path(text).is_file():
+    if "\0" in text:
+        raise InputError("A path cannot hold a zero byte; check the name.")
+    try:
+        is_file = Path(text).is_file()
+    except OSError as error:
+        raise InputError(f"Cannot use the path {text[:60]}...: {error.strerror}.") from None
+    if is_file:
         return Path(text), ""
     for match in _CONTAINER.finditer(text):
         file, inside = Path(text[: match.end()]), text[match.end() :]

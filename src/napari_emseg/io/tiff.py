@@ -275,24 +275,13 @@ def _tag(element: ElementTree.Element) -> str:
 
 
 def write_tiff(
-    volume: Volume,
-    path: Path,
-    inside: str = "",
-    *,
-    progress: Progress = NO_PROGRESS,
+    volume: Volume, path: Path, inside: str = "", *, progress: Progress = NO_PROGRESS
 ) -> None:
     """Write a volume as a compressed multi-page TIFF, one section at a time.
 
-    Parameters
-    ----------
-    volume : Volume
-        Read section by section; affinities become channels.
-    path : Path
-        The file; ``.ome.tif`` in the name makes it OME-TIFF.
-    inside : str
-        Not used; a TIFF has nothing inside.
-    progress : Progress
-        Told after each section.
+    A writer: `napari_emseg.io.volumes.save_volume` says what the parameters are. A TIFF
+    has nothing inside; ``.ome.tif`` in the name makes it OME-TIFF, and affinities become
+    channels.
 
     Raises
     ------

@@ -253,30 +253,19 @@ def _lazy(array: Any, where: Path, axes: str) -> StoredArray:
 
 
 def write_zarr(
-    volume: Volume,
-    path: Path,
-    inside: str = "",
-    *,
-    progress: Progress = NO_PROGRESS,
+    volume: Volume, path: Path, inside: str = "", *, progress: Progress = NO_PROGRESS
 ) -> None:
     """Write a volume as an OME-Zarr 0.5 image with a pyramid of in-plane halves.
 
-    Parameters
-    ----------
-    volume : Volume
-        Read a few sections at a time.
-    path : Path
-        The store, a folder.
-    inside : str
-        Name of a group in the store to put the image in; what else it holds is kept.
-    progress : Progress
-        Told after each few sections.
+    A writer: `napari_emseg.io.volumes.save_volume` says what the parameters are. With
+    `inside` the image is put into a group of that name, and what else the store holds
+    is kept.
 
     Raises
     ------
     InputError
-        If the disk is full or not writable, or there is a folder that is no Zarr 3
-        store; what was there before stays.
+        If the disk is full or not writable, or as `check_zarr`; what was there before
+        stays.
     """
     check_zarr(path, inside, volume.kind)
     if inside and path.exists():

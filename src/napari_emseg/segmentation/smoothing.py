@@ -15,6 +15,7 @@ from napari_emseg.segmentation.parallel import ignore, map_threads, usable_cpus
 from napari_emseg.volume import ZYX, Volume
 
 MAX_SIGMA_PX = 100.0
+_MAX_SIGMA_PX = 1000  # along an axis with voxels that small there is a mistake
 _MIN_SIGMA_Z_PX = 0.25  # narrower, the outer weights are below 0.04 %
 _ROUNDING = 1e-3  # how far a float map may stray from [0, 1] by arithmetic alone
 _CHUNK = 16  # sections smoothed along z at a time
@@ -103,9 +104,19 @@ def smooth_volume(boundary: Volume, sigma_px: float, report: Callable[[], None] 
     -------
     (z, y, x) uint16
         Levels of ``scipy.ndimage.gaussian_filter`` on the float32 map.
+
+    Raises
+    ------
+    InputError
+        If the voxel size makes the Gaussian absurdly wide along z or y.
     """
     n_z, n_y, n_x = boundary.shape
     sigma_z, sigma_y, sigma_x = sigma_zyx_px(sigma_px, boundary.voxel_size_nm)
+    if max(sigma_z, sigma_y) > _MAX_SIGMA_PX:
+        raise InputError(
+            f"With the voxel size (z, y, x) {boundary.voxel_size_nm} nm, smoothing by {sigma_px:g} "
+            f"pixels along x would reach over {max(sigma_z, sigma_y):.3g} voxels; correct it."
+        )
     along_z = gaussian(sigma_z if sigma_z >= _MIN_SIGMA_Z_PX else 0)
     along_y, along_x = gaussian(sigma_y), gaussian(sigma_x)
     reach = along_z.size - 1

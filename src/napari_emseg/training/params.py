@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
+def _number(default: float | None, low: float, high: float, title: str, description: str) -> Any:
+    """Return the field of a number from `low` to `high`."""
+    return Field(default=default, ge=low, le=high, title=title, description=description)
+
+
 class AugmentParams(BaseModel):
     """How strongly training patches are changed; 0 switches a change off."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    affine_fraction: float = Field(
-        default=0.7,
-        ge=0,
-        le=1,
-        title="Turned and scaled",
-        description="Share of patches turned by any angle, scaled and sheared; "
+    affine_fraction: float = _number(
+        0.7,
+        0,
+        1,
+        "Turned and scaled",
+        "Share of patches turned by any angle, scaled and sheared; "
         "the others only take one of the 8 orientations and keep their sharpness.",
     )
     scale_min: float = Field(
@@ -29,70 +34,46 @@ class AugmentParams(BaseModel):
         title="Smallest scale",
         description="1.4 shows a structure 1.4x larger.",
     )
-    scale_max: float = Field(
-        default=1.4,
-        ge=1,
-        le=4,
-        title="Largest scale",
-        description="1.4 shows a structure 1.4x larger.",
+    scale_max: float = _number(1.4, 1, 4, "Largest scale", "1.4 shows a structure 1.4x larger.")
+    shear: float = _number(0.1, 0, 0.5, "Shear", "Standard deviation of the shear.")
+    elastic_sigma_px: float = _number(
+        5.0,
+        0,
+        32,
+        "Elastic field, px",
+        "Standard deviation of the shift at each node of the elastic field.",
     )
-    shear: float = Field(
-        default=0.1, ge=0, le=0.5, title="Shear", description="Standard deviation of the shear."
+    elastic_spacing_px: int = _number(
+        24, 4, 256, "Elastic node spacing, px", "Distance of the nodes."
     )
-    elastic_sigma_px: float = Field(
-        default=5.0,
-        ge=0,
-        le=32,
-        title="Elastic field, px",
-        description="Standard deviation of the shift at each node of the elastic field.",
+    contrast: float = _number(0.3, 0, 1, "Contrast", "Largest change of the log contrast.")
+    brightness: float = _number(
+        0.3, 0, 2, "Brightness", "Largest shift, in standard deviations of the section."
     )
-    elastic_spacing_px: int = Field(
-        default=24,
-        ge=4,
-        le=256,
-        title="Elastic node spacing, px",
-        description="Distance of the nodes.",
+    gamma: float = _number(0.4, 0, 1, "Gamma", "Largest change of the log gamma.")
+    shading: float = _number(
+        0.2, 0, 2, "Uneven lighting", "Strength of a slow brightness field, in standard deviations."
     )
-    contrast: float = Field(
-        default=0.3, ge=0, le=1, title="Contrast", description="Largest change of the log contrast."
+    blur_sigma_px: float = _number(
+        1.5,
+        0,
+        4,
+        "Largest blur, px",
+        "Half of the patches are blurred by a Gaussian up to this width.",
     )
-    brightness: float = Field(
-        default=0.3,
-        ge=0,
-        le=2,
-        title="Brightness",
-        description="Largest shift, in standard deviations of the section.",
+    noise_sigma: float = _number(
+        0.3,
+        0,
+        2,
+        "Largest noise",
+        "Half of the patches get Gaussian noise up to this many standard deviations.",
     )
-    gamma: float = Field(
-        default=0.4, ge=0, le=1, title="Gamma", description="Largest change of the log gamma."
-    )
-    shading: float = Field(
-        default=0.2,
-        ge=0,
-        le=2,
-        title="Uneven lighting",
-        description="Strength of a slow brightness field, in standard deviations.",
-    )
-    blur_sigma_px: float = Field(
-        default=1.5,
-        ge=0,
-        le=4,
-        title="Largest blur, px",
-        description="Half of the patches are blurred by a Gaussian up to this width.",
-    )
-    noise_sigma: float = Field(
-        default=0.3,
-        ge=0,
-        le=2,
-        title="Largest noise",
-        description="Half of the patches get Gaussian noise up to this many standard deviations.",
-    )
-    defect_fraction: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        title="Defects",
-        description="Share of patches with a dark or bright stripe, as a fold or a charge leaves.",
+    defect_fraction: float = _number(
+        0.1,
+        0,
+        1,
+        "Defects",
+        "Share of patches with a dark or bright stripe, as a fold or a charge leaves.",
     )
 
 
@@ -105,7 +86,7 @@ class TrainParams(BaseModel):
     'unet2d'
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     network: str = Field(
         default="unet2d",
@@ -115,46 +96,24 @@ class TrainParams(BaseModel):
     preset: str | None = Field(
         default=None, title="Preset", description="A named set of the network's parameters."
     )
-    width: int | None = Field(
-        default=None,
-        ge=1,
-        le=512,
-        title="Width",
-        description="Feature maps at full resolution; empty: the network's own.",
+    width: int | None = _number(
+        None, 1, 512, "Width", "Feature maps at full resolution; empty: the network's own."
     )
-    depth: int | None = Field(
-        default=None,
-        ge=1,
-        le=8,
-        title="Depth",
-        description="Number of resolution levels; empty: the network's own.",
+    depth: int | None = _number(
+        None, 1, 8, "Depth", "Number of resolution levels; empty: the network's own."
     )
-    in_sections: int = Field(
-        default=1,
-        ge=1,
-        le=9,
-        title="Sections in",
-        description="Neighbouring sections the network sees at once (1, 3 or 5).",
+    in_sections: int = _number(
+        1, 1, 9, "Sections in", "Neighbouring sections the network sees at once (1, 3 or 5)."
     )
-    steps: int = Field(
-        default=4000, ge=1, le=10_000_000, title="Steps", description="Number of optimiser steps."
-    )
+    steps: int = _number(4000, 1, 10_000_000, "Steps", "Number of optimiser steps.")
     minutes: float | None = Field(
         default=None,
         gt=0,
         title="Minutes",
         description="Train for this long instead of a number of steps.",
     )
-    batch_size: int = Field(
-        default=4, ge=1, le=1024, title="Batch size", description="Patches per optimiser step."
-    )
-    patch_px: int = Field(
-        default=192,
-        ge=16,
-        le=2048,
-        title="Patch size, px",
-        description="Side of the training patch.",
-    )
+    batch_size: int = _number(4, 1, 1024, "Batch size", "Patches per optimiser step.")
+    patch_px: int = _number(192, 16, 2048, "Patch size, px", "Side of the training patch.")
     learning_rate: float = Field(
         default=2e-3,
         gt=0,
@@ -162,9 +121,7 @@ class TrainParams(BaseModel):
         title="Learning rate",
         description="Peak of the one-cycle schedule.",
     )
-    weight_decay: float = Field(
-        default=1e-2, ge=0, le=1, title="Weight decay", description="AdamW's decay of the weights."
-    )
+    weight_decay: float = _number(1e-2, 0, 1, "Weight decay", "AdamW's decay of the weights.")
     warmup_fraction: float = Field(
         default=0.1,
         ge=0,
@@ -175,12 +132,8 @@ class TrainParams(BaseModel):
     gradient_clip: float = Field(
         default=1.0, gt=0, title="Gradient clip", description="Largest norm of the gradient."
     )
-    dice_weight: float = Field(
-        default=0.3,
-        ge=0,
-        le=10,
-        title="Dice weight",
-        description="Weight of the soft Dice loss beside the cross-entropy.",
+    dice_weight: float = _number(
+        0.3, 0, 10, "Dice weight", "Weight of the soft Dice loss beside the cross-entropy."
     )
     ema_decay: float = Field(
         default=0.999,
@@ -189,19 +142,19 @@ class TrainParams(BaseModel):
         title="Weight averaging",
         description="Decay of the running mean of the weights, which is what is kept.",
     )
-    boundary_px: int = Field(
-        default=1,
-        ge=1,
-        le=16,
-        title="Boundary thickness, px",
-        description="Reach of the boundary drawn on both sides of where two labels meet.",
+    boundary_px: int = _number(
+        1,
+        1,
+        16,
+        "Boundary thickness, px",
+        "Reach of the boundary drawn on both sides of where two labels meet.",
     )
-    membrane_reach_px: float = Field(
-        default=0.0,
-        ge=0,
-        le=100,
-        title="Membrane half-width, px",
-        description="Painted membrane farther than this from any cell is not learned, so that "
+    membrane_reach_px: float = _number(
+        0.0,
+        0,
+        100,
+        "Membrane half-width, px",
+        "Painted membrane farther than this from any cell is not learned, so that "
         "filled dark areas do not teach that dark is membrane; 0: all is learned.",
     )
     validation_interval_steps: int = Field(
@@ -210,12 +163,12 @@ class TrainParams(BaseModel):
         title="Steps between validations",
         description="How often the held-out sections are segmented and scored.",
     )
-    validation_sigma_px: float = Field(
-        default=1.5,
-        ge=0,
-        le=16,
-        title="Smoothing in validation, px",
-        description="Gaussian before H-minima when held-out sections are scored.",
+    validation_sigma_px: float = _number(
+        1.5,
+        0,
+        16,
+        "Smoothing in validation, px",
+        "Gaussian before H-minima when held-out sections are scored.",
     )
     save_interval_s: float = Field(
         default=60.0,
