@@ -50,9 +50,18 @@ def score_oracle(tables: list[Contingency], *, are_apart: bool) -> dict[str, flo
     """
     cells = Cells.of(tuple(range(len(tables))), tables, are_apart=are_apart)
     owner = owner_of_segments(cells)[cells.segment_index]
-    segment = np.where(cells.segment == 0, 0, owner + 1).astype(np.uint64)
+    return _score(cells, np.where(cells.segment == 0, 0, owner + 1))
+
+
+def score_tables(tables: list[Contingency], *, are_apart: bool) -> dict[str, float]:
+    """Score a segmentation by its tables, as :func:`score_oracle` without joining anything."""
+    cells = Cells.of(tuple(range(len(tables))), tables, are_apart=are_apart)
+    return _score(cells, np.where(cells.segment == 0, 0, cells.segment_index + 1))
+
+
+def _score(cells: Cells, segment: npt.NDArray[Any]) -> dict[str, float]:
     truth = (cells.truth_index + 1).astype(np.uint64)
-    table = pool([Contingency(segment, truth, cells.count)])
+    table = pool([Contingency(segment.astype(np.uint64), truth, cells.count)])
     comparison = Comparison(table, MaskOverlap(), MaskOverlap())
     values = (*comparison.rand, *comparison.information, *comparison.variation)
     scores = dict(zip(NAMES, values, strict=True))
