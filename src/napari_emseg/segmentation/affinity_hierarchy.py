@@ -27,6 +27,7 @@ from napari_emseg.segmentation.contacts import Contacts, find_contacts
 from napari_emseg.segmentation.cutting import relabel
 from napari_emseg.segmentation.forest import Forest, build_forest, find_root, join
 from napari_emseg.segmentation.hierarchy import Hierarchy, Mode
+from napari_emseg.segmentation.levels import LevelMap, to_levels
 from napari_emseg.segmentation.parallel import Steps, ignore, map_threads
 from napari_emseg.volume import Volume
 
@@ -178,15 +179,15 @@ def build_affinity_hierarchy(
         "weight_threshold": weight_threshold,
         "dust_voxels": dust_voxels,
     }
-    smoothed = np.empty(reader.shape, np.float32)
+    levels = np.empty(reader.shape, np.uint16)
     for z in range(reader.shape[0]):
-        smoothed[z] = boundary_from_nearest(reader, z)
+        levels[z] = to_levels(boundary_from_nearest(reader, z))
     return Hierarchy(
         fragments=reader.volume.derive(labels, kind="fragments", **history),
         forest=forest,
         minimum=np.zeros(sizes.size, np.float32),
         fragment_sizes_voxels=sizes,
-        smoothed=smoothed,
+        smoothed=LevelMap(levels),
         mode=mode,
         sigma_px=0.0,
         floor=0.0,

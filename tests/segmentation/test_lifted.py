@@ -1,0 +1,139 @@
+"""Lifted multicut: what is asked of the solver, and the best there is on small graphs."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from napari_emseg.progress import Cancelled
+from napari_emseg.segmentation.affinities import affinities_from_boundary
+from napari_emseg.segmentation.lifted import (
+    LiftedEdges,
+    choose_long_range,
+    cut_costs,
+    find_lifted_edges,
+    solve_lifted_multicut,
+)
+from napari_emseg.segmentation.rag import RegionGraph, build_rag
+
+
+def random_graph(seed: int, n: int = 6) -> tuple[RegionGraph, LiftedEdges]:
+    """A ring of fragments with some chords, the other pairs lifted."""
+    random = np.random.default_rng(seed)
+    pairs = list(combinations(range(1, n + 1), 2))
+    is_base = [j - i in (1, n - 1) or random.random() < 0.2 for i, j in pairs]
+
+    def measured(which: list[tuple[int, int]]) -> tuple[np.ndarray, ...]:
+        a, b = np.array(which, np.uint32).reshape(-1, 2).T
+        count = random.integers(1, 9, a.size)
+        return a, b, random.random(a.size) * count, count
+
+    base = [pair for pair, is_one in zip(pairs, is_base, strict=True) if is_one]
+    others = [pair for pair, is_one in zip(pairs, is_base, strict=True) if not is_one]
+    return RegionGraph(*measured(base), n), LiftedEdges(*measured(others))
+
+
+def energy(
+    graph: RegionGraph, lifted: LiftedEdges, threshold: float, weight: float, table: np.ndarray
+) -> float:
+    costs = cut_costs(graph.mean, graph.count, threshold)
+    apart = weight * cut_costs(1 - lifted.total / lifted.count, lifted.count, threshold)
+    total = costs[table[graph.a] != table[graph.b]].sum()
+    return float(total + np.minimum(apart, 0)[table[lifted.a] != table[lifted.b]].sum())
+
+
+def best_energy(graph: RegionGraph, lifted: LiftedEdges, threshold: float, weight: float) -> float:
+    """Try every set of edges to join; fragments may only be joined along contacts."""
+    best = np.inf
+    for bits in range(2**graph.n_edges):
+        kept = [e for e in range(graph.n_edges) if bits >> e & 1]
+        ends = (graph.a[kept], graph.b[kept])
+        joined = coo_array((np.ones(len(kept)), ends), shape=(graph.n_fragments + 1,) * 2)
+        table = connected_components(joined, directed=False)[1]
+        best = min(best, energy(graph, lifted, threshold, weight, table))
+    return best
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_almost_always_the_best_there_is(weight):
+    n_best = 0
+    for seed in range(12):
+        graph, lifted = random_graph(seed)
+        (table,) = solve_lifted_multicut(graph, lifted, [0.5], lifted_weight=weight)
+        found = energy(graph, lifted, 0.5, weight, table)
+        everything = np.zeros(graph.n_fragments + 1)
+        nothing = np.arange(graph.n_fragments + 1)
+        for other in (everything, nothing):
+            assert found <= energy(graph, lifted, 0.5, weight, other) + 1e-9
+        n_best += found <= best_energy(graph, lifted, 0.5, weight) + 1e-9
+    assert n_best >= 11
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_segments_hang_together_along_contacts(seed):
+    graph, lifted = random_graph(seed, n=12)
+    for table in solve_lifted_multicut(graph, lifted, [0.3, 0.5, 0.8]):
+        same = table[graph.a] == table[graph.b]
+        ends = (graph.a[same], graph.b[same])
+        joined = coo_array((np.ones(same.sum()), ends), shape=(13, 13))
+        component = connected_components(joined, directed=False)[1]
+        assert np.unique(np.stack([component, table]), axis=1).shape[1] == np.unique(component).size
+        assert np.array_equal(table[table], table)
+
+
+def test_lower_thresholds_keep_more_apart():
+    graph, lifted = random_graph(1, n=20)
+    counts = [
+        np.unique(t[1:]).size for t in solve_lifted_multicut(graph, lifted, [0.02, 0.5, 0.98])
+    ]
+    assert counts[0] > counts[1] > counts[2]
+
+
+def test_lifted_edges_are_pairs_that_do_not_touch():
+    fragments = np.array([[[1, 1, 2, 3, 3, 0, 4]]], np.uint32)
+    boundary = np.zeros(fragments.shape, np.float32)
+    boundary[0, 0, 2] = 0.75
+    offset = (0, 0, -3)
+    affinities = affinities_from_boundary(boundary, [offset], along="max").data[0]
+    lifted = find_lifted_edges(fragments, [(offset, affinities)])
+    # x = 3 to 0 and 4 to 1 cross the wall, 6 to 3 does not; 0 is nothing.
+    assert lifted.a.tolist() == [1, 3]
+    assert lifted.b.tolist() == [3, 4]
+    assert lifted.count.tolist() == [2, 1]
+    assert lifted.total.tolist() == pytest.approx([0.5, 1.0])
+
+
+def test_channels_add_up():
+    random = np.random.default_rng(0)
+    fragments = random.integers(1, 9, (3, 6, 7)).astype(np.uint32)
+    channels = [(o, random.random((3, 6, 7)).astype(np.float32)) for o in ((0, 0, -3), (0, -3, 2))]
+    both = find_lifted_edges(fragments, channels)
+    alone = [find_lifted_edges(fragments, [channel]) for channel in channels]
+    assert both.count.sum() == sum(edges.count.sum() for edges in alone)
+    assert both.total.sum() == pytest.approx(sum(edges.total.sum() for edges in alone))
+    assert np.unique(np.stack([both.a, both.b]), axis=1).shape[1] == both.a.size
+
+
+def test_no_contacts_and_no_lifted_edges():
+    fragments = np.array([[[1, 1], [1, 1]]], np.uint32)
+    lifted = find_lifted_edges(fragments, [((0, 0, -3), np.zeros((1, 2, 2), np.float32))])
+    graph = build_rag(fragments, np.zeros((1, 2, 2), np.float32), 1)
+    assert solve_lifted_multicut(graph, lifted, [0.5]).tolist() == [[0, 1]]
+
+
+def test_offsets_for_sections_stay_in_them():
+    assert all(dz == 0 for dz, _, _ in choose_long_range((50, 4, 4), is_section=True))
+    assert any(dz == 0 for dz, _, _ in choose_long_range(None, is_section=False))
+    assert any(dz <= -9 for dz, _, _ in choose_long_range((8, 8, 8), is_section=False))
+
+
+def test_stopping_stops():
+    def stop() -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        solve_lifted_multicut(*random_graph(0), [0.5], report=stop)
