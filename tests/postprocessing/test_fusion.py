@@ -8,7 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_emseg import InputError, Volume
-from napari_emseg.postprocessing import fuse_maps
+from napari_emseg.postprocessing import (
+    SectionFaults,
+    add_watershed_lines,
+    build_deepem3d,
+    calibrate,
+    deepem3d_labels,
+    filter_gaussian,
+    filter_median,
+    fit_calibration,
+    fuse_maps,
+    substitute_sections,
+    tune_watershed_weight,
+)
 from napari_emseg.progress import Cancelled
 
 SHAPE = (3, 7, 5)
@@ -103,3 +115,20 @@ def test_it_reports_each_section_and_stops_when_told() -> None:
     with pytest.raises(Cancelled):
         fuse_maps(_maps(0, 2), progress=StopAtTwo())
     assert seen == [1, 2]
+
+
+def test_no_operation_touches_the_map_it_is_given() -> None:
+    a, b = _maps(5, 2)
+    before = a.read().copy(), b.read().copy()
+    truth = Volume((a.read() > 0.2).astype(np.uint8), kind="labels")
+    faults = SectionFaults(np.zeros(2), 0.5, bad=(1,), shifted=(0,))
+    for how in ("max", "mean"):
+        fuse_maps([a, b], how=how)
+    filter_median(a)
+    filter_gaussian(a)
+    calibrate(a, fit_calibration(a, truth))
+    add_watershed_lines(a, tune_watershed_weight(a, truth, weights=(0, 1)).best)
+    substitute_sections(a, faults, thick=b)
+    deepem3d_labels(build_deepem3d([a, b]), sections_map=a)
+    np.testing.assert_array_equal(a.read(), before[0])
+    np.testing.assert_array_equal(b.read(), before[1])
