@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.jit import kernel
-from napari_emseg.segmentation.edge_queue import (
-    EdgeQueue,
-    drop_first,
-    edge_of,
-    enqueue,
-    key_of,
-    new_queue,
-    next_key,
-)
+from napari_emseg.segmentation.edge_queue import enqueue, new_queue, take_first
 from napari_emseg.segmentation.forest import Forest, find_root
 from napari_emseg.segmentation.parallel import ignore
 from napari_emseg.segmentation.rag import RegionGraph
 
 _MERGES_PER_REPORT = 100_000  # about a second
 
+# One end of an edge: link ``2 * edge + side`` is in the list of segment `node`, and the
+# edge leads to the node of ``link ^ 1``. Both nodes are 0 once the edge has vanished.
+_LINK = np.dtype([("node", np.uint32), ("after", np.int32)])
+_EDGE = np.dtype(
+    [
+        ("total", np.float64),
+        ("count", np.uint32),  # 0 once it has vanished
+        ("priority", np.float32),
+        ("origin", np.uint32),  # of the contacts it is made of, the lowest
+        ("after", np.int32),
+        ("bucket", np.uint16),
+    ],
+    align=True,
+)
+_NODE = np.dtype(
+    [
+        ("size", np.int64),
+        ("first_link", np.int32),
+        ("n_links", np.int32),
+        ("name", np.uint32),  # the fragment whose id the segment has
+    ],
+    align=True,
+)
+
 
 def count_reports(n_fragments: int) -> int:
-    """Return how often :func:`agglomerate` reports, at most."""
+    """Return how often :func:`agglomerate` reports."""
     return -(-max(n_fragments - 1, 1) // _MERGES_PER_REPORT)
 
 
@@ -47,7 +63,7 @@ def agglomerate(
     sizes_voxels : (F + 1,) int64
         Voxels of each fragment; the larger segment keeps its id.
     report : callable
-        Called now and then; what it raises ends the work.
+        Called :func:`count_reports` times; what it raises ends the work.
 
     Returns
     -------
@@ -71,21 +87,21 @@ def agglomerate(
     array([ inf, 0.5 , 0.25,  inf], dtype=float32)
     """
     n = graph.n_fragments + 1
+    network = _network(graph, sizes_voxels)
+    state, heap = new_queue()
+    heap = _enter(network, state, heap)
+    slots = _hashed(network[1], _count_slots(graph.n_edges))
     inside, outside = np.zeros(n, np.uint32), np.zeros(n, np.uint32)
     height = np.full(n, np.inf, np.float32)
     order = np.empty(max(n - 2, 0), np.uint32)
-    contacts, queue, heap = _start(graph.a, graph.b, graph.total, graph.count)
-    clusters = _clusters(contacts, sizes_voxels)
-    slots = _hashed(contacts.ends, _count_slots(graph.n_edges))
-    n_merges, done = 0, -1
-    while done < n_merges:
-        done = n_merges
+    n_merges = 0
+    for _ in range(count_reports(graph.n_fragments)):
+        stop = n_merges + _MERGES_PER_REPORT
         heap, slots, n_merges = _join_some(
             graph.a,
             graph.b,
-            contacts,
-            clusters,
-            queue,
+            network,
+            state,
             heap,
             slots,
             inside,
@@ -93,36 +109,28 @@ def agglomerate(
             height,
             order,
             n_merges,
-            n_merges + _MERGES_PER_REPORT,
+            stop,
         )
         report()
     return Forest(inside, outside, height, height, order[:n_merges])
 
 
-class _Contacts(NamedTuple):
-    """The edges between segments; of two that become one the other vanishes.
-
-    A link is one end of an edge: link ``2 * edge + side`` belongs to segment
-    ``ends[link]``, and the edge leads to ``ends[link ^ 1]``. A vanished edge has
-    ends 0.
-    """
-
-    ends: Any  # (2 E,) uint32
-    total: Any  # (E,) float64
-    count: Any  # (E,) int64
-    priority: Any  # (E,) float32
-    origin: Any  # (E,) uint32, the lowest of the first edges that are part of it
-    link_after: Any  # (2 E,) int32, links of each segment as a list
+# Edges, links, nodes, and the nodes above each fragment (union-find). All about an edge
+# lies together, since all of it is needed at once. A plain tuple, because a class of ours
+# in the signature of a kernel would make its cache unreadable once the class changes.
+_Network = tuple[Any, Any, Any, npt.NDArray[np.uint32]]
 
 
-class _Clusters(NamedTuple):
-    """The segments, each under the fragment that stands for it in the edges."""
-
-    first_link: Any  # (F + 1,) int32
-    n_links: Any  # (F + 1,) int32
-    size: Any  # (F + 1,) int64
-    name: Any  # (F + 1,) uint32, the fragment whose id the segment has
-    above: Any  # (F + 1,) uint32, union-find
+def _network(graph: RegionGraph, sizes_voxels: npt.NDArray[np.int64]) -> _Network:
+    n = graph.n_fragments + 1
+    edges = np.zeros(graph.n_edges, _EDGE)
+    edges["total"], edges["count"] = graph.total, graph.count
+    edges["priority"], edges["origin"] = graph.mean, np.arange(graph.n_edges)
+    links = np.zeros(2 * graph.n_edges, _LINK)
+    links["node"][::2], links["node"][1::2] = graph.a, graph.b
+    nodes = np.zeros(n, _NODE)
+    nodes["size"], nodes["name"], nodes["first_link"] = sizes_voxels, np.arange(n), -1
+    return edges, links, nodes, np.arange(n, dtype=np.uint32)
 
 
 def _count_slots(n_edges: int) -> int:
@@ -130,73 +138,64 @@ def _count_slots(n_edges: int) -> int:
 
 
 @kernel
-def _start(a: Any, b: Any, total: Any, count: Any) -> Any:
-    n_edges = a.size
-    ends = np.empty(2 * n_edges, np.uint32)
-    priority = np.empty(n_edges, np.float32)
-    origin = np.empty(n_edges, np.uint32)
-    queue = new_queue(n_edges)
-    heap = np.empty(1024, np.uint64)
-    for edge in range(n_edges):
-        ends[2 * edge], ends[2 * edge + 1] = a[edge], b[edge]
-        priority[edge] = total[edge] / count[edge]
-        origin[edge] = edge
-        heap = enqueue(queue, heap, edge, priority[edge])
-    link_after = np.full(2 * n_edges, -1, np.int32)
-    contacts = _Contacts(ends, total.copy(), count.copy(), priority, origin, link_after)
-    return contacts, queue, heap
+def _enter(network: _Network, state: Any, heap: Any) -> Any:
+    """Queue all edges and enter them in the lists of their nodes."""
+    edges, links, nodes, _ = network
+    for edge in range(edges.size):
+        heap = enqueue(edges, state, heap, edge)
+    for link in range(links.size):
+        _add_link(links, nodes, links[link].node, link)
+    return heap
 
 
 @kernel
-def _clusters(contacts: _Contacts, size: Any) -> Any:
-    n = size.size
-    ids = np.arange(n).astype(np.uint32)
-    first_link, n_links = np.full(n, -1, np.int32), np.zeros(n, np.int32)
-    clusters = _Clusters(first_link, n_links, size.copy(), ids, ids.copy())
-    for link in range(contacts.ends.size):
-        _add_link(contacts, clusters, contacts.ends[link], link)
-    return clusters
+def _add_link(links: Any, nodes: Any, node: Any, link: Any) -> None:
+    this = nodes[node]
+    links[link].after = this.first_link
+    this.first_link = link
+    this.n_links += 1
 
 
 @kernel
-def _add_link(contacts: _Contacts, clusters: _Clusters, node: Any, link: Any) -> None:
-    contacts.link_after[link] = clusters.first_link[node]
-    clusters.first_link[node] = link
-    clusters.n_links[node] += 1
-
-
-@kernel
-def _slot(slots: Any, ends: Any, i: Any, j: Any) -> Any:
+def _slot(slots: Any, links: Any, i: Any, j: Any) -> Any:
     """Slot of the edge between `i` and `j`, or the empty one where it belongs."""
     low, high = np.int64(min(i, j)), np.int64(max(i, j))
     key = low * 0x9E3779B1 + high * 0x85EBCA6B
     mask = slots.size - 1
     slot = (key ^ (key >> 17)) & mask
     while slots[slot] >= 0:
-        link = 2 * slots[slot]
-        if min(ends[link], ends[link + 1]) == low and max(ends[link], ends[link + 1]) == high:
+        one, two = links[2 * slots[slot]].node, links[2 * slots[slot] + 1].node
+        if min(one, two) == low and max(one, two) == high:
             break
         slot = (slot + 1) & mask
     return slot
 
 
 @kernel
-def _hashed(ends: Any, n_slots: int) -> Any:
-    """Return a table of the edges that are left; its last entry is their number."""
+def _hashed(links: Any, n_slots: int) -> Any:
+    """Return a table of the edges that are left."""
     slots = np.full(n_slots, -1, np.int32)
-    for edge in range(ends.size // 2):
-        if ends[2 * edge] != 0:
-            slots[_slot(slots, ends, ends[2 * edge], ends[2 * edge + 1])] = edge
+    for edge in range(links.size // 2):
+        one, two = links[2 * edge].node, links[2 * edge + 1].node
+        if one != 0:
+            slots[_slot(slots, links, one, two)] = edge
     return slots
+
+
+@kernel
+def _count_used(slots: Any) -> int:
+    n_used = 0
+    for slot in range(slots.size):
+        n_used += slots[slot] >= 0
+    return n_used
 
 
 @kernel
 def _join_some(
     a: Any,
     b: Any,
-    contacts: _Contacts,
-    clusters: _Clusters,
-    queue: EdgeQueue,
+    network: _Network,
+    state: Any,
     heap: Any,
     slots: Any,
     inside: Any,
@@ -207,109 +206,96 @@ def _join_some(
     stop: int,
 ) -> Any:
     """Make merges `n_merges` to `stop`, or as many as there are."""
+    edges, links, _, _ = network
     highest = height[order[n_merges - 1]] if n_merges > 0 else np.float32(0)
-    n_used = 0
-    for slot in range(slots.size):
-        n_used += slots[slot] >= 0
+    n_used = _count_used(slots)
     while n_merges < stop:
-        heap = next_key(queue, heap, contacts.priority, contacts.ends)
-        if queue.state[0] == 0:
+        edge, heap = take_first(edges, state, heap)
+        if edge < 0:
             break
-        key = heap[0]
-        edge = edge_of(key)
-        drop_first(queue, heap)
-        priority = contacts.priority[edge]
-        if contacts.ends[2 * edge] == 0 or key != key_of(priority, edge):
-            continue
-        highest = max(highest, priority)
-        origin = contacts.origin[edge]
-        kept, gone, ended, near, far = _unite(contacts, clusters, edge, a[origin], b[origin])
+        highest = max(highest, edges[edge].priority)
+        kept, gone, ended, near, far = _unite(a, b, network, edge)
         inside[ended], outside[ended], height[ended] = near, far, highest
         order[n_merges] = ended
         n_merges += 1
-        heap, n_new = _move_links(contacts, clusters, queue, heap, slots, kept, gone)
+        heap, n_new = _move_links(network, state, heap, slots, kept, gone)
         n_used += n_new
         if 4 * n_used > 3 * slots.size:
-            slots = _hashed(contacts.ends, slots.size)
-            n_used = 0
-            for slot in range(slots.size):
-                n_used += slots[slot] >= 0
+            slots = _hashed(links, slots.size)
+            n_used = _count_used(slots)
     return heap, slots, n_merges
 
 
 @kernel
-def _unite(contacts: _Contacts, clusters: _Clusters, edge: int, near: Any, far: Any) -> Any:
+def _unite(a: Any, b: Any, network: _Network, edge: Any) -> Any:
     """Make one segment of both ends of `edge`.
 
-    Return the end that stands for it, the other, the fragment whose segment
-    ended, and `near` and `far` so that `near` lies in what ended.
+    Return the node it stands under, the other node, the fragment whose segment
+    ended, and the two fragments where they touch: one in what ended, one beyond.
     """
-    kept, gone = np.int64(contacts.ends[2 * edge]), np.int64(contacts.ends[2 * edge + 1])
-    if clusters.n_links[kept] < clusters.n_links[gone]:
+    edges, links, nodes, above = network
+    kept, gone = np.int64(links[2 * edge].node), np.int64(links[2 * edge + 1].node)
+    if nodes[kept].n_links < nodes[gone].n_links:
         kept, gone = gone, kept
-    contacts.ends[2 * edge] = contacts.ends[2 * edge + 1] = 0
-    size, name = clusters.size, clusters.name
+    near, far = a[edges[edge].origin], b[edges[edge].origin]
+    _remove(edges, links, edge)
+    one, two = nodes[kept], nodes[gone]
     larger, smaller = kept, gone
-    if size[gone] > size[kept] or (size[gone] == size[kept] and name[gone] < name[kept]):
+    if two.size > one.size or (two.size == one.size and two.name < one.name):
         larger, smaller = gone, kept
-    if find_root(clusters.above, near) != smaller:
+    if find_root(above, near) != smaller:
         near, far = far, near
-    ended = name[smaller]
-    name[kept] = name[larger]
-    size[kept] += size[gone]
-    clusters.above[gone] = kept
+    ended = nodes[smaller].name
+    one.name = nodes[larger].name
+    one.size += two.size
+    above[gone] = kept
     return kept, gone, ended, near, far
 
 
 @kernel
-def _move_links(
-    contacts: _Contacts,
-    clusters: _Clusters,
-    queue: EdgeQueue,
-    heap: Any,
-    slots: Any,
-    kept: int,
-    gone: int,
-) -> Any:
+def _remove(edges: Any, links: Any, edge: Any) -> None:
+    links[2 * edge].node = 0
+    links[2 * edge + 1].node = 0
+    edges[edge].count = 0
+
+
+@kernel
+def _move_links(network: _Network, state: Any, heap: Any, slots: Any, kept: int, gone: int) -> Any:
     """Give `kept` the contacts of `gone`; return the heap and how many slots were taken."""
-    ends = contacts.ends
+    edges, links, nodes, _ = network
     n_new = 0
-    link = clusters.first_link[gone]
+    link = np.int64(nodes[gone].first_link)
     while link >= 0:
-        following = contacts.link_after[link]
-        if ends[link] != 0:
-            slot = _slot(slots, ends, kept, ends[link ^ 1])
-            ends[link] = kept
+        this = links[link]
+        following = np.int64(this.after)
+        if this.node != 0:
+            slot = _slot(slots, links, kept, links[link ^ 1].node)
+            this.node = kept
             edge = link >> 1
             if slots[slot] < 0:
                 n_new += 1
                 slots[slot] = edge
             else:
-                slots[slot], heap = _pool(contacts, queue, heap, edge, slots[slot])
+                slots[slot], heap = _pool(edges, links, state, heap, edge, slots[slot])
             if slots[slot] == edge:
-                _add_link(contacts, clusters, kept, link)
+                _add_link(links, nodes, kept, link)
         link = following
     return heap, n_new
 
 
 @kernel
-def _pool(contacts: _Contacts, queue: EdgeQueue, heap: Any, one: int, two: int) -> Any:
+def _pool(edges: Any, links: Any, state: Any, heap: Any, one: Any, two: Any) -> Any:
     """Make one contact of two between the same segments; return which, and the heap."""
-    if queue.place[one] < queue.place[two]:  # it is in the queue early enough for both
-        one, two = two, one
-    ends, total, count, priority = (
-        contacts.ends,
-        contacts.total,
-        contacts.count,
-        contacts.priority,
-    )
-    if priority[one] < priority[two]:
-        contacts.origin[two] = contacts.origin[one]
-    total[two] += total[one]
-    count[two] += count[one]
-    ends[2 * one] = ends[2 * one + 1] = 0
-    mean = np.float32(total[two] / count[two])
-    if mean != priority[two]:
-        priority[two] = mean
-        heap = enqueue(queue, heap, two, mean)
+    if edges[one].bucket < edges[two].bucket:
+        one, two = two, one  # the earlier bucket is early enough for both
+    gone, kept = edges[one], edges[two]
+    if gone.priority < kept.priority:
+        kept.origin = gone.origin
+    kept.total += gone.total
+    kept.count += gone.count
+    _remove(edges, links, one)
+    mean = np.float32(kept.total / kept.count)
+    if mean != kept.priority:
+        kept.priority = mean
+        heap = enqueue(edges, state, heap, two)
     return two, heap

@@ -4,50 +4,32 @@ Most edges of a region graph vanish before their turn comes, so sorting them
 would be in vain. An edge waits in a bucket no later than that of its priority
 and is looked at when the bucket opens: dropped if it has vanished, put further
 back if its priority has risen, and pushed onto the heap otherwise.
+
+The edges are records with the fields ``priority`` (float32, 0 or more), ``count``
+(0 once an edge has vanished), and, for the queue's own use, ``bucket`` (uint16)
+and ``after`` (int32), both 0 at first.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_emseg.jit import kernel
-from napari_emseg.segmentation.forest import grown
 
 _SHIFT = 15  # a bucket is an exponent and the first eight binary digits
-_N_BUCKETS = (0x3F800000 >> _SHIFT) + 2
+_N_BUCKETS = (0x3F800000 >> _SHIFT) + 2  # up to priority 1
+_OPEN, _HEAPED, _FIRST = 0, 1, 2  # in `state`: bucket opened last, size of the heap, buckets
 _LOW = np.uint64(0xFFFFFFFF)
 
 
-class EdgeQueue(NamedTuple):
-    """Where each edge waits.
-
-    Attributes
-    ----------
-    place : (E,) uint16
-        The bucket an edge is in; 0 when it is in the heap.
-    after, first : int32
-        Edges of each bucket as linked lists; -1 ends one.
-    state : (2,) int64
-        Size of the heap; the bucket opened last.
-    """
-
-    place: Any
-    after: Any
-    first: Any
-    state: Any
-
-
-@kernel
-def new_queue(n_edges: int) -> EdgeQueue:
-    """Return an empty queue for edges 0 to ``n_edges - 1``."""
-    return EdgeQueue(
-        np.zeros(n_edges, np.uint16),
-        np.empty(n_edges, np.int32),
-        np.full(_N_BUCKETS, -1, np.int32),
-        np.zeros(2, np.int64),
-    )
+def new_queue() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint64]]:
+    """Return the state and the heap of an empty queue."""
+    state = np.full(_FIRST + _N_BUCKETS, -1, np.int32)
+    state[:_FIRST] = 0
+    return state, np.empty(1024, np.uint64)
 
 
 @kernel
@@ -56,56 +38,74 @@ def _bits(priority: Any) -> Any:
 
 
 @kernel
-def key_of(priority: Any, edge: Any) -> Any:
+def _key(priority: Any, edge: Any) -> Any:
     """One number that sorts by priority, then by edge."""
     return (_bits(priority) << np.uint64(32)) | np.uint64(edge)
 
 
 @kernel
-def edge_of(key: Any) -> Any:
-    """Edge that :func:`key_of` was given."""
-    return np.int64(key & _LOW)
-
-
-@kernel
-def enqueue(queue: EdgeQueue, heap: Any, edge: Any, priority: Any) -> Any:
-    """Queue `edge` anew after its priority changed; return the heap.
+def enqueue(edges: Any, state: Any, heap: Any, edge: Any) -> Any:
+    """Queue `edge`, anew after its priority changed; return the heap.
 
     An entry of its old priority stays in the heap, where it no longer counts.
     """
-    bucket = np.int64(_bits(priority) >> np.uint64(_SHIFT)) + 1
-    place = queue.place[edge]
-    if place == 0 and bucket > queue.state[1]:
-        queue.place[edge] = bucket
-        queue.after[edge] = queue.first[bucket]
-        queue.first[bucket] = edge
+    this = edges[edge]
+    bucket = np.int64(_bits(this.priority) >> np.uint64(_SHIFT)) + 1
+    waits_in = np.int64(this.bucket)  # 0 when in the heap
+    if waits_in == 0 and bucket > state[_OPEN]:
+        this.bucket = bucket
+        this.after = state[_FIRST + bucket]
+        state[_FIRST + bucket] = edge
         return heap
-    if place == 0 or bucket < place:
-        return _push(queue, heap, key_of(priority, edge))
+    if waits_in == 0 or bucket < waits_in:
+        return _push(state, heap, _key(this.priority, edge))
     return heap
 
 
 @kernel
-def next_key(queue: EdgeQueue, heap: Any, priority: Any, ends: Any) -> Any:
-    """Return the heap, whose first key is the lowest of all; empty if there is none."""
-    while queue.state[0] == 0 and queue.state[1] + 1 < queue.first.size:
-        queue.state[1] += 1
-        edge = queue.first[queue.state[1]]
+def take_first(edges: Any, state: Any, heap: Any) -> Any:
+    """Return the edge of the lowest priority, -1 if none is left, and the heap."""
+    while True:
+        heap = _open_buckets(edges, state, heap)
+        if state[_HEAPED] == 0:
+            return np.int64(-1), heap
+        key = heap[0]
+        _drop_first(state, heap)
+        edge = np.int64(key & _LOW)
+        if edges[edge].count > 0 and key == _key(edges[edge].priority, edge):
+            return edge, heap
+
+
+@kernel
+def _open_buckets(edges: Any, state: Any, heap: Any) -> Any:
+    """Open one bucket after the other until something is in the heap."""
+    while state[_HEAPED] == 0 and _FIRST + state[_OPEN] + 1 < state.size:
+        state[_OPEN] += 1
+        edge = np.int64(state[_FIRST + state[_OPEN]])
         while edge >= 0:
-            following = queue.after[edge]
-            queue.place[edge] = 0
-            if ends[2 * edge] != 0:
-                heap = enqueue(queue, heap, edge, priority[edge])
+            this = edges[edge]
+            following = np.int64(this.after)
+            this.bucket = 0
+            if this.count > 0:
+                heap = enqueue(edges, state, heap, edge)
             edge = following
     return heap
 
 
 @kernel
-def _push(queue: EdgeQueue, heap: Any, key: Any) -> Any:
-    i = queue.state[0]
+def _doubled(heap: Any) -> Any:
+    bigger = np.empty(2 * heap.size, np.uint64)
+    for i in range(heap.size):  # a slice would compile for seconds
+        bigger[i] = heap[i]
+    return bigger
+
+
+@kernel
+def _push(state: Any, heap: Any, key: Any) -> Any:
+    i = np.int64(state[_HEAPED])
     if i == heap.size:
-        heap = grown(heap, 2 * i)
-    queue.state[0] += 1
+        heap = _doubled(heap)
+    state[_HEAPED] += 1
     while i > 0:
         parent = (i - 1) >> 1
         if heap[parent] <= key:
@@ -117,10 +117,9 @@ def _push(queue: EdgeQueue, heap: Any, key: Any) -> Any:
 
 
 @kernel
-def drop_first(queue: EdgeQueue, heap: Any) -> None:
-    """Take the lowest key off the heap."""
-    queue.state[0] -= 1
-    n = queue.state[0]
+def _drop_first(state: Any, heap: Any) -> None:
+    state[_HEAPED] -= 1
+    n = np.int64(state[_HEAPED])
     key = heap[n]
     i = 0
     while True:

@@ -1,0 +1,59 @@
+"""The region graph against a count of faces by hand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from tests.segmentation.strategies import LEVELS, shapes
+
+from napari_emseg.errors import InputError
+from napari_emseg.segmentation.rag import build_rag
+
+
+def count_faces(fragments: np.ndarray, boundary: np.ndarray) -> dict[tuple[int, int], list[float]]:
+    """Values of all faces between two different fragments, one by one."""
+    faces = defaultdict(list)
+    for axis in range(3):
+        ends = [np.delete(array, i, axis) for array in (fragments, boundary) for i in (-1, 0)]
+        for i, j, here, there in zip(*(end.ravel().tolist() for end in ends), strict=True):
+            if i != j and i and j:
+                faces[min(i, j), max(i, j)].append((here + there) / 2)
+    return faces
+
+
+@st.composite
+def labelled(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    shape = draw(shapes)
+    fragments = draw(hnp.arrays(np.uint32, shape, elements=st.integers(0, 6)))
+    grey = draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, LEVELS)))
+    return fragments, (grey / LEVELS).astype(np.float32)
+
+
+@settings(deadline=None, max_examples=80)
+@given(labelled())
+def test_each_contact_has_its_faces_and_their_sum(case):
+    fragments, boundary = case
+    rag = build_rag(fragments, boundary, n_fragments=6)
+    faces = count_faces(fragments, boundary)
+    pairs = list(zip(rag.a.tolist(), rag.b.tolist(), strict=True))
+    assert pairs == sorted(faces)
+    assert rag.count.tolist() == [len(faces[pair]) for pair in pairs]
+    assert rag.total.tolist() == pytest.approx([sum(faces[pair]) for pair in pairs])
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 4)])
+def test_a_single_fragment_touches_nothing(shape):
+    rag = build_rag(np.ones(shape, np.uint32), np.zeros(shape, np.float32), n_fragments=1)
+    assert rag.n_edges == rag.mean.size == 0
+    nothing = build_rag(np.zeros(shape, np.uint32), np.zeros(shape, np.float32), n_fragments=0)
+    assert nothing.n_edges == 0
+
+
+def test_another_shape_is_refused():
+    with pytest.raises(InputError, match="same voxels"):
+        build_rag(np.ones((1, 2, 3), np.uint32), np.zeros((1, 3, 2), np.float32), 1)
