@@ -20,6 +20,7 @@ from napari_emseg.evaluation import (
     expected_run_length,
     skeletonize_truth,
 )
+from napari_emseg.progress import Cancelled
 from napari_emseg.volume import Volume
 
 VOXEL_NM = (40.0, 16.0, 8.0)
@@ -156,6 +157,16 @@ def test_skeletons_run_along_the_objects() -> None:
     long = skeletons.neuron[skeletons.edges[:, 0]] == 2**63 + 9
     # From end to end, 38 voxels of 8 nm.
     assert skeletons.edge_length_nm[long].sum() >= 37 * 8
+
+
+def test_drawing_skeletons_can_be_stopped() -> None:
+    class Stop:
+        def update(self, done: int, total: int, message: str = "") -> None:
+            assert (done, total) == (1, 2)
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        skeletonize_truth(tubes(), voxel_size_nm=VOXEL_NM, progress=Stop())
 
 
 def test_short_objects_are_left_out() -> None:

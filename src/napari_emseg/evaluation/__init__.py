@@ -12,13 +12,9 @@ from napari_emseg.evaluation.protocols import (
     isbi_protocol,
     snemi3d_protocol,
 )
-from napari_emseg.evaluation.run_length import (
-    RunLength,
-    Skeletons,
-    expected_run_length,
-    skeletonize_truth,
-)
+from napari_emseg.evaluation.run_length import RunLength, expected_run_length
 from napari_emseg.evaluation.scoring import evaluate
+from napari_emseg.evaluation.skeletons import Skeletons, skeletonize_truth
 from napari_emseg.evaluation.warping import WarpingCounts, warp_section
 
 __all__ = [

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.errors import InputError
+from napari_emseg.evaluation.skeletons import Skeletons, find_voxel_size
 from napari_emseg.evaluation.stacks import as_stack, read_ids
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.volume import ZYX, Volume
@@ -17,34 +18,6 @@ Ids = npt.NDArray[np.uint64]
 # On the FIB-25 sample, borders moved by 10 nm (standard deviation) leave 100 nm of a branch
 # in a neighbour now and then, but not 200 nm.
 THIN_LENGTH = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Skeletons:
-    """Centre lines of neurons.
-
-    Attributes
-    ----------
-    nodes_nm : ndarray of float64, shape (nodes, 3)
-        (z, y, x) in nm, in the frame of the volume (its offset counts).
-    edges : ndarray of int, shape (edges, 2)
-        Pairs of indices of nodes.
-    neuron : ndarray of uint64, shape (nodes,)
-        The neuron each node belongs to; the two nodes of an edge are of one neuron.
-    depth_nm : ndarray of float, shape (nodes,), optional
-        Distance of each node from the border of its neuron, where it is known.
-    """
-
-    nodes_nm: npt.NDArray[np.float64]
-    edges: npt.NDArray[np.int64]
-    neuron: Ids
-    depth_nm: npt.NDArray[np.floating[Any]] | None = None
-
-    @property
-    def edge_length_nm(self) -> npt.NDArray[np.float64]:
-        """Length of each edge."""
-        start, stop = self.nodes_nm[self.edges[:, 0]], self.nodes_nm[self.edges[:, 1]]
-        return np.asarray(np.linalg.norm(start - stop, axis=1))
 
 
 @dataclass(frozen=True)
@@ -99,7 +72,7 @@ def expected_run_length(
     segmentation : Volume or array-like of ids, ZYX
         0 = no segment.
     skeletons : Skeletons
-        Drawn by hand, or from :func:`skeletonize_truth`.
+        Drawn by hand, or from :func:`napari_emseg.evaluation.skeletonize_truth`.
     voxel_size_nm : (z, y, x) in nm, optional
         By default that of the segmentation.
     border_nm : float
@@ -159,82 +132,13 @@ def expected_run_length(
     )
 
 
-def skeletonize_truth(
-    ground_truth: Any,
-    *,
-    voxel_size_nm: ZYX | None = None,
-    spur_nm: float = 100.0,
-    min_length_nm: float = 0.0,
-) -> Skeletons:
-    """Draw the centre lines of all true objects (TEASAR); a minute for 250^3 voxels.
-
-    Parameters
-    ----------
-    ground_truth : Volume or array-like of ids, ZYX
-        0 = no object. Read as a whole.
-    voxel_size_nm : (z, y, x) in nm, optional
-        By default that of the volume.
-    spur_nm : float
-        No branch is drawn to what is nearer to the centre line than this and 1.5 times
-        the radius there.
-    min_length_nm : float
-        Neurons with a shorter skeleton, and those of one node, are left out.
-
-    Returns
-    -------
-    Skeletons
-        Parts of a neuron that do not touch have a tree each.
-
-    Raises
-    ------
-    InputError
-        If the voxel size is not known.
-
-    Notes
-    -----
-    Sato et al. 2000, doi 10.1109/PCCGA.2000.883951, as in `bioimage_cpp.skeleton`.
-
-    Examples
-    --------
-    >>> truth = np.zeros((3, 3, 9), np.uint16)
-    >>> truth[1, 1] = 5
-    >>> skeletons = skeletonize_truth(truth, voxel_size_nm=(40, 4, 4))
-    >>> float(skeletons.edge_length_nm.sum())
-    32.0
-    """
-    from bioimage_cpp.skeleton import teasar_labels
-
-    size = _voxel_size(ground_truth, voxel_size_nm)
-    stack = as_stack(ground_truth, "the ground truth")
-    ids = np.stack([read_ids(stack, z, "ground truth") for z in range(stack.shape[0])])
-    if ids.dtype.kind != "u" or not ids.dtype.isnative:
-        ids = ids.astype(np.uint64)
-    trees = teasar_labels(ids, spacing=size, scale=1.5, constant=spur_nm, number_of_threads=1)
-    nodes, edges, neuron, depth, n = [], [], [], [], 0
-    for name, (vertices, pairs, radii) in trees.items():
-        length = np.linalg.norm(vertices[pairs[:, 0]] - vertices[pairs[:, 1]], axis=1).sum()
-        if not len(pairs) or length < min_length_nm:
-            continue
-        nodes.append(vertices)
-        edges.append(pairs.astype(np.int64) + n)
-        neuron.append(np.full(len(vertices), name, np.uint64))
-        depth.append(radii)
-        n += len(vertices)
-    if not nodes:
-        return Skeletons(np.zeros((0, 3)), np.zeros((0, 2), np.int64), np.zeros(0, np.uint64))
-    offset = ground_truth.offset_nm if isinstance(ground_truth, Volume) else (0.0, 0.0, 0.0)
-    joined = (np.concatenate(parts) for parts in (nodes, edges, neuron, depth))
-    nodes_nm, *others = joined
-    return Skeletons(nodes_nm + offset, *others)
-
-
 def _segments_at(
     segmentation: Any,
     nodes_nm: npt.NDArray[np.float64],
     voxel_size_nm: ZYX | None,
     progress: Progress,
 ) -> Ids:
-    size = _voxel_size(segmentation, voxel_size_nm)
+    size = find_voxel_size(segmentation, voxel_size_nm)
     offset = segmentation.offset_nm if isinstance(segmentation, Volume) else (0.0, 0.0, 0.0)
     stack = as_stack(segmentation, "the segmentation")
     voxel = np.rint((nodes_nm - offset) / size).astype(np.int64)
@@ -252,15 +156,6 @@ def _segments_at(
         segment[here] = section[voxel[here, 1], voxel[here, 2]]
         progress.update(done + 1, len(sections), "Tracing skeletons")
     return segment
-
-
-def _voxel_size(data: Any, voxel_size_nm: ZYX | None) -> ZYX:
-    size = voxel_size_nm
-    if size is None and isinstance(data, Volume):
-        size = data.voxel_size_nm
-    if size is None:
-        raise InputError("The expected run length is in nm: give the voxel size (z, y, x) in nm.")
-    return size
 
 
 def _merging_segments(

@@ -24,11 +24,8 @@ from napari_emseg.evaluation.pairs import (
     empty_truth,
     open_pair,
 )
-from napari_emseg.evaluation.run_length import (
-    RunLength,
-    expected_run_length,
-    skeletonize_truth,
-)
+from napari_emseg.evaluation.run_length import RunLength, expected_run_length
+from napari_emseg.evaluation.skeletons import skeletonize_truth
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.registry import resolve
 from napari_emseg.volume import ZYX, Volume
@@ -145,7 +142,7 @@ def _trace(pair: StackPair, voxel_size_nm: ZYX | None, progress: Progress) -> Ru
         raise InputError("For the expected run length choose sections without a gap.")
     ids = (np.stack(stack) for stack in zip(*pair.read(progress, "Reading"), strict=True))
     segmentation, truth = ids
-    skeletons = skeletonize_truth(truth, voxel_size_nm=voxel_size_nm)
+    skeletons = skeletonize_truth(truth, voxel_size_nm=voxel_size_nm, progress=progress)
     return expected_run_length(
         segmentation, skeletons, voxel_size_nm=voxel_size_nm, progress=progress
     )
