@@ -169,6 +169,16 @@ def test_drawing_skeletons_can_be_stopped() -> None:
         skeletonize_truth(tubes(), voxel_size_nm=VOXEL_NM, progress=Stop())
 
 
+@pytest.mark.parametrize("dtype", ["?", "i1", ">u2", "<i8", "u8"])
+def test_ids_may_be_of_any_type(dtype: str) -> None:
+    truth = (tubes() != 0).astype(dtype)
+    expected = skeletonize_truth(truth.astype(np.uint8), voxel_size_nm=VOXEL_NM)
+    found = skeletonize_truth(truth, voxel_size_nm=VOXEL_NM)
+    np.testing.assert_array_equal(found.nodes_nm, expected.nodes_nm)
+    result = expected_run_length(truth, found, voxel_size_nm=VOXEL_NM)
+    assert result.expected_nm == result.best_nm
+
+
 def test_short_objects_are_left_out() -> None:
     truth = tubes()
     truth[6, 19, 40] = 77

@@ -141,7 +141,8 @@ def _grow_trees(
     from scipy.ndimage import find_objects
     from skimage.segmentation import relabel_sequential
 
-    numbers, _, names = relabel_sequential(ids)
+    native = np.uint8 if ids.dtype == bool else ids.dtype.newbyteorder("=")
+    numbers, _, names = relabel_sequential(ids.astype(native, copy=False))
     boxes = find_objects(numbers)
     for k, box in enumerate(boxes):
         # One voxel more to each side shows where the object ends and the volume does not.
