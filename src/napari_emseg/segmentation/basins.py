@@ -78,25 +78,38 @@ def neighbour(p: Any, direction: int, n_z: int, n_y: int, n_x: int) -> Any:
 
 
 @kernel
+def undecided_of(row: Any, where: Any) -> int:
+    """List the undecided voxels of a row; return their number. Free of branches."""
+    n = 0
+    for x in range(row.size):
+        where[n] = x
+        n += row[x] == UNDECIDED
+    return n
+
+
+@kernel
 def plateau_edges(height: Any, labels: Any, z_start: int, z_stop: int) -> Any:
     """Point undecided voxels to a neighbour as high that has a way down; list them."""
     n_z, n_y, n_x = height.shape
     flat, code = height.reshape(-1), labels.reshape(-1)
-    edges, n = np.empty(1024, np.uint32), 0
-    for p in range(z_start * n_y * n_x, z_stop * n_y * n_x):
-        if code[p] != UNDECIDED:
-            continue
-        for direction in range(6):
-            q = neighbour(p, direction, n_z, n_y, n_x)
-            if q < 0 or flat[q] != flat[p]:
-                continue
-            way = code[q]  # read once: an edge found just now, by any thread, is no way down
-            if way < _PLATEAU_EDGE or _DOWN <= way < UNDECIDED:
-                code[p] = _PLATEAU_EDGE + direction
-                edges = grown(edges, 2 * n) if n == edges.size else edges
-                edges[n] = p
-                n += 1
-                break
+    where = np.empty(n_x + 1, np.int64)
+    edges, n = np.empty(1024 + n_x, np.uint32), 0
+    for start in range(z_start * n_y * n_x, z_stop * n_y * n_x, n_x):
+        n_undecided = undecided_of(code[start : start + n_x], where)
+        if n + n_undecided > edges.size:
+            edges = grown(edges, 2 * edges.size)
+        for k in range(n_undecided):
+            p = start + where[k]
+            for direction in range(6):
+                q = neighbour(p, direction, n_z, n_y, n_x)
+                if q < 0 or flat[q] != flat[p]:
+                    continue
+                way = code[q]  # read once: an edge found just now, by any thread, is no way down
+                if way < _PLATEAU_EDGE or _DOWN <= way < UNDECIDED:
+                    code[p] = _PLATEAU_EDGE + direction
+                    edges[n] = p
+                    n += 1
+                    break
     return edges[:n].copy()
 
 
@@ -125,31 +138,46 @@ def number_minima(height: Any, labels: Any) -> Any:
 
     Entry 0 of the list is unused.
     """
-    n_z, n_y, n_x = labels.shape
+    n_x = labels.shape[2]
     flat, code = height.reshape(-1), labels.reshape(-1)
-    minimum, n_basins = np.empty(1024, np.float32), 0
+    where = np.empty(n_x + 1, np.int64)
+    minimum, n_basins = np.empty(1024 + n_x, np.float32), 0
     stack = np.empty(1024, np.uint32)
-    for first in range(code.size):
-        if code[first] != UNDECIDED:
-            continue
-        n_basins += 1
-        minimum = grown(minimum, 2 * n_basins) if n_basins == minimum.size else minimum
-        minimum[n_basins] = flat[first]
-        code[first] = n_basins
-        stack[0] = first
-        end = 1
-        while end > 0:
-            end -= 1
-            p = np.int64(stack[end])
-            stack = grown(stack, 2 * stack.size) if end + 6 > stack.size else stack
-            for direction in range(6):
-                q = neighbour(p, direction, n_z, n_y, n_x)
-                if q >= 0 and code[q] == UNDECIDED:
-                    code[q] = n_basins
-                    stack[end] = q
-                    end += 1
+    for start in range(0, code.size, n_x):
+        n_undecided = undecided_of(code[start : start + n_x], where)
+        if n_basins + n_undecided >= minimum.size:
+            minimum = grown(minimum, 2 * minimum.size)
+        for k in range(n_undecided):
+            first = start + where[k]
+            if code[first] != UNDECIDED:
+                continue
+            n_basins += 1
+            minimum[n_basins] = flat[first]
+            stack = spread(labels, first, n_basins, stack)
     minimum[0] = np.inf
     return minimum[: n_basins + 1].copy()
+
+
+@kernel
+def spread(labels: Any, first: int, basin: int, stack: Any) -> Any:
+    """Give `first` and all undecided voxels connected to it the id `basin`."""
+    n_z, n_y, n_x = labels.shape
+    code = labels.reshape(-1)
+    code[first] = basin
+    stack[0] = first
+    end = 1
+    while end > 0:
+        end -= 1
+        p: Any = np.int64(stack[end])
+        if end + 6 > stack.size:
+            stack = grown(stack, 2 * stack.size)
+        for direction in range(6):
+            q = neighbour(p, direction, n_z, n_y, n_x)
+            if q >= 0 and code[q] == UNDECIDED:
+                code[q] = basin
+                stack[end] = q
+                end += 1
+    return stack
 
 
 @kernel

@@ -18,8 +18,8 @@ def gaussian(sigma_px: float) -> npt.NDArray[np.float32]:
 
     Examples
     --------
-    >>> gaussian(0).tolist(), gaussian(1).round(3).tolist()
-    ([1.0], [0.399, 0.242, 0.054, 0.004, 0.0])
+    >>> gaussian(0), gaussian(1).round(2)
+    (array([1.], dtype=float32), array([0.4 , 0.24, 0.05, 0.  , 0.  ], dtype=float32))
     """
     if sigma_px == 0:
         return np.ones(1, np.float32)

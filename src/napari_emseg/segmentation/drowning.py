@@ -126,18 +126,22 @@ def find_low_edges(
     flat, ids = height.reshape(-1), labels.reshape(-1)
     slots, a, b, saddle = empty_table()
     n = 0
+    where = np.empty(n_x + 1, np.int64)
     for start in range(z_start * n_y * n_x, z_stop * n_y * n_x, n_x):
-        slots, a, b, saddle = with_room(slots, a, b, saddle, n, 6 * n_x)
-        for p in range(start, start + n_x):
+        n_low = 0
+        for x in range(n_x):  # free of branches
+            where[n_low] = start + x
+            n_low += flat[start + x] <= minimum[ids[start + x]] + floor
+        slots, a, b, saddle = with_room(slots, a, b, saddle, n, 6 * n_low)
+        for k in range(n_low):
+            p = where[k]
             i = ids[p]
-            limit = minimum[i] + floor
-            if flat[p] > limit:
-                continue
             for direction in range(6):
                 q = neighbour(p, direction, n_z, n_y, n_x)
-                if q < 0 or ids[q] == i or flat[q] > limit or minimum[ids[q]] > minimum[i]:
+                if q < 0 or ids[q] == i or minimum[ids[q]] > minimum[i]:
                     continue
-                n = insert_edge(slots, a, b, saddle, n, i, ids[q], max(flat[p], flat[q]))
+                if flat[q] <= minimum[i] + floor:
+                    n = insert_edge(slots, a, b, saddle, n, i, ids[q], max(flat[p], flat[q]))
     return a[:n].copy(), b[:n].copy(), saddle[:n].copy()
 
 

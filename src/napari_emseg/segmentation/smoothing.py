@@ -121,13 +121,14 @@ def smooth_volume(boundary: Volume, sigma_px: float, report: Callable[[], None] 
     along_y, along_x = gaussian(sigma_y), gaussian(sigma_x)
     reach = along_z.size - 1
     room = min(n_z, _CHUNK + 2 * reach)
-    ring = np.empty((room, n_y, n_x), np.float32)  # section z is at z % room
+    # Section z is at z % room. A row more, since sections apart by a power of 2 share caches.
+    ring = np.empty((room, n_y + 1, n_x), np.float32)
     levels = np.empty((n_z, n_y, n_x), np.uint16)
     n_bands = min(n_y, 2 * usable_cpus())
 
     def blur_section(n_read: int, k: int) -> None:
         z = n_read + k
-        blur_yx(read_section(boundary, z), along_y, along_x, ring[z % room])
+        blur_yx(read_section(boundary, z), along_y, along_x, ring[z % room, :n_y])
 
     def blur_band(band: int, first: int, stop: int) -> None:
         y_start, y_stop = band * n_y // n_bands, (band + 1) * n_y // n_bands
