@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tifffile
 from scipy import ndimage
 
 from napari_emseg import InputError, Volume
@@ -43,6 +46,24 @@ def test_both_sides_of_a_jump_are_shifted() -> None:
     faults = find_faults(Volume(stack, kind="boundary"))
     assert faults.bad == ()
     assert faults.shifted == (6, 7)
+
+
+def test_where_the_tissue_merely_moves_fast_nothing_is_damaged() -> None:
+    """Sections 5, 6, 7 each move by 3 px: unlike both neighbours, and even less alike beyond."""
+    stack = _tissue()
+    for z in (5, 6, 7):
+        stack[z:] = np.roll(stack[z:], 3, axis=2)
+    faults = find_faults(Volume(stack, kind="boundary"))
+    assert faults.bad == ()
+    assert {5, 6, 7} <= {*faults.shifted}
+
+
+@pytest.mark.parametrize("name", ["isbi2012/train_raw", "fib25/raw"])
+def test_recorded_stacks_are_sound_but_for_what_is_spoilt(name: str, shared_data: Path) -> None:
+    stack = tifffile.imread(shared_data / f"{name}.tif", key=range(10, 30))[:, :200, :200]
+    assert find_faults(Volume(stack)).bad == ()
+    stack[7] = stack[7, ::-1, ::-1]
+    assert find_faults(Volume(stack)).bad == (7,)
 
 
 def test_grey_values_and_few_sections_will_do() -> None:

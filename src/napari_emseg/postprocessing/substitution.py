@@ -29,10 +29,10 @@ class SectionFaults:
     limit : float
         Below this a correlation is low.
     bad : tuple of int
-        Sections unlike both neighbours (the first and last: unlike their only one,
-        where the next two are alike): damaged.
+        Damaged sections: unlike both neighbours, which are more alike each other (the
+        first and last: unlike their only one, by far).
     shifted : tuple of int
-        Sections unlike one neighbour only, the other side of a jump.
+        Both sides of a jump: unlike each other, neither damaged.
     """
 
     correlation: npt.NDArray[np.float64]
@@ -77,7 +77,7 @@ def find_faults(
     steps = Steps(progress, n_z)
     before = None
     for z in range(n_z):
-        section = volume.read(z).astype(np.float64)
+        section = _read(volume, z)
         if before is not None:
             correlation[z - 1] = _correlate(before, section)
         before = section
@@ -87,22 +87,46 @@ def find_faults(
     median = float(np.median(correlation))
     mad = float(np.median(np.abs(correlation - median)))
     limit = median - max(n_mad * mad, _LEAST_DROP)
-    return SectionFaults(correlation, limit, *_blame(correlation < limit))
+    return SectionFaults(correlation, limit, *_blame(volume, correlation, limit))
 
 
-def _blame(is_low: npt.NDArray[np.bool_]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _blame(
+    volume: Volume, correlation: npt.NDArray[np.float64], limit: float
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Tell damaged sections from those beside a jump."""
-    # The rim has one neighbour only: its section is damaged where the next two are alike.
-    before = np.concatenate([[bool(is_low[0] and not is_low[1])], is_low])
-    after = np.concatenate([is_low, [bool(is_low[-1] and not is_low[-2])]])
-    bad = before & after
+    n_z = volume.shape[0]
+    is_low = correlation < limit
+    bad: list[int] = []
+    for first, last in _runs(is_low, correlation, limit):
+        if first == 0 or last == n_z - 1:
+            bad.extend(range(first, last + 1))
+            continue
+        # Tissue that merely changes fast is still less alike two sections apart.
+        across = _correlate(_read(volume, first - 1), _read(volume, last + 1))
+        if across > max(correlation[first - 1], correlation[last]):
+            bad.extend(range(first, last + 1))
     # Beside a damaged section a low correlation is not one's own fault.
-    beside = np.zeros(bad.size + 2, bool)
-    beside[:-2] |= bad
-    beside[2:] |= bad
-    shifted = (before | after) & ~bad & ~beside[1:-1]
-    bad_at, shifted_at = np.flatnonzero(bad), np.flatnonzero(shifted)
-    return tuple(map(int, bad_at)), tuple(map(int, shifted_at))
+    own = [z for z in np.flatnonzero(is_low) if not {z, z + 1} & {*bad}]
+    shifted = sorted({int(z) for low in own for z in (low, low + 1)})
+    return tuple(bad), tuple(shifted)
+
+
+def _runs(
+    is_low: npt.NDArray[np.bool_], correlation: npt.NDArray[np.float64], limit: float
+) -> list[tuple[int, int]]:
+    """Return first and last of the runs of sections unlike all their neighbours."""
+    # A section at the rim has one neighbour only, so it must be far less alike.
+    half = max(limit, 0.0) / 2
+    before = np.concatenate([[bool(correlation[0] < half and not is_low[1])], is_low])
+    after = np.concatenate([is_low, [bool(correlation[-1] < half and not is_low[-2])]])
+    at = np.flatnonzero(before & after)
+    groups = np.split(at, np.flatnonzero(np.diff(at) > 1) + 1)
+    return [(int(group[0]), int(group[-1])) for group in groups if group.size]
+
+
+def _read(volume: Volume, z: int) -> npt.NDArray[np.float64]:
+    section: npt.NDArray[np.float64] = volume.read(z).astype(np.float64)
+    return section
 
 
 def _correlate(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
