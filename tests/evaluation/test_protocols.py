@@ -18,6 +18,7 @@ from skimage.metrics import variation_of_information as skimage_voi
 
 from napari_emseg.errors import InputError
 from napari_emseg.evaluation import (
+    PROTOCOLS,
     cremi_protocol,
     evaluate,
     isbi_protocol,
@@ -26,6 +27,7 @@ from napari_emseg.evaluation import (
 )
 from napari_emseg.evaluation.isbi import thin_membranes
 from napari_emseg.evaluation.protocols import find_border
+from napari_emseg.registry import resolve
 from napari_emseg.volume import Volume
 
 Ids = npt.NDArray[Any]
@@ -265,3 +267,16 @@ def test_jittered_real_membranes_score_as_a_second_annotator_would(shared_data: 
     scores = isbi_protocol(boundary, drawing)
     assert 0.9 < scores["v_rand"] < 1
     assert 0 < scores["warping_error"] < scores["pixel_error_mse"] / 5
+
+
+def test_every_protocol_says_what_it_is_and_returns_plain_numbers() -> None:
+    boundary, membranes = rooms()
+    arguments: dict[str, tuple[Any, ...]] = {
+        "isbi": (boundary, membranes),
+        "snemi3d": (blocks(1), blocks(2)),
+        "cremi": (blocks(1), blocks(2), VOXEL_NM),
+    }
+    for name in PROTOCOLS:
+        protocol = resolve(PROTOCOLS, name, "protocol")
+        assert "http" in protocol.__doc__
+        assert all(type(value) is float for value in protocol(*arguments[name]).values())

@@ -227,6 +227,13 @@ def test_only_two_sections_of_one_shape_can_be_warped(shapes: Any) -> None:
         warp_section(truth, segmented)
 
 
+@pytest.mark.parametrize("name", ["mask", "certainty"])
+def test_mask_and_certainty_must_fit_the_section(name: str) -> None:
+    options: dict[str, Any] = {name: np.ones((4, 8))}
+    with pytest.raises(InputError, match=f"the {name} "):
+        warp_section(TWO_CELLS, TWO_CELLS, **options)
+
+
 def test_real_membranes_jittered_have_far_fewer_errors_of_topology(shared_data: Path) -> None:
     path = shared_data / "isbi2012/train_membranes_z00-23.tif"
     truth = tifffile.imread(path, key=0) > 0

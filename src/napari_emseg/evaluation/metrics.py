@@ -186,9 +186,9 @@ def warping_error(comparison: Comparison) -> float:
     The true cells are warped onto the segments by flipping simple pixels only; what
     cannot be flipped is an error. Section by section, all pixels count; id 0 is
     membrane, and where two ids touch a membrane one pixel wide is put between them.
-    The least of four greedy descents, from true membranes as they are and thickened by
-    1, 2 and 4 pixels: a tighter bound of the minimum by which the error is defined. The
-    sum of the four errors below. Jain et al. 2010, doi 10.1109/CVPR.2010.5539950.
+    The lesser of two greedy descents, from true membranes as they are and thickened by
+    one pixel to each side. The sum of the four errors below. Jain et al. 2010,
+    doi 10.1109/CVPR.2010.5539950.
     """
     return _warping(comparison).error()
 

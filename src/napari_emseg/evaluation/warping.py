@@ -122,7 +122,8 @@ def warp_section(
     thicken_px : sequence of int
         Where to start: true membranes as they are (0) or thickened to each side, in
         simple pixels too, so that thin ones still meet those of the segmentation. The
-        start that ends with the fewest differences counts.
+        start that ends with the fewest differences counts. Above 1, cells of a few
+        pixels shrink to points, and their mergers then count for little.
 
     Returns
     -------
@@ -132,6 +133,13 @@ def warp_section(
     ------
     InputError
         If the shapes differ or are not those of one section.
+
+    Notes
+    -----
+    What is left is classified by what flipping the pixel would do: a cell is cut in two
+    (split), two cells become one (merge), or a hole or a cell comes or goes. This is
+    exact, from the components around the pixel; the Fiji plugin "Trainable
+    Segmentation" looks at ids in all eight directions and calls some holes mergers.
 
     Examples
     --------
@@ -153,11 +161,13 @@ def warp_section(
 
     from napari_emseg.evaluation import topology
 
+    others = {"segmentation": segmented, "mask": mask, "certainty": certainty}
+    for noun, other in others.items():
+        if other is not None and np.shape(other) != np.shape(truth):
+            raise InputError(
+                f"The truth has shape {np.shape(truth)} but the {noun} {np.shape(other)}."
+            )
     start, target = _framed(truth), _framed(segmented)
-    if start.shape != target.shape:
-        raise InputError(
-            f"The truth has shape {np.shape(truth)} but the segmentation {np.shape(segmented)}."
-        )
     may_flip = np.ones_like(start) if mask is None else _framed(mask)
     urgency = _urgency(certainty, start.shape)
     ends = []
