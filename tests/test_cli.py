@@ -238,6 +238,9 @@ class TestTrain:
         report = run_json(capsys, "train", "set.yaml", out, "--steps", "1")
         assert report["steps"] == 1
         assert "rooms" in report["scores"]
+        for flags in (["--voxel-size-nm", "50", "4", "4"], ["--labels-kind", "membranes"]):
+            assert main(["train", "set.yaml", out, *flags]) == 2
+            assert "write them there, not on the command line" in capsys.readouterr().err
 
 
 class TestStopping:

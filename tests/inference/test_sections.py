@@ -146,3 +146,10 @@ def test_smooth_images_survive_shrinking_and_growing() -> None:
     assert small.shape == (20, 30)
     inside = (slice(3, -3), slice(3, -3))
     np.testing.assert_allclose(resize(small, (40, 60))[inside], image[inside], atol=0.02)
+
+
+@pytest.mark.parametrize("largest", [1e300, 1.7e308, 1e-320])
+def test_values_beyond_computing_are_refused(largest: float) -> None:
+    section = np.linspace(0, largest, 60).reshape(6, 10)
+    with pytest.raises(InputError, match="beyond what can be computed with"):
+        standardise(section)

@@ -131,16 +131,17 @@ def test_the_last_sections_are_held_out(count, held):
     assert made.train_sections == tuple(range(count - held))
 
 
-SET = """
-sets:
-  - name: mine
+ENTRY = """  - name: mine
     raw: raw.tif
     labels: labels.tif
     voxel_size_nm: [40, 8, 8]
     train_sections: 0-1
     validation_sections: 2
     weight: 3
-params: {width: 4}
+"""
+SET = f"""
+sets:
+{ENTRY}params: {{width: 4}}
 """
 
 
@@ -167,7 +168,11 @@ def test_a_training_set_is_opened_from_the_data_folder(tmp_path, monkeypatch):
         ("sets: []", "sets"),
         ("{", "not a YAML file"),
         (SET.replace("0-1", "first"), "no range of sections"),
+        (SET.replace("0-1", "1-0"), "no range of sections"),
+        (SET.replace("0-1", "0-99999999999"), "no range of sections"),
+        (SET.replace("params", ENTRY + "params"), "two data sets are named 'mine'"),
         (SET.replace("weight: 3", "weight: 0"), "weight"),
+        (SET.replace("weight: 3", "weight: .inf"), "weight"),
         (SET.replace("labels: labels.tif", ""), "labels"),
         ("just words", "needs a list 'sets'"),
         ("sets: 3", "needs a list 'sets'"),

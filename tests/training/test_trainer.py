@@ -163,6 +163,28 @@ def test_a_finished_training_goes_on_with_more_steps(cells, tiny, tmp_path):
     assert train([cells], path, params=longer, resume=True).steps == 12
 
 
+def test_too_little_memory_is_one_sentence(cells, tiny, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("napari_emseg.training.trainer.boundary_loss", fail)
+    with pytest.raises(InputError, match="take a smaller batch size or patch size"):
+        train([cells], tmp_path / "m.safetensors", params=tiny)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(cells, tiny, tmp_path, monkeypatch):
+    def lose(logits, *_):
+        return logits.sum() * math.nan
+
+    path = tmp_path / "m.safetensors"
+    train([cells], path, params=tiny)
+    before = path.read_bytes()
+    monkeypatch.setattr("napari_emseg.training.trainer.boundary_loss", lose)
+    with pytest.raises(InputError, match="its loss is no number any more"):
+        train([cells], path, params=tiny.model_copy(update={"steps": 50}), resume=True)
+    assert path.read_bytes() == before
+
+
 def test_learning_rate_rises_to_its_peak_and_falls_to_almost_nothing():
     params = TrainParams(learning_rate=1e-3, warmup_fraction=0.25)
     rates = [learning_rate(share, params) for share in np.linspace(0, 1, 101)]

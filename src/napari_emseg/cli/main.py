@@ -51,8 +51,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Make the parser; only the arguments of `command` are filled in, to start fast."""
     parser = _Parser(
         prog="emseg",
-        description="From electron-microscopy stacks to scored neurons.",
-        epilog="'emseg COMMAND --help' explains a command.",
+        description="From electron-microscopy stacks to neurons. 'emseg COMMAND --help' says more.",
     )
     parser.add_argument("--version", action="version", version=f"emseg {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

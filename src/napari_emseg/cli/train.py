@@ -102,6 +102,12 @@ def _open_pair(
 def _open_set(
     path: str, args: argparse.Namespace
 ) -> tuple[TrainParams, list[TrainingPair], ModelInfo | None]:
+    if args.voxel_size_nm is not None or args.labels_kind != "labels":
+        raise InputError(
+            f"Each data set of {path} has its own voxel_size_nm and labels_kind: write them there, "
+            "not on the command line."
+        )
+
     from napari_emseg.networks.info import ModelInfo
     from napari_emseg.training import load_training_set
     from napari_emseg.training.dataset import read_training_set

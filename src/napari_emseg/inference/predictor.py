@@ -106,7 +106,7 @@ class Predictor:
             network, self.info = load_model(path)
         network = network.eval().requires_grad_(False)
         network.fuse()
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
         self._network: Network | None = network.to(self.device)
         self._half = self.device.startswith("cuda")
 

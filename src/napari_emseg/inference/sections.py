@@ -30,7 +30,7 @@ def standardise(section: npt.NDArray[Any]) -> FloatArray | None:
     Raises
     ------
     InputError
-        If a pixel is NaN or infinite.
+        If a pixel is NaN or infinite, or so large or small that squares are.
 
     Examples
     --------
@@ -45,8 +45,14 @@ def standardise(section: npt.NDArray[Any]) -> FloatArray | None:
     if low == high:
         return None
     wide = np.float64 if section.dtype.itemsize > 4 else np.float32
-    deviation = np.subtract(section, section.mean(dtype=np.float64), dtype=wide)
-    scale = np.sqrt(np.square(deviation, dtype=np.float64).mean())
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        deviation = np.subtract(section, section.mean(dtype=np.float64), dtype=wide)
+        scale = np.sqrt(np.square(deviation, dtype=np.float64).mean())
+    if not 0 < scale < np.inf:
+        raise InputError(
+            f"has values from {low:.3g} to {high:.3g}, beyond what can be computed with; rescale "
+            "them, for instance to 8 bit."
+        )
     standard: FloatArray = (deviation / scale).astype(np.float32)
     return standard
 

@@ -10,7 +10,14 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import numpy.typing as npt
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from napari_emseg.errors import InputError
 from napari_emseg.volume import Kind, Volume
@@ -22,6 +29,7 @@ IGNORED = 255
 """Value of a training target where the truth is not known."""
 
 _HELD_OUT_SHARE = 0.15
+_MAX_SECTIONS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -295,9 +303,12 @@ def _parse_sections(value: Any) -> Any:
     if isinstance(value, str):
         first, dash, last = value.partition("-")
         try:
-            return tuple(range(int(first), int(last if dash else first) + 1))
+            start, stop = int(first), int(last if dash else first) + 1
         except ValueError:
             raise ValueError(f"'{value}' is no range of sections such as 0-19") from None
+        if not 0 <= start < stop <= _MAX_SECTIONS:
+            raise ValueError(f"'{value}' is no range of sections such as 0-19")
+        return tuple(range(start, stop))
     return value
 
 
@@ -319,7 +330,7 @@ class TrainingSetEntry(BaseModel):
     voxel_size_nm: tuple[float, float, float] | None = None
     train_sections: Sections
     validation_sections: Sections = ()
-    weight: float = Field(default=1.0, gt=0)
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
 class TrainingSetFile(BaseModel):
@@ -330,6 +341,14 @@ class TrainingSetFile(BaseModel):
     sets: list[TrainingSetEntry] = Field(min_length=1)
     params: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("sets")
+    @classmethod
+    def _names_differ(cls, sets: list[TrainingSetEntry]) -> list[TrainingSetEntry]:
+        names = [entry.name for entry in sets]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two data sets are named '{twice[0]}'; scores are told by name")
+        return sets
 
 
 def read_training_set(path: str | os.PathLike[str]) -> TrainingSetFile:
@@ -355,6 +374,8 @@ def _explain(error: ValidationError) -> str:
     """Say what is wrong first, in plain words."""
     first = error.errors(include_url=False)[0]
     loc = first["loc"]
+    if loc == ("sets",) and first["type"] == "value_error":
+        return str(first["ctx"]["error"])
     if loc in ((), ("sets",)):
         return "it needs a list 'sets' with at least one data set; see the user guide"
     if len(loc) == 2 and loc[0] == "sets":

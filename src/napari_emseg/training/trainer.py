@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from napari_emseg.errors import InputError
 from napari_emseg.inference import choose_device
+from napari_emseg.inference.device import is_out_of_memory
 from napari_emseg.inference.sections import SectionReader
 from napari_emseg.networks import build_network
 from napari_emseg.networks.base import Network
@@ -96,7 +97,8 @@ def train(
     Raises
     ------
     InputError
-        If there is no data, or nothing fitting to resume from.
+        If there is no data or nothing fitting to resume from, memory does not suffice,
+        or the loss is no number any more.
     Cancelled
         If `progress` asks to stop, after saving.
 
@@ -218,6 +220,26 @@ class _Trainer:
             progress.update(min(round(self.counters.seconds), total), total, message)
 
     def step(self, share: float) -> float:
+        """Take one step of the optimiser and return its loss."""
+        try:
+            loss = self.descend(share)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise InputError(
+                f"The memory of device {self.device.type} does not suffice for "
+                f"{self.params.batch_size} patches of {self.params.patch_px} x "
+                f"{self.params.patch_px} pixels: take a smaller batch size or patch size."
+            ) from error
+        if not math.isfinite(loss):
+            raise InputError(
+                f"The training came off the rails in step {self.counters.step}: its loss is no "
+                "number any more. Try a lower learning rate."
+            )
+        self.losses.append(loss)
+        return loss
+
+    def descend(self, share: float) -> float:
         self.network.train()
         rate = learning_rate(share, self.params)
         for group in self.optimiser.param_groups:
@@ -233,8 +255,7 @@ class _Trainer:
         self.optimiser.step()
         self.counters.step += 1
         _update_average(self.average, self.network, self.params.ema_decay, self.counters.step)
-        self.losses.append(float(loss.detach()))
-        return self.losses[-1]
+        return float(loss.detach())
 
     def keep_if_best(self, progress: Progress) -> None:
         """Validate the averaged weights; write the model if none was better."""
@@ -442,7 +463,7 @@ def _update_average(average: nn.Module, network: nn.Module, decay: float, step: 
 
 
 def _channels_last(network: Network) -> Network:
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)
     return network
 
 
