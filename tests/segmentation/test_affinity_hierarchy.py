@@ -27,7 +27,7 @@ from napari_emseg.segmentation.affinity_hierarchy import (
 )
 from napari_emseg.segmentation.affinity_watershed import find_affinity_basins
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(deadline=None, max_examples=40)
 groupings = pytest.mark.parametrize("grouping", ["mean_affinity", "zlateski_seung"])
 
 

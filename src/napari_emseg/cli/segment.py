@@ -14,21 +14,22 @@ from napari_emseg.cli.arguments import (
     add_voxel_size,
     check_target,
     notes_of,
-    open_input,
     read_params,
     voxel_size,
 )
+from napari_emseg.cli.maps import add_affinities, open_map
 from napari_emseg.progress import Progress
 from napari_emseg.steps.segment import SegmentParams
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("boundary", help="Boundary map, 1 = membrane")
+    parser.add_argument("boundary", help="Boundary map, 1 = membrane; or affinities")
     parser.add_argument("out", help="Labels to write: .tif, .h5:/name or .zarr")
     add_params(parser, SegmentParams)
     add_voxel_size(parser)
     add_invert(parser)
+    add_affinities(parser)
     add_force(parser)
 
 
@@ -36,9 +37,9 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Segment a boundary map and write the labels."""
     params = read_params(args, SegmentParams)
     check_target(args.out, "labels", args.boundary)
-    boundary = open_input(
+    boundary = open_map(
         args.boundary,
-        "boundary",
+        affinities=args.affinities,
         force=args.force,
         invert=args.invert,
         voxel_size_nm=voxel_size(args),

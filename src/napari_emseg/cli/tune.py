@@ -12,9 +12,9 @@ from napari_emseg.cli.arguments import (
     add_params,
     notes_of,
     open_ground_truth,
-    open_input,
     read_params,
 )
+from napari_emseg.cli.maps import add_affinities, open_map
 from napari_emseg.progress import Progress
 from napari_emseg.steps.evaluate import EvaluateParams, match_sections, notes_on_mode
 from napari_emseg.steps.segment import SegmentParams, build
@@ -24,11 +24,12 @@ METRICS = ("v_rand", "v_info", "voi")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("boundary", help="Boundary map, 1 = membrane")
+    parser.add_argument("boundary", help="Boundary map, 1 = membrane; or affinities")
     parser.add_argument("ground_truth", help="Labels, or an image of membranes")
     add_params(parser, SegmentParams, skip=("h", "min_size_voxels", "exact_borders"))
     add_params(parser, EvaluateParams, skip=("metrics",))
     add_invert(parser)
+    add_affinities(parser)
     add_force(parser)
     parser.add_argument(
         "--metric", choices=METRICS, default="v_rand", help="Score to be best (default v_rand)"
@@ -39,7 +40,9 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Find the best h, or merge threshold where that counts."""
     segment = read_params(args, SegmentParams)
     evaluate = read_params(args, EvaluateParams)
-    boundary = open_input(args.boundary, "boundary", force=args.force, invert=args.invert)
+    boundary = open_map(
+        args.boundary, affinities=args.affinities, force=args.force, invert=args.invert
+    )
     truth = open_ground_truth(args.ground_truth, evaluate.ground_truth_kind, force=args.force)
     boundary, truth = match_sections(boundary, truth, evaluate.sections, "boundary map")
 

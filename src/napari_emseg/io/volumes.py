@@ -408,6 +408,8 @@ def _unknown_suffix(suffix: str, known: dict[str, str]) -> str:
 def _to_zyx(source: Source, kind: str | None, where: str, notes: list[str]) -> Any:
     """Bring any axes to ZYX (CZYX for affinities), saying in `notes` what was done."""
     axes, shape = _distinct(source.axes), tuple(source.data.shape)
+    if kind == "affinities" and len(axes) == 4 and axes[1:] == "ZYX":
+        axes = "CZYX"  # whatever the file calls the first axis
     size = dict(zip(axes, shape, strict=True))
     if size.get("S", 1) > 1:
         raise InputError(

@@ -49,6 +49,8 @@ class Thresholds:
         ... if that edge is above this.
     dust_voxels : int
         What is still smaller then is background.
+    background : bool
+        If False, `low` removes no edges.
     """
 
     low: float = 0.0
@@ -56,6 +58,7 @@ class Thresholds:
     size_voxels: int = 0
     weight: float = 0.3
     dust_voxels: int = 0
+    background: bool = True
 
     def __post_init__(self) -> None:
         check_thresholds(self.low, self.high)
@@ -92,6 +95,7 @@ def build_affinity_hierarchy(
     size_threshold_voxels: int = 0,
     weight_threshold: float = 0.3,
     dust_voxels: int = 0,
+    background: bool = True,
     mode: Mode = "3d",
     offsets: Sequence[Sequence[int]] | None = None,
     progress: Progress = NO_PROGRESS,
@@ -120,6 +124,9 @@ def build_affinity_hierarchy(
     weight_threshold : float
     dust_voxels : int
         Regions still smaller after that are background.
+    background : bool
+        If False, no edge is removed by `low`, so that every voxel is in some
+        fragment.
     mode : {"2d", "3d"}
         Each section by itself (without the edges along z) or the volume.
     offsets : sequence of (z, y, x), optional
@@ -161,7 +168,9 @@ def build_affinity_hierarchy(
         )
     if mode not in get_args(Mode):
         raise InputError(f"The mode must be one of {get_args(Mode)}, not '{mode}'.")
-    thresholds = Thresholds(low, high, size_threshold_voxels, weight_threshold, dust_voxels)
+    thresholds = Thresholds(
+        low, high, size_threshold_voxels, weight_threshold, dust_voxels, background
+    )
     reader = open_affinities(affinities, offsets)
     if np.prod(reader.shape, dtype=float) > MAX_VOXELS:
         raise InputError(
@@ -248,6 +257,7 @@ def _flood(
         labels,
         low=thresholds.low,
         high=thresholds.high,
+        background=thresholds.background,
         first_section=first_section,
         report=report,
     )

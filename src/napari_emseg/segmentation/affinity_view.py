@@ -101,3 +101,25 @@ def affinities_of(boundary: Volume) -> Volume | None:
     """Return the affinities that a boundary map carries along, or None."""
     data = boundary.data
     return data.reader.volume if isinstance(data, AffinityView) else None
+
+
+def sections_of(volume: Volume, sections: slice) -> Volume:
+    """Return some sections of a volume, with their affinities if it carries any.
+
+    Parameters
+    ----------
+    volume : Volume
+        (z, y, x).
+    sections : slice
+        Along z.
+
+    Examples
+    --------
+    >>> affinities = Volume(np.ones((3, 4, 2, 2), np.float32), kind="affinities")
+    >>> affinities_of(sections_of(boundary_of(affinities), slice(1, 3))).shape
+    (3, 2, 2, 2)
+    """
+    affinities = affinities_of(volume)
+    if affinities is None:
+        return replace(volume, data=volume.read((sections,)))
+    return boundary_of(replace(affinities, data=affinities.read((slice(None), sections))))

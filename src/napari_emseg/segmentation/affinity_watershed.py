@@ -32,6 +32,7 @@ def find_affinity_basins(
     *,
     low: float,
     high: float,
+    background: bool = True,
     first_section: int = 0,
     report: Callable[[], None] = ignore,
 ) -> int:
@@ -52,6 +53,9 @@ def find_affinity_basins(
         Overwritten with the basins, numbered in raster order; 0 = background.
     low, high : float
         The thresholds.
+    background : bool
+        If False, no edge is removed, whatever `low` is, and every voxel is in
+        some basin.
     first_section : int
         Sections before it and behind the last one do not count.
     report : callable
@@ -68,7 +72,7 @@ def find_affinity_basins(
     linkage clustering of a watershed basin graph", arXiv:1505.00249, 2015.
     """
     n_z = labels.shape[0]
-    bottom, top = np.float32(low), np.float32(high)
+    bottom, top = np.float32(low if background else -1), np.float32(high)
 
     def point_up(z: int) -> None:
         is_last = z == n_z - 1
@@ -79,7 +83,7 @@ def find_affinity_basins(
     map_threads(point_up, n_z, report)
     queue = np.empty(_find_exits(labels), np.uint32)
     _divide_plateaus(labels, queue)
-    n_basins = int(_number_basins(labels))
+    n_basins = int(_number_basins(labels, background))
     _follow(labels)
     return n_basins
 
@@ -182,14 +186,18 @@ def _divide_plateaus(labels: Any, queue: Any) -> None:
 
 
 @kernel
-def _number_basins(labels: Any) -> int:
-    """Give each connected set of voxels that go only to each other an id."""
+def _number_basins(labels: Any, background: bool) -> int:
+    """Give each connected set of voxels that go only to each other an id.
+
+    A voxel without edges gets one too where there is no background.
+    """
     code = labels.reshape(-1)
     step = _steps(labels)
     stack = np.empty(1024, np.uint32)
     n_basins = 0
     for first in range(code.size):
-        if code[first] < _EDGES or code[first] >= _GOES:
+        is_lone = code[first] == 0 and not background
+        if not is_lone and (code[first] < _EDGES or code[first] >= _GOES):
             continue
         n_basins += 1
         code[first] = n_basins

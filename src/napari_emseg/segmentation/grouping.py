@@ -24,7 +24,10 @@ from napari_emseg.volume import Volume
 H_MINIMA = "h_minima"
 GROUPINGS: dict[str, str] = {
     "mean_boundary": "napari_emseg.segmentation.grouping:mean_boundary",
+    "mean_affinity": "napari_emseg.segmentation.affinity_grouping:mean_affinity",
+    "zlateski_seung": "napari_emseg.segmentation.affinity_grouping:zlateski_seung",
 }
+OWN_FRAGMENTS = frozenset({"mean_affinity", "zlateski_seung"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +78,9 @@ def group(
     Returns
     -------
     Hierarchy
-        Over the same fragments; cutting it at a merge threshold T in [0, 1]
-        joins what walls up to T separate. In "2d" each section is by itself.
+        Over the same fragments, or those of the affinities for a grouping of
+        ``OWN_FRAGMENTS``; cutting it at a merge threshold T in [0, 1] joins what
+        walls up to T separate. In "2d" each section is by itself.
 
     Raises
     ------
@@ -107,6 +111,9 @@ def group(
             f"The boundary map has the shape {boundary.shape} but the fragments "
             f"{hierarchy.fragments.shape}; give the map that they were made from."
         )
+    if grouping in OWN_FRAGMENTS:
+        regrouped: Hierarchy = function(hierarchy, boundary, progress)
+        return regrouped
     forest = _group_parts(hierarchy, boundary, function, progress)
     fragments = hierarchy.fragments
     history = fragments.derive(fragments.data, kind="fragments", grouping=grouping)

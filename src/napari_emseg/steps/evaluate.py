@@ -153,8 +153,11 @@ def take_sections(volume: Volume, sections: tuple[int, int] | None, noun: str) -
             f"Sections {start}:{stop} were asked for, but the {noun} has {volume.shape[0]} "
             f"(0:{volume.shape[0]})."
         )
-    data = volume.read((slice(start, stop),))
-    return volume.derive(data, kind=volume.kind)
+    if volume.kind != "boundary":
+        return volume.derive(volume.read((slice(start, stop),)), kind=volume.kind)
+    from napari_emseg.segmentation.affinity_view import sections_of
+
+    return sections_of(volume, slice(start, stop))
 
 
 def match_sections(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from napari_emseg.progress import NO_PROGRESS, Progress
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from napari_emseg.segmentation import Hierarchy
 
 
-Grouping = Literal["h_minima", "mean_boundary"]
+Grouping = Literal["h_minima", "mean_boundary", "mean_affinity", "zlateski_seung"]
 
 
 class SegmentParams(Params):
@@ -45,7 +44,8 @@ class SegmentParams(Params):
     grouping: Grouping = Field(
         default="h_minima",
         title="Grouping",
-        description="What joins basins: their depth (h_minima) or the wall between them.",
+        description="What joins basins: their depth (h_minima), the mean wall between them "
+        "(mean_boundary, mean_affinity) or its weakest spot (zlateski_seung).",
     )
     h: float = Field(
         default=0.2,
@@ -121,7 +121,7 @@ def build(
     Parameters
     ----------
     boundary : Volume
-        The map.
+        The map, or affinities.
     params : SegmentParams
         `mode`, `sigma_px`, `floor` and `grouping` are used.
     flooded : Hierarchy, optional
@@ -132,6 +132,7 @@ def build(
     """
     from napari_emseg.segmentation import group
 
+    boundary = as_boundary(boundary)
     if flooded is None:
         flooded = _flood(boundary, params, progress)
     return group(flooded, boundary, grouping=params.grouping, progress=progress)
@@ -140,10 +141,20 @@ def build(
 def build_section(boundary: Volume, z: int, *, params: SegmentParams) -> Hierarchy:
     """Build the hierarchy of section `z` by itself, for a preview; of shape (1, y, x)."""
     from napari_emseg.segmentation import build_section, group
+    from napari_emseg.segmentation.affinity_view import sections_of
 
-    section = boundary.read(z)
-    flooded = build_section(section, params.sigma_px, params.floor)
-    return group(flooded, section[np.newaxis], grouping=params.grouping)
+    section = sections_of(as_boundary(boundary), slice(z, z + 1))
+    flooded = build_section(section.read(0), params.sigma_px, params.floor)
+    return group(flooded, section, grouping=params.grouping)
+
+
+def as_boundary(volume: Volume) -> Volume:
+    """Return a boundary map as it is, and affinities as the map that carries them along."""
+    if volume.kind != "affinities":
+        return volume
+    from napari_emseg.segmentation.affinity_view import boundary_of
+
+    return boundary_of(volume)
 
 
 def _flood(boundary: Volume, params: SegmentParams, progress: Progress) -> Hierarchy:
@@ -194,7 +205,8 @@ def run(boundary: Volume, *, params: SegmentParams, progress: Progress = NO_PROG
     Parameters
     ----------
     boundary : Volume
-        1 = membrane; float in [0, 1] or uint8 meaning value / 255; ZYX.
+        1 = membrane; float in [0, 1] or uint8 meaning value / 255; ZYX. Or
+        affinities, CZYX.
     params : SegmentParams
         Smoothing, grouping, threshold, minimum size.
     progress : Progress, optional
@@ -205,6 +217,7 @@ def run(boundary: Volume, *, params: SegmentParams, progress: Progress = NO_PROG
     Volume
         Kind ``labels``, uint32, same grid.
     """
+    boundary = as_boundary(boundary)
     hierarchy = build(boundary, params=params, progress=progress)
     return write(hierarchy, boundary, params=params)
 

@@ -1,0 +1,107 @@
+"""Affinities in the shell: ``emseg segment AFFINITIES OUT`` and ``emseg tune``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_emseg import Volume, open_volume, save_volume
+from napari_emseg.cli import main
+from napari_emseg.segmentation.affinities import affinities_from_boundary
+from napari_emseg.segmentation.affinity_hierarchy import build_affinity_hierarchy
+from napari_emseg.steps.segment import SegmentParams, build, build_section
+
+Capture = pytest.CaptureFixture[str]
+MODES = pytest.mark.parametrize("mode", ["2d", "3d"])
+
+
+@pytest.fixture(autouse=True)
+def affinities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Volume:
+    """Two rooms a section with a wall at x = 8 that has a gap; "truth.tif" knows the rooms."""
+    monkeypatch.chdir(tmp_path)
+    walls = np.random.default_rng(0).uniform(0, 0.02, (4, 20, 30)).astype(np.float32)
+    walls[:, :, 8] = 0.9
+    walls[:, 10, 8] = 0.1
+    boundary = Volume(walls, kind="boundary", voxel_size_nm=(50, 4, 4))
+    made = affinities_from_boundary(boundary, along="max")
+    save_volume(made, "affinities.h5:/affinities")
+    rooms = np.ones(walls.shape, np.uint32)
+    rooms[:, :, 9:] = 2
+    save_volume(Volume(rooms, kind="labels", voxel_size_nm=(50, 4, 4)), "truth.tif")
+    return made
+
+
+def run_json(capsys: Capture, *arguments: str) -> dict:
+    code = main([*arguments, "--json", "--quiet"])
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    report = json.loads(captured.out)
+    assert isinstance(report, dict)
+    return report
+
+
+@MODES
+@pytest.mark.parametrize("grouping", ["mean_affinity", "zlateski_seung"])
+def test_segments_are_those_of_the_affinities(grouping, mode, affinities, capsys):
+    flags = ["--grouping", grouping, "--mode", mode, "--merge-threshold", "0.4"]
+    flags += ["--min-size-voxels", "0"]
+    report = run_json(capsys, "segment", "affinities.h5:/affinities", "out.tif", *flags)
+    labels = open_volume("out.tif")
+    expected = build_affinity_hierarchy(affinities, grouping=grouping, mode=mode).cut(0.4)
+    assert np.array_equal(labels.read(), expected.to_volume().data)
+    assert report["segments"] == expected.n_segments
+    assert labels.voxel_size_nm == (50, 4, 4)
+
+
+def test_the_mean_keeps_rooms_apart_that_the_strongest_edge_joins(capsys):
+    flags = ["--mode", "3d", "--merge-threshold", "0.4", "--min-size-voxels", "0"]
+    counts = []
+    for grouping in ("mean_affinity", "zlateski_seung"):
+        report = run_json(
+            capsys, "segment", "affinities.h5:/affinities", "o.tif", "--grouping", grouping, *flags
+        )
+        counts.append(report["segments"])
+    assert counts[0] > counts[1]
+
+
+def test_affinities_can_be_flooded_like_a_boundary_map(capsys):
+    report = run_json(capsys, "segment", "affinities.h5:/affinities", "out.tif", "--mode", "3d")
+    assert report["grouping"] == "h_minima"
+    assert report["segments"] >= 1
+
+
+def test_tune_uses_the_affinities_of_the_sections_chosen(affinities, capsys):
+    flags = ["--grouping", "mean_affinity", "--mode", "3d", "--sections", "1:3"]
+    report = run_json(capsys, "tune", "affinities.h5:/affinities", "truth.tif", *flags)
+    chosen = build_affinity_hierarchy(Volume(affinities.read()[:, 1:3], kind="affinities"))
+    heights = np.unique(np.append(np.float32(0), chosen.tree.height))
+    assert np.allclose(report["curve"]["h"], heights)
+    assert report["best_value"] > 0.9
+
+
+def test_a_file_that_does_not_say_what_it_is_can_be_told(affinities, capsys):
+    tifffile.imwrite(
+        "plain.tif", affinities.read(), photometric="minisblack", metadata={"axes": "QZYX"}
+    )
+    flags = ["--grouping", "mean_affinity", "--min-size-voxels", "0"]
+    plain = run_json(capsys, "segment", "plain.tif", "out.tif", "--affinities", *flags)
+    known = run_json(capsys, "segment", "affinities.h5:/affinities", "out.tif", *flags)
+    assert plain["segments"] == known["segments"]
+
+
+def test_inverting_affinities_is_refused(capsys):
+    assert main(["segment", "affinities.h5:/affinities", "out.tif", "--invert"]) == 2
+    assert "affinities must be 1" in capsys.readouterr().err
+
+
+def test_the_preview_of_a_section_uses_its_affinities(affinities):
+    params = SegmentParams(grouping="mean_affinity", sigma_px=0)
+    whole = build(affinities, params=params)
+    for z in range(4):
+        section = build_section(affinities, z, params=params).cut(0.4).view()[0]
+        ids = whole.section_ids(z)
+        assert np.array_equal(section + (ids[0] - 1), whole.cut(0.4).view()[z])
