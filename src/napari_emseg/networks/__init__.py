@@ -13,9 +13,17 @@ if TYPE_CHECKING:
     from napari_emseg.networks.base import Network
 
 NETWORKS: dict[str, str] = {
+    "cumedvision": "napari_emseg.networks.cumedvision:build",
+    "deepem3d": "napari_emseg.networks.deepem3d:build",
+    "fusionnet": "napari_emseg.networks.fusionnet:build",
     "n4": "napari_emseg.networks.n4:build",
+    "pdeepem3d": "napari_emseg.networks.deepem3d:build_plain",
+    "rdn": "napari_emseg.networks.rdn:build",
+    "rsunet": "napari_emseg.networks.rsunet:build",
     "unet2d": "napari_emseg.networks.unet2d:build",
+    "unet3d": "napari_emseg.networks.unet3d:build",
     "vd2d": "napari_emseg.networks.vd2d:build",
+    "vd2d3d": "napari_emseg.networks.vd2d3d:build",
 }
 
 __all__ = ["NETWORKS", "build_network"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
+import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -45,7 +46,7 @@ class Network(nn.Module):
         Whether it takes sections or volumes.
     in_maps : int
         Boundary maps it takes as further channels behind the sections, one for
-        each, in the same order: logits of an earlier network.
+        each, in the same order: what an earlier network gave, 0 to 1.
     margin_px : int
         Without padding the output is smaller than the input by this much on each
         side of a section; 0 where the network pads. See :meth:`forward_valid`.
@@ -67,6 +68,20 @@ class Network(nn.Module):
     margin_px: int = 0
     offsets: tuple[Offset, ...] = ()
     size_multiple_sections: int = 1
+
+    def to(
+        self, *args: Any, memory_format: torch.memory_format | None = None, **kwargs: Any
+    ) -> Self:
+        """Move or convert as :meth:`torch.nn.Module.to`.
+
+        ``memory_format`` concerns weights of 4 axes; torch itself fails on others.
+        """
+        super().to(*args, **kwargs)
+        if memory_format is not None:
+            for parameter in self.parameters():
+                if parameter.ndim == 4:
+                    parameter.data = parameter.data.contiguous(memory_format=memory_format)
+        return self
 
     def forward_valid(self, sections: Tensor) -> Tensor:
         """Compute only what no padding has any part in, `margin_px` less on each side.

@@ -33,7 +33,7 @@ def make_activation(name: Activation) -> nn.Module:
 
 
 class ConvBlock(Fusible):
-    """A convolution that keeps the size, batch normalisation if wanted, an activation.
+    """A convolution, batch normalisation if wanted, an activation.
 
     Parameters
     ----------
@@ -42,6 +42,8 @@ class ConvBlock(Fusible):
         Odd along each axis; two axes or three.
     stride : int
         Every so many pixels; the output has size / stride, rounded up.
+    padding : tuple of int, optional
+        By default half the kernel, which keeps the size.
     normalise : bool
         Whether to normalise; the convolution then has no bias.
     activation : str
@@ -55,11 +57,12 @@ class ConvBlock(Fusible):
         kernel: tuple[int, ...] = (3, 3),
         *,
         stride: int = 1,
+        padding: tuple[int, ...] | None = None,
         normalise: bool = True,
         activation: Activation = "relu",
     ) -> None:
         super().__init__()
-        padding = tuple(side // 2 for side in kernel)
+        padding = tuple(side // 2 for side in kernel) if padding is None else padding
         options: dict[str, Any] = {"stride": stride, "padding": padding, "bias": not normalise}
         size: Any = kernel
         self.norm: nn.Module = nn.Identity()
@@ -97,3 +100,28 @@ def boundary_logit(classes: Tensor) -> Tensor:
 def count_parameters(network: nn.Module) -> int:
     """Count the numbers a training changes."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def initialise_uniform(network: nn.Module, bound: float) -> None:
+    """Draw all weights from [-bound, bound]."""
+    for parameter in network.parameters():
+        nn.init.uniform_(parameter, -bound, bound)
+
+
+def initialise_he(network: nn.Module) -> None:
+    """Draw the weights of convolutions after He et al. 2015, doi:10.1109/ICCV.2015.123."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def initialise_bilinear(deconv: nn.ConvTranspose2d) -> None:
+    """Let a transposed convolution start as bilinear interpolation of its input's mean."""
+    kernel, stride = deconv.kernel_size[0], deconv.stride[0]
+    middle = (kernel - 1) / 2
+    tent = 1 - (torch.arange(kernel) - middle).abs() / stride
+    with torch.no_grad():
+        deconv.weight.copy_((tent[:, None] * tent).clamp_min(0).expand_as(deconv.weight))
+        deconv.weight.div_(deconv.in_channels)

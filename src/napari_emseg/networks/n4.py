@@ -32,13 +32,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_emseg.networks.base import make_params
-from napari_emseg.networks.layers import Activation
-from napari_emseg.networks.window import (
-    Stage,
-    WindowNetwork,
-    initialise_he,
-    initialise_uniform,
-)
+from napari_emseg.networks.layers import Activation, initialise_he, initialise_uniform
+from napari_emseg.networks.window import Stage, WindowNetwork
 
 
 class N4Params(BaseModel):

@@ -29,8 +29,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_emseg.networks.base import make_params
-from napari_emseg.networks.layers import Activation
-from napari_emseg.networks.window import Stage, WindowNetwork, initialise_he
+from napari_emseg.networks.layers import Activation, initialise_he
+from napari_emseg.networks.window import Stage, WindowNetwork
 
 
 class VD2DParams(BaseModel):

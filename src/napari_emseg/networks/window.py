@@ -74,9 +74,12 @@ class StageLayers(Fusible):
                 self.convs[index] = fold(self.convs[index], norm)
                 self.norms[index] = nn.Identity()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Run on all positions; each phase of the pooling becomes an image of the batch."""
-        x = self._convolve(x)
+    def forward(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
+        """Run on all positions; each phase of the pooling becomes an image of the batch.
+
+        What is `beside` is added before the last activation.
+        """
+        x = self._convolve(x, beside)
         if self.pool == 1:
             return x
         return split_phases(functional.max_pool2d(x, self.pool, stride=1), self.pool)
@@ -86,10 +89,14 @@ class StageLayers(Fusible):
         x = self._convolve(x)
         return functional.max_pool2d(x, self.pool) if self.pool > 1 else x
 
-    def _convolve(self, x: Tensor) -> Tensor:
-        for layers in zip(self.convs, self.norms, self.activations, strict=True):
-            for layer in layers:
-                x = layer(x)
+    def _convolve(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
+        last = len(self.convs) - 1
+        layers = zip(self.convs, self.norms, self.activations, strict=True)
+        for index, (conv, norm, activation) in enumerate(layers):
+            x = norm(conv(x))
+            if beside is not None and index == last:
+                x = x + beside
+            x = activation(x)
         return x
 
 
@@ -233,18 +240,3 @@ def _reach_px(stages: Sequence[Stage]) -> int:
         reach += step * (sum(kernel - 1 for kernel in stage.kernels) + stage.pool - 1)
         step *= stage.pool
     return reach
-
-
-def initialise_uniform(network: nn.Module, bound: float) -> None:
-    """Draw all weights from [-bound, bound]."""
-    for parameter in network.parameters():
-        nn.init.uniform_(parameter, -bound, bound)
-
-
-def initialise_he(network: nn.Module) -> None:
-    """Draw the weights of convolutions after He et al. 2015, doi:10.1109/ICCV.2015.123."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Conv3d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
