@@ -100,14 +100,21 @@ def test_labels_beyond_the_raw_sections_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("values", "is_refused"),
-    [([0, 255], True), ([0, 1], True), ([1, 1], False), ([0, 1, 2], False)],
+    ("values", "words"),
+    [
+        ([0, 255], "--labels-kind membranes"),
+        ([0, 1], "--labels-kind membranes"),
+        ([7, 7], r"one id only \(7\), so there is no boundary"),
+        ([0, 0], "no ids, so there is no boundary"),
+        ([0, 1, 2], None),
+        ([1, 2], None),
+    ],
 )
-def test_a_drawing_is_not_taken_as_ids(values, is_refused):
+def test_a_drawing_is_not_taken_as_ids(values, words):
     data = np.resize(values, (2, 6, 6)).astype(np.uint8)
     made = hold_out(Volume(np.zeros((2, 6, 6))), Volume(data, kind="labels"))
-    if is_refused:
-        with pytest.raises(InputError, match="--labels-kind membranes"):
+    if words:
+        with pytest.raises(InputError, match=words):
             check_ids(made)
     else:
         check_ids(made)

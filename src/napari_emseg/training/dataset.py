@@ -116,12 +116,12 @@ def _size(volume: Volume, first_axis: int = 1) -> str:
 
 
 def check_ids(pair: TrainingPair) -> None:
-    """Refuse an image of membranes that was given as labels.
+    """Refuse an image of membranes that was given as labels, and labels without a boundary.
 
     Raises
     ------
     InputError
-        If the sections to train on hold one and the same id besides 0.
+        If the sections to train on hold fewer than two ids besides 0.
 
     Examples
     --------
@@ -148,6 +148,11 @@ def check_ids(pair: TrainingPair) -> None:
             f"{pair.name}: the labels hold one id only ({ids.pop()}); if they are an image of "
             "membranes, say --labels-kind membranes (labels_kind: membranes in a YAML file)."
         )
+    what = f"one id only ({ids.pop()})" if ids else "no ids"
+    raise InputError(
+        f"{pair.name}: the labels of the sections to train on hold {what}, so there is no boundary "
+        "to learn from."
+    )
 
 
 def notes_on_pair(pair: TrainingPair) -> list[str]:
