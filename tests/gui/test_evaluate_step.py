@@ -116,3 +116,15 @@ def test_painted_labels_are_scored_and_then_up_to_date(scored: Workspace, qtbot:
     qtbot.waitUntil(lambda: context.session.scores != before, timeout=PATIENCE_MS)
     assert context.session.scores["v_rand"] < before["v_rand"]
     assert context.plan().evaluate.state == "up to date"
+
+
+def test_a_stroke_of_the_brush_makes_scores_out_of_date(scored: Workspace, qtbot: Any) -> None:
+    context = scored.context
+    assert context.plan().evaluate.state == "up to date"
+    for role in ("segmentation", "ground_truth"):
+        layer: Any = context.layer(role)
+        before = int(layer.data[1, 7, 7])
+        layer.data_setitem((np.array([1]), np.array([7]), np.array([7])), 99_999)
+        qtbot.waitUntil(lambda: context.plan().evaluate.state == "out of date", timeout=PATIENCE_MS)
+        layer.data_setitem((np.array([1]), np.array([7]), np.array([7])), before)
+        qtbot.waitUntil(lambda: context.plan().evaluate.state == "up to date", timeout=PATIENCE_MS)

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QWidget
 
 from napari_emseg.errors import InputError
 from napari_emseg.evaluation.metrics import LOWER_IS_BETTER
+from napari_emseg.gui.autotune_panel import AutotunePanel
 from napari_emseg.gui.colours import theme_colour
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.error_keys import ErrorKeys
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_emseg.evaluation import ScoreCurve
+
+_BEST, _BEST_TIP = "Use best", "Set the slider to the best position of the curve"
+_HINT = "Try the hint"
+_HINT_TIP = (
+    "Set the slider to the middle of the range where the number of segments hardly changes; "
+    "a place to begin where there is no ground truth"
+)
 
 
 class EvaluateStep(StepWidget):
@@ -58,6 +66,8 @@ class EvaluateStep(StepWidget):
         self.rows.addWidget(self.strip)
         self.error_list, self.error_layer = ErrorList(), ErrorLayer(context)
         self.rows.addWidget(self.error_list)
+        self.autotune = AutotunePanel(context)
+        self.rows.addWidget(Fold("Auto-tune", self.autotune))
         self.rows.addWidget(self._make_advanced())
         self.keys = ErrorKeys(self.viewer, self.error_list.step)
         self.main_button = self.evaluate_button
@@ -75,10 +85,10 @@ class EvaluateStep(StepWidget):
         self.try_to(self._start)
 
     def use_best(self) -> None:
-        """Set the threshold to the best of the curve."""
-        best = self.curves.best()
-        if best is not None:
-            self._set_threshold(best[0])
+        """Set the threshold to the best of the curve, without one to the hint."""
+        threshold = self.curves.suggestion()
+        if threshold is not None:
+            self._set_threshold(threshold)
 
     def export(self) -> None:
         """Ask for a file and write scores and curve into it."""
@@ -170,9 +180,7 @@ class EvaluateStep(StepWidget):
             self.evaluate,
             "Score the labels and every position of the slider, and list the errors",
         )
-        self.best_button = button(
-            "Use best", self.use_best, "Set the slider to the best position of the curve"
-        )
+        self.best_button = button(_BEST, self.use_best, _BEST_TIP)
         buttons = row("", self.evaluate_button, self.best_button)
         buttons.setStretch(1, 1)
         self.rows.addLayout(buttons)
@@ -195,6 +203,7 @@ class EvaluateStep(StepWidget):
         self.inputs.changed.connect(self._forget)
         self.curves.threshold_chosen.connect(self._set_threshold)
         self.curves.metric_changed.connect(self._show_strip)
+        self.curves.hint_changed.connect(self._enable)
         self.strip.section_chosen.connect(partial(go_to_section, self.context))
         self.error_list.chosen.connect(self._on_error_chosen)
         self.error_list.colours_wanted.connect(self.error_layer.set_visible)
@@ -285,4 +294,7 @@ class EvaluateStep(StepWidget):
         has_labels = self.context.layer("segmentation") is not None
         ready = has_truth and (has_labels or self.context.hierarchy is not None)
         self.evaluate_button.setEnabled(ready and not is_busy)
-        self.best_button.setEnabled(self.curve is not None)
+        is_hint = self.curve is None and self.curves.hint is not None
+        self.best_button.setText(_HINT if is_hint else _BEST)
+        self.best_button.setToolTip(_HINT_TIP if is_hint else _BEST_TIP)
+        self.best_button.setEnabled(self.curves.suggestion() is not None)

@@ -17,7 +17,9 @@ Floats = npt.NDArray[np.floating]
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 24, 34
 # Okabe and Ito's colours, for the groupings that are not chosen.
 _OTHERS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#0072b2")
-_SEEN = 0.9  # share of the curves' length that must fit; the fall to nothing may leave the plot
+_LEGEND = {"h_minima": "H-minima"}
+NO_CURVE = "The score against h appears here."
+_SEEN = 0.75  # share of the curves that must fit; what is far from the best may leave the plot
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,7 @@ class ScorePlot(QWidget):
         super().__init__()
         self._colour = colour
         self._curves: dict[str, Curve] = {}
-        self._chosen = ""
+        self._chosen, self._words = "", NO_CURVE
         self._name, self._axis = "V_rand", "H-minima (h)"
         self._is_error = False
         self._best_possible: float | None = None
@@ -90,9 +92,9 @@ class ScorePlot(QWidget):
         self._y_range = self._find_y_range()
         self.update()
 
-    def clear(self) -> None:
-        """Show no curve."""
-        self._curves = {}
+    def clear(self, words: str = NO_CURVE) -> None:
+        """Show `words` instead of curves."""
+        self._curves, self._words = {}, words
         self.update()
 
     def set_current(self, threshold: float) -> None:
@@ -115,11 +117,8 @@ class ScorePlot(QWidget):
     def _find_y_range(self) -> tuple[float, float]:
         grid = np.linspace(0, self._x_max, 200)
         scores = np.array([[c.at(float(x)) for x in grid] for c in self._curves.values()])
-        worst, best = (
-            np.quantile(scores, (1 - _SEEN, 1.0))
-            if not self._is_error
-            else (np.quantile(scores, (_SEEN, 0.0)))
-        )
+        shares = (_SEEN, 0.0) if self._is_error else (1 - _SEEN, 1.0)
+        worst, best = np.quantile(scores, shares)
         ends = [worst, best] if self._best_possible is None else [worst, best, self._best_possible]
         low, high = float(min(ends)), float(max(ends))
         step = nice_step(high - low, 4)
@@ -136,9 +135,8 @@ class ScorePlot(QWidget):
         text, background = self._colour("text"), self._colour("background")
         if not self.has_curve:
             painter.setPen(mix(text, background, 0.6))
-            painter.drawText(
-                self.rect(), Qt.AlignmentFlag.AlignCenter, "The score against h appears here."
-            )
+            flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(self.rect().adjusted(8, 0, -8, 0), flags, self._words)
             return
         self._paint_axes(painter, text, mix(text, background, 0.2))
         painter.save()
@@ -199,7 +197,8 @@ class ScorePlot(QWidget):
         for place, (name, ink) in enumerate(entries):
             painter.setPen(ink)
             box = QRectF(area.left() + 4, top + 14 * place, area.width() - 8, 14)
-            painter.drawText(box, flags.AlignHCenter | flags.AlignVCenter, name)
+            words = _LEGEND.get(name, name.replace("_", " "))
+            painter.drawText(box, flags.AlignHCenter | flags.AlignVCenter, words)
 
     def _paint_markers(self, painter: QPainter, text: QColor, accent: QColor) -> None:
         area, flags = self._area(), Qt.AlignmentFlag

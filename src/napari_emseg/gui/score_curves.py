@@ -12,11 +12,14 @@ from napari_emseg.evaluation.metrics import LOWER_IS_BETTER
 from napari_emseg.gui.colours import theme_colour
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import ElidedLabel, column, row
-from napari_emseg.gui.plot import Curve, ScorePlot
+from napari_emseg.gui.plot import NO_CURVE, Curve, ScorePlot
+from napari_emseg.progress import Progress
 from napari_emseg.steps.segment import SegmentParams
 
 if TYPE_CHECKING:
     from napari_emseg.evaluation import ScoreCurve
+    from napari_emseg.evaluation.stability import StableRange
+    from napari_emseg.segmentation.forest import Forest
 
 METRICS = {
     "v_rand": "V_rand",
@@ -35,11 +38,13 @@ class ScoreCurves(QWidget):
 
     threshold_chosen = Signal(float)
     metric_changed = Signal()
+    hint_changed = Signal()
 
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
         self._curves: dict[str, ScoreCurve] = {}
+        self.hint: StableRange | None = None
         self.metric_box = QComboBox()
         for key, title in METRICS.items():
             self.metric_box.addItem(title, key)
@@ -49,10 +54,12 @@ class ScoreCurves(QWidget):
         self.now = ElidedLabel(" ")
         self.plot = ScorePlot(partial(theme_colour, context.viewer))
         self.plot.h_chosen.connect(self.threshold_chosen)
+        context.hierarchy_changed.connect(self._find_hint)
         rows = column(self)
         rows.addWidget(self.now)
         rows.addLayout(row("Curve of", self.metric_box))
         rows.addWidget(self.plot)
+        self._find_hint()
 
     @property
     def curve(self) -> ScoreCurve | None:
@@ -63,10 +70,6 @@ class ScoreCurves(QWidget):
     def chosen_metric(self) -> str:
         """The score shown."""
         return str(self.metric_box.currentData())
-
-    def best(self) -> tuple[float, float] | None:
-        """Best threshold of the present curve, and the score there."""
-        return None if self.curve is None else self.curve.best(self.chosen_metric)
 
     def add(self, grouping: str, curve: ScoreCurve) -> None:
         """Show the curve of a grouping, beside those of the others."""
@@ -82,7 +85,7 @@ class ScoreCurves(QWidget):
         """Draw anew."""
         curve, params, metric = self.curve, self._params, self.chosen_metric
         if curve is None:
-            self.plot.clear()
+            self.plot.clear(self._words())
         else:
             self.plot.set_curves(
                 {name: _drawn(c, metric) for name, c in self._curves.items()},
@@ -107,6 +110,43 @@ class ScoreCurves(QWidget):
             f"(split {at['v_rand_split']:.3f}, merge {at['v_rand_merge']:.3f})"
         )
 
+    def suggestion(self) -> float | None:
+        """Return the threshold to try: the best of the curve, without one that of the hint."""
+        if self.curve is not None:
+            return self.curve.best(self.chosen_metric)[0]
+        return None if self.hint is None else self.hint.h
+
+    def _words(self) -> str:
+        if self.hint is None:
+            return NO_CURVE
+        what = _AXES[self._params.threshold_name]
+        return (
+            f"{NO_CURVE}\n\nA hint, no proof: between {what} {self.hint.low:.2g} and "
+            f"{self.hint.high:.2g} the number of segments hardly changes."
+        )
+
+    def _find_hint(self) -> None:
+        """Look for the stable range of a new hierarchy, in the background."""
+        self.hint = None
+        forest = getattr(self._context.hierarchy, "forest", None)
+        if forest is None:
+            self._context.jobs.stop("stability")
+            self._show_hint(None)
+            return
+        self._context.jobs.start(
+            partial(_find_stable_range, forest),
+            title="Looking for a stable h",
+            key="stability",
+            lane="preview",
+            on_result=self._show_hint,
+        )
+
+    def _show_hint(self, hint: StableRange | None) -> None:
+        self.hint = hint
+        if self.curve is None:
+            self.refresh()
+        self.hint_changed.emit()
+
     @property
     def _params(self) -> SegmentParams:
         return self._context.session.segment
@@ -118,3 +158,9 @@ class ScoreCurves(QWidget):
 
 def _drawn(curve: ScoreCurve, metric: str) -> Curve:
     return Curve(curve.h, curve.values(metric), curve.best(metric))
+
+
+def _find_stable_range(forest: Forest, progress: Progress) -> StableRange | None:
+    from napari_emseg.evaluation.stability import find_stable_range
+
+    return find_stable_range(forest.height, forest.n_fragments)

@@ -1,0 +1,48 @@
+"""Auto-tune finds parameters, tells the honest score, and its result can be taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.gui.conftest import PATIENCE_MS
+
+from napari_emseg.gui.layers import add_volume
+from napari_emseg.gui.workspace import Workspace
+from napari_emseg.volume import Volume
+
+
+def test_found_parameters_go_into_the_sliders_and_back(
+    with_map: Workspace, qtbot: Any, notices: list[str]
+) -> None:
+    context = with_map.context
+    step: Any = with_map.step("evaluate")
+    panel = step.autotune
+    assert not panel.start_button.isEnabled()
+    qtbot.waitUntil(lambda: step.curves.hint is not None, timeout=PATIENCE_MS)
+    assert step.best_button.text() == "Try the hint"
+    step.best_button.click()
+    assert context.session.segment.h == step.curves.hint.h
+
+    truth = context.hierarchy.cut(0.3, 40).to_volume().read()  # type: ignore[union-attr]
+    volume = Volume(truth, kind="labels", voxel_size_nm=(50, 4, 4), name="truth")
+    context.set_layer("ground_truth", add_volume(context.viewer, volume))
+    panel.all_groupings.click()  # H-minima alone: less to compile
+    panel.start_button.click()
+    assert panel.stop_button.isEnabled()
+    qtbot.waitUntil(lambda: not context.jobs.is_busy("autotune"), timeout=PATIENCE_MS)
+    assert panel.found is not None
+    assert "sections 0 to 1 (searched on)" in panel.words.text()
+    assert "section 2 (kept aside" in panel.words.text()
+
+    before = context.session.segment
+    panel.use_button.click()
+    assert context.session.segment == panel.found.params
+    assert not panel.use_button.isEnabled()
+    panel.back_button.click()
+    assert context.session.segment == before
+
+    panel.start_button.click()
+    panel.stop_button.click()
+    qtbot.waitUntil(lambda: not context.jobs.is_busy("autotune"), timeout=PATIENCE_MS)
+    assert context.session.segment == before
+    assert notices == []
