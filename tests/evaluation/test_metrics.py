@@ -17,7 +17,15 @@ from hypothesis.extra.numpy import arrays
 from skimage.metrics import adapted_rand_error as skimage_rand_error
 from skimage.metrics import variation_of_information as skimage_voi
 
-from napari_emseg.evaluation import LOWER_IS_BETTER, METRICS, ON_REQUEST, evaluate
+from napari_emseg.evaluation import (
+    LOWER_IS_BETTER,
+    METRICS,
+    ON_REQUEST,
+    cremi_protocol,
+    evaluate,
+    isbi_protocol,
+    snemi3d_protocol,
+)
 from napari_emseg.registry import resolve
 
 Ids = npt.NDArray[np.int64]
@@ -209,3 +217,18 @@ def test_pixel_error_and_dice_by_hand() -> None:
     # boundaries: 0 1 1 1 0 in the truth, 1 1 1 0 0 in the segmentation
     assert scores["pixel_error"] == pytest.approx(1 - 2 * 2 / (3 + 3))
     assert scores["dice"] == pytest.approx(2 * 3 / (4 + 4))
+
+
+def test_every_key_is_explained_in_the_docs() -> None:
+    text = (Path(__file__).parents[2] / "docs/metrics.md").read_text()
+    ids_3d = np.repeat(np.arange(1, 4), 20).reshape(1, 3, 20).repeat(2, axis=0)
+    membranes = np.zeros((1, 20, 20))
+    membranes[:, 9] = 1
+    keys = {
+        *METRICS,
+        *ON_REQUEST,
+        *isbi_protocol(membranes, membranes),
+        *snemi3d_protocol(ids_3d, ids_3d),
+        *cremi_protocol(ids_3d, ids_3d, (40, 4, 4), border_nm=-1),
+    }
+    assert [key for key in sorted(keys) if f"`{key}`" not in text] == []

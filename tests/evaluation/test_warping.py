@@ -211,6 +211,18 @@ def test_the_metric_is_the_sum_of_its_parts_and_moved_borders_cost_nothing() -> 
     assert scores["warping_error"] == sum(scores[name] for name in names)
 
 
+def test_the_mean_over_sections_is_that_of_single_ones() -> None:
+    rng = np.random.default_rng(0)
+    segmentation, truth = rng.integers(0, 3, (2, 3, 8, 9))
+    options: dict[str, Any] = {"metrics": "warping_error"}
+    single = [
+        evaluate(s, t, **options)["warping_error"] for s, t in zip(segmentation, truth, strict=True)
+    ]
+    mean = evaluate(segmentation, truth, average="sections", **options)["warping_error"]
+    assert mean == pytest.approx(np.mean(single))
+    assert evaluate(segmentation, truth, **options)["warping_error"] == pytest.approx(mean)
+
+
 def test_membranes_are_warped_as_drawn() -> None:
     membranes = np.zeros((1, 30, 30), np.uint8)
     membranes[:, 10:14] = 1
