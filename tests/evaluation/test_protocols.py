@@ -251,6 +251,11 @@ def test_what_is_no_boundary_map_is_refused(boundary: Any, says: str) -> None:
         isbi_protocol(boundary, rooms()[1])
 
 
+def test_ids_are_no_membranes() -> None:
+    with pytest.raises(InputError, match="looks like ids"):
+        isbi_protocol(np.zeros((3, 45, 61)), blocks(0))
+
+
 def test_sections_may_be_chosen_and_blank_ones_do_not_count() -> None:
     boundary, membranes = rooms()
     expected = isbi_protocol(boundary[1:], membranes[1:])

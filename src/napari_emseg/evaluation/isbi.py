@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.evaluation.comparison import Comparison, ComparisonBuilder
-from napari_emseg.evaluation.membranes import inspect_membranes
+from napari_emseg.evaluation.ground_truth_kind import guess_ground_truth_kind
+from napari_emseg.evaluation.membranes import MembraneRule, inspect_membranes
 from napari_emseg.evaluation.pairs import check_shapes, empty_truth
 from napari_emseg.evaluation.stacks import as_stack, read_section
 from napari_emseg.evaluation.warping import WarpingCounts, warp_section
@@ -91,7 +92,7 @@ def isbi_protocol(
     """
     first, second = as_stack(boundary_map, "the boundary map"), as_stack(membranes, "the truth")
     chosen = check_shapes(tuple(first.shape), tuple(second.shape), sections, "boundary map")
-    rule = inspect_membranes(second, invert=invert, sections=chosen)
+    rule = _rule_of(second, invert, chosen)
     tallies = [_Tally(threshold, warping) for threshold in thresholds]
     for done, z in enumerate(chosen):
         interior = _interior(read_section(first, z), z)
@@ -134,6 +135,18 @@ def thin_membranes(cells: Mask) -> npt.NDArray[np.int32]:
     membranes = (~cells).astype(np.uint8)
     grown = watershed(membranes, markers, connectivity=1, watershed_line=True)
     return np.asarray(grown, np.int32)
+
+
+def _rule_of(membranes: Any, invert: bool | None, sections: tuple[int, ...]) -> MembraneRule:
+    try:
+        return inspect_membranes(membranes, invert=invert, sections=sections)
+    except InputError:
+        if guess_ground_truth_kind(membranes) != "labels":
+            raise
+        raise InputError(
+            "The ISBI protocol needs a drawing of membranes, but this ground truth looks like ids; "
+            "segment the map and score the segments against ids."
+        ) from None
 
 
 @dataclass
