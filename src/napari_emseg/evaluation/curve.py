@@ -49,6 +49,17 @@ class HierarchyLike(Protocol):
     def tree(self) -> Any: ...
 
 
+class PartitionsLike(Protocol):
+    """Fragments and, for each of K ranges of the threshold, the segment of each fragment."""
+
+    @property
+    def fragments(self) -> Any: ...
+    @property
+    def tables(self) -> Any: ...
+    @property
+    def starts(self) -> Any: ...
+
+
 @dataclass(frozen=True, eq=False)
 class ScoreCurve:
     """Scores of all cuts of a hierarchy.
@@ -169,7 +180,7 @@ SCORE_NAMES = tuple(f.name for f in fields(ScoreCurve) if f.name not in _NOT_SCO
 
 
 def score_curve(
-    hierarchy: HierarchyLike,
+    hierarchy: HierarchyLike | PartitionsLike,
     ground_truth: Any,
     *,
     ground_truth_kind: GroundTruthKind = "labels",
@@ -186,8 +197,10 @@ def score_curve(
 
     Parameters
     ----------
-    hierarchy : Hierarchy
-        Anything with ``fragments`` (ids 1..F) and ``tree.a``, ``tree.b``, ``tree.height``.
+    hierarchy : Hierarchy or Partitions
+        Anything with ``fragments`` (ids 1..F) and ``tree.a``, ``tree.b``, ``tree.height``; or,
+        instead of a tree, ``tables`` (K, F + 1) and the thresholds (K,) at which each
+        ``starts`` to hold.
     ground_truth : Volume or array-like, shape of the fragments
     ground_truth_kind, average, sections, invert
         As in :func:`evaluate`.
@@ -214,8 +227,6 @@ def score_curve(
     >>> curve.best("v_rand")
     (0.3, 1.0)
     """
-    from napari_emseg.evaluation.tree_walk import link_entries, order_leaves, walk
-
     pair = open_pair(
         hierarchy.fragments,
         ground_truth,
@@ -226,11 +237,37 @@ def score_curve(
     )
     tables = _tables(pair, progress)
     entries = _collect([tables] if average == "stack" else [[table] for table in tables])
-    tree = hierarchy.tree
-    height = np.asarray(tree.height)
+    h, scores = _score_all(entries, hierarchy)
+    columns = dict(zip(SCORE_NAMES, np.ascontiguousarray(scores.T), strict=True))
+    best = _best_possible(tables, pair)
+    return ScoreCurve(h=h, notes=pair.notes(tables), best_possible=best, **columns)
+
+
+def _score_all(
+    entries: _Entries, hierarchy: HierarchyLike | PartitionsLike
+) -> tuple[Heights, Floats]:
+    """Return where the scores change and the scores from there on, (n, 8)."""
+    tree = getattr(hierarchy, "tree", None)
+    if tree is not None:
+        return _climb(entries, tree.a, tree.b, np.asarray(tree.height))
+    partitions: Any = hierarchy
+    rows = []
+    for table in partitions.tables:
+        fragments = np.arange(1, table.size)
+        _, scores = _climb(entries, fragments, table[1:], np.ones(fragments.size, np.float32))
+        rows.append(scores[-1])
+    return np.asarray(partitions.starts), np.stack(rows)
+
+
+def _climb(
+    entries: _Entries, a: npt.NDArray[Any], b: npt.NDArray[Any], height: Heights
+) -> tuple[Heights, Floats]:
+    """Return the distinct heights, 0 first, and the scores of the cut at each, (n, 8)."""
+    from napari_emseg.evaluation.tree_walk import link_entries, order_leaves, walk
+
     order = np.argsort(height, kind="stable")
     h, rank = np.unique(np.append(height.dtype.type(0), height[order]), return_inverse=True)
-    a, b = np.asarray(tree.a, np.int64)[order], np.asarray(tree.b, np.int64)[order]
+    a, b = np.asarray(a, np.int64)[order], np.asarray(b, np.int64)[order]
     n_fragments = int(max(a.max(initial=0), b.max(initial=0), entries.fragment.max(initial=0)))
     never = h.size
     place, gap = order_leaves(n_fragments, a, b, rank[1:], never)
@@ -256,9 +293,7 @@ def score_curve(
         entries.n_voxels,
         h.size,
     )
-    columns = dict(zip(SCORE_NAMES, np.ascontiguousarray(scores.T), strict=True))
-    best = _best_possible(tables, pair)
-    return ScoreCurve(h=h, notes=pair.notes(tables), best_possible=best, **columns)
+    return h, scores
 
 
 def _best_possible(tables: list[Contingency], pair: StackPair) -> dict[str, float]:
