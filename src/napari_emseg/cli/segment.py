@@ -50,11 +50,13 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
     started = time.perf_counter()
     hierarchy = build(boundary, params=params, progress=progress)
-    labels = write(hierarchy, boundary, params=params)
+    labels = write(hierarchy, boundary, params=params, progress=progress)
     seconds = time.perf_counter() - started
     save_volume(labels, args.out, progress=progress)
+    cleaned = labels.provenance.get("cleanup")
+    cut = hierarchy.cut(params.threshold, params.min_size_voxels)
     return {
-        "segments": int(hierarchy.cut(params.threshold, params.min_size_voxels).n_segments),
+        "segments": int(cleaned["segments"] if cleaned else cut.n_segments),
         "fragments": int(hierarchy.n_fragments),
         "sections": labels.shape[0],
         "seconds": round(seconds, 3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from napari_emseg.cli.arguments import (
     add_force,
@@ -15,18 +15,32 @@ from napari_emseg.cli.arguments import (
     read_params,
 )
 from napari_emseg.cli.maps import add_affinities, open_map
+from napari_emseg.errors import InputError
 from napari_emseg.progress import Progress
+from napari_emseg.steps.autotune import AutotuneParams, autotune
 from napari_emseg.steps.evaluate import EvaluateParams, match_sections, notes_on_mode
-from napari_emseg.steps.segment import SegmentParams, build
+from napari_emseg.steps.params import parse_params
+from napari_emseg.steps.segment import Grouping, SegmentParams, build
+from napari_emseg.volume import Volume
 
 METRICS = ("v_rand", "v_info", "voi")
+_SEARCH_FLAGS = {"sigmas_px": "--search-sigma", "validation_share": "--keep-aside"}
+# Tuning scores cuts as they are, for all thresholds at once.
+_OF_THE_LABELS = (
+    "h",
+    "min_size_voxels",
+    "fill_holes",
+    "min_sections",
+    "short_segments",
+    "exact_borders",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("boundary", help="Boundary map, 1 = membrane; or affinities")
     parser.add_argument("ground_truth", help="Labels, or an image of membranes")
-    add_params(parser, SegmentParams, skip=("h", "min_size_voxels", "exact_borders"))
+    add_params(parser, SegmentParams, skip=_OF_THE_LABELS)
     add_params(parser, EvaluateParams, skip=("metrics",))
     add_invert(parser)
     add_affinities(parser)
@@ -34,16 +48,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metric", choices=METRICS, default="v_rand", help="Score to be best (default v_rand)"
     )
+    _add_search(parser)
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    search = parser.add_argument_group("searching more than the threshold")
+    search.add_argument(
+        "--search-sigma",
+        nargs="?",
+        const="",
+        metavar="A,B",
+        help="Try these sigmas too (default 0.5,1,1.5,2,3 and half steps around the best)",
+    )
+    search.add_argument(
+        "--search-grouping",
+        nargs="?",
+        const="",
+        metavar="A,B",
+        help="Try these groupings too (default all)",
+    )
+    search.add_argument(
+        "--keep-aside",
+        type=float,
+        default=1 / 3,
+        metavar="SHARE",
+        help="Share of the sections, the last ones, that only score what the search found "
+        "(default 0.33)",
+    )
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    """Find the best h, or merge threshold where that counts."""
+    """Find the best h, or merge threshold where that counts; sigma and grouping if asked for."""
     segment = read_params(args, SegmentParams)
     evaluate = read_params(args, EvaluateParams)
     boundary = open_map(
         args.boundary, affinities=args.affinities, force=args.force, invert=args.invert
     )
     truth = open_ground_truth(args.ground_truth, evaluate.ground_truth_kind, force=args.force)
+    if args.search_sigma is not None or args.search_grouping is not None:
+        return _search(boundary, truth, segment, evaluate, args, progress)
     boundary, truth = match_sections(boundary, truth, evaluate.sections, "boundary map")
 
     from napari_emseg.evaluation import score_curve
@@ -74,21 +117,87 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     }
 
 
+def _search(
+    boundary: Volume,
+    truth: Volume,
+    segment: SegmentParams,
+    evaluate: EvaluateParams,
+    args: argparse.Namespace,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Search sigma and grouping with every threshold; score on sections kept aside."""
+    wanted = _wanted(args, segment)
+    found = autotune(
+        boundary, truth, segment=segment, evaluate=evaluate, params=wanted, progress=progress
+    )
+    best = found.params
+    return {
+        "metric": found.metric,
+        "grouping": best.grouping,
+        "threshold": best.threshold_name,
+        "best_h": best.threshold,
+        "best_value": found.tuning_score,
+        "validation_value": found.validation_score,
+        "value_before": found.score_before,
+        "tuning_sections": list(found.tuning),
+        "validation_sections": list(found.validation),
+        "parameters": best.model_dump(mode="json"),
+        "trials": [
+            {"parameters": trial.params.model_dump(mode="json"), "value": trial.score}
+            for trial in found.trials
+        ],
+        "notes": [
+            *notes_of(boundary),
+            *notes_on_mode(segment.mode, truth, evaluate.ground_truth_kind),
+            found.describe(),
+            f"Segment with {_flags(best, best.threshold, args.invert, best.min_size_voxels)}.",
+        ],
+    }
+
+
+def _wanted(args: argparse.Namespace, segment: SegmentParams) -> AutotuneParams:
+    values: dict[str, Any] = {"metric": args.metric, "validation_share": args.keep_aside}
+    if args.search_sigma:
+        values["sigmas_px"] = args.search_sigma.split(",")
+    elif args.search_sigma is None:
+        values["sigmas_px"] = (segment.sigma_px,)
+    if args.search_grouping is not None:
+        given = tuple(name.strip() for name in args.search_grouping.split(",") if name.strip())
+        values["groupings"] = given or get_args(Grouping)
+    try:
+        return parse_params(AutotuneParams, values)
+    except InputError as error:
+        name, _, rest = str(error).partition(" ")
+        raise InputError(f"{_SEARCH_FLAGS.get(name, name)} {rest}") from None
+
+
 def describe(report: Mapping[str, Any]) -> str:
     """Return the report as text."""
+    if "parameters" in report:
+        held = report["validation_value"]
+        honest = "" if held is None else f", {held:.4f} on sections kept aside"
+        return f"best {report['metric']} {report['best_value']:.4f}{honest}"
     cut = _cut(report["threshold"], report["best_h"])
     return f"best {report['metric']} {report['best_value']:.4f} with {cut}"
 
 
-def _cut(name: str, value: float) -> str:
+def _cut(name: str, value: float, min_size_voxels: int = 0) -> str:
     # Small segments counted in the curve.
-    return f"--{name.replace('_', '-')} {value:.9g} --min-size-voxels 0"
+    return f"--{name.replace('_', '-')} {value:.9g} --min-size-voxels {min_size_voxels}"
 
 
-def _flags(params: SegmentParams, h: float, invert: bool | None) -> str:
+def _flags(params: SegmentParams, h: float, invert: bool | None, min_size_voxels: int = 0) -> str:
     """Write the flags of ``emseg segment`` that cut as the curve was made."""
-    changed = params.model_dump(exclude_defaults=True, exclude={"h", "merge_threshold"})
-    others = [f"--{name.replace('_', '-')} {value}" for name, value in changed.items()]
+    in_cut = {"h", "merge_threshold", "min_size_voxels"}
+    changed = params.model_dump(exclude_defaults=True, exclude=in_cut)
+    others = [_flag(name, value) for name, value in changed.items()]
     if invert is not None:
         others.append("--invert" if invert else "--no-invert")
-    return " ".join([*others, _cut(params.threshold_name, h)])
+    return " ".join([*others, _cut(params.threshold_name, h, min_size_voxels)])
+
+
+def _flag(name: str, value: Any) -> str:
+    words = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{words}" if value else f"--no-{words}"
+    return f"--{words} {value}"

@@ -130,6 +130,7 @@ def cleanup(
         "min_sections": min_sections,
         "min_size_voxels": min_size_voxels,
         "fate": fate,
+        "segments": graph.n_segments,
     }
     return _assemble(segmentation, graph, history), CleanupReport(n_holes, n_short, n_small)
 

@@ -12,7 +12,7 @@ from napari_emseg.steps.step import Step, record_step, with_record
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
-    from napari_emseg.segmentation import Hierarchy
+    from napari_emseg.segmentation import Hierarchy, Segmentation
 
 
 Grouping = Literal["h_minima", "mean_boundary", "mean_affinity", "zlateski_seung"]
@@ -71,6 +71,26 @@ class SegmentParams(Params):
         title="Min size",
         description="Smaller segments join the neighbour they are least separated from.",
     )
+    fill_holes: bool = Field(
+        default=False,
+        title="Fill holes",
+        description="When writing labels, segments surrounded by a single other one join it.",
+        json_schema_extra={"advanced": True},
+    )
+    min_sections: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        title="Min sections",
+        description="When writing labels in 3d, segments in fewer sections are taken away.",
+        json_schema_extra={"advanced": True},
+    )
+    short_segments: Literal["join", "drop"] = Field(
+        default="join",
+        title="Short segments",
+        description="What becomes of those: they join the neighbour they touch most, or become 0.",
+        json_schema_extra={"advanced": True},
+    )
     floor: float = Field(
         default=1 / 255,
         ge=0,
@@ -92,6 +112,11 @@ class SegmentParams(Params):
         if isinstance(values, dict) and "merge_threshold" in values and "grouping" not in values:
             return {**values, "grouping": "mean_boundary"}
         return values
+
+    @property
+    def is_cleaned_up(self) -> bool:
+        """Whether holes or short segments are to be seen to."""
+        return self.fill_holes or (self.min_sections > 1 and self.mode == "3d")
 
     @property
     def threshold_name(self) -> Literal["h", "merge_threshold"]:
@@ -169,7 +194,49 @@ def _flood(boundary: Volume, params: SegmentParams, progress: Progress) -> Hiera
     )
 
 
-def write(hierarchy: Hierarchy, boundary: Volume, *, params: SegmentParams) -> Volume:
+def cut(
+    hierarchy: Hierarchy, *, params: SegmentParams, progress: Progress = NO_PROGRESS
+) -> tuple[Segmentation, list[str]]:
+    """Cut `hierarchy` and clean the segments up.
+
+    Parameters
+    ----------
+    hierarchy : Hierarchy
+        From :func:`build`.
+    params : SegmentParams
+        Threshold, minimum size, and what to clean up.
+    progress : Progress, optional
+        Told the sections done, where something is to be cleaned up.
+
+    Returns
+    -------
+    segmentation : Segmentation
+    notes : list of str
+        What was cleaned up, for people.
+    """
+    segmentation = hierarchy.cut(params.threshold, params.min_size_voxels)
+    if not params.is_cleaned_up:
+        return segmentation, []
+    from napari_emseg.segmentation.cleanup import cleanup
+
+    cleaned, report = cleanup(
+        segmentation,
+        fill_holes=params.fill_holes,
+        min_sections=params.min_sections,
+        fate=params.short_segments,
+        mode=params.mode,
+        progress=progress,
+    )
+    return cleaned, [f"Cleaned up: {report.describe()}."]
+
+
+def write(
+    hierarchy: Hierarchy,
+    boundary: Volume,
+    *,
+    params: SegmentParams,
+    progress: Progress = NO_PROGRESS,
+) -> Volume:
     """Cut `hierarchy` and write the labels; the quick half of the step.
 
     Parameters
@@ -179,24 +246,38 @@ def write(hierarchy: Hierarchy, boundary: Volume, *, params: SegmentParams) -> V
     boundary : Volume
         The map, for the record.
     params : SegmentParams
-        `h` or `merge_threshold`, `min_size_voxels` and `exact_borders` are used.
+        `h` or `merge_threshold`, `min_size_voxels`, `exact_borders` and what to clean
+        up are used.
+    progress : Progress, optional
+        Told the sections done, where something is to be cleaned up.
 
     Returns
     -------
     Volume
         Kind ``labels``, uint32.
     """
-    segmentation = hierarchy.cut(params.threshold, params.min_size_voxels)
+    segmentation, notes = cut(hierarchy, params=params, progress=progress)
     is_exact = params.exact_borders and params.grouping == "h_minima"
-    labels = segmentation.to_volume(exact_borders=is_exact)
+    if is_exact:
+        exact = hierarchy.cut(params.threshold, params.min_size_voxels)
+        labels = exact.to_volume(exact_borders=True)
+        if params.is_cleaned_up:
+            # A segment's id is that of a fragment in it, so the cleaned table tells its new one.
+            data = segmentation.segment_of[labels.read()]
+            made = segmentation.fragments.provenance["cleanup"]
+            labels = labels.derive(data, kind="labels", cleanup=made)
+    else:
+        labels = segmentation.to_volume()
     if params.exact_borders and not is_exact:
-        labels = _noted(labels, "Exact borders are those of H-minima; here nothing was to be done.")
+        notes.append("Exact borders are those of H-minima; here nothing was to be done.")
+    if notes:
+        labels = _noted(labels, *notes)
     return with_record(labels, record_step("segment", params, boundary=boundary), boundary)
 
 
-def _noted(volume: Volume, note: str) -> Volume:
-    notes = [*(volume.provenance.get("notes") or ()), note]
-    return volume.derive(volume.data, kind=volume.kind, notes=notes)
+def _noted(volume: Volume, *notes: str) -> Volume:
+    earlier = volume.provenance.get("notes") or ()
+    return volume.derive(volume.data, kind=volume.kind, notes=[*earlier, *notes])
 
 
 def run(boundary: Volume, *, params: SegmentParams, progress: Progress = NO_PROGRESS) -> Volume:
@@ -219,7 +300,7 @@ def run(boundary: Volume, *, params: SegmentParams, progress: Progress = NO_PROG
     """
     boundary = as_boundary(boundary)
     hierarchy = build(boundary, params=params, progress=progress)
-    return write(hierarchy, boundary, params=params)
+    return write(hierarchy, boundary, params=params, progress=progress)
 
 
 STEP = Step(
