@@ -26,7 +26,6 @@ def test_found_parameters_go_into_the_sliders_and_back(
     truth = context.hierarchy.cut(0.3, 40).to_volume().read()  # type: ignore[union-attr]
     volume = Volume(truth, kind="labels", voxel_size_nm=(50, 4, 4), name="truth")
     context.set_layer("ground_truth", add_volume(context.viewer, volume))
-    panel.all_groupings.click()  # H-minima alone: less to compile
     panel.start_button.click()
     assert panel.stop_button.isEnabled()
     qtbot.waitUntil(lambda: not context.jobs.is_busy("autotune"), timeout=PATIENCE_MS)

@@ -39,8 +39,9 @@ class AutotunePanel(StepWidget):
             self.metric_box.addItem(title, metric)
         self.metric_box.setAccessibleName("score to be best")
         self.all_groupings = QCheckBox("all ways to join")
-        self.all_groupings.setToolTip("Try every way to join basins, not only the chosen one")
-        self.all_groupings.setChecked(True)
+        self.all_groupings.setToolTip(
+            "Try every way to join basins, not only the chosen one; takes several times as long"
+        )
         self.rows.addLayout(row("Best in", self.metric_box, self.all_groupings))
         self.start_button = button("Auto-tune", self.start, _ABOUT)
         self.stop_button = button("Stop", self.stop, "Stop the search; nothing is changed")
