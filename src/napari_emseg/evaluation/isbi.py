@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
@@ -18,6 +19,8 @@ from napari_emseg.evaluation.pairs import check_shapes, empty_truth
 from napari_emseg.evaluation.stacks import as_stack, read_section
 from napari_emseg.evaluation.warping import WarpingCounts, warp_section
 from napari_emseg.progress import NO_PROGRESS, Progress
+
+_log = logging.getLogger(__name__)
 
 THRESHOLDS = tuple(k / 10 for k in range(11))
 PER_SECTION = ("v_rand", "v_rand_split", "v_rand_merge", "v_info", "v_info_split", "v_info_merge")
@@ -104,6 +107,7 @@ def isbi_protocol(
         progress.update(done + 1, len(chosen), "Scoring thresholds")
     if not tallies or not tallies[0].thinned:
         raise empty_truth()
+    _log.info(rule.note)
     return _report([tally.scores() for tally in tallies], warping)
 
 
