@@ -332,15 +332,15 @@ def _build_section(
     boundary: Volume, z: int, params: SegmentParams, progress: Progress
 ) -> tuple[Hierarchy, int]:
     """Return a small hierarchy that shows what section `z` will be, and which of its sections."""
+    from napari_emseg.segmentation.affinity_view import sections_of
     from napari_emseg.steps.segment import build, build_section
 
     if params.mode == "2d":
         hierarchy, index = build_section(boundary, z, params=params), 0
     else:
         first = max(0, z - SLAB_REACH)
-        slab = boundary.read(slice(first, z + SLAB_REACH + 1))
-        hierarchy = build(boundary.derive(slab, kind="boundary"), params=params, progress=progress)
-        index = z - first
+        slab = sections_of(boundary, slice(first, z + SLAB_REACH + 1))
+        hierarchy, index = build(slab, params=params, progress=progress), z - first
     # Compile here, not in the window.
     hierarchy.cut_section(index, params.threshold, params.min_size_voxels)
     return hierarchy, index

@@ -32,9 +32,24 @@ _SLIDER_MAXIMA = {
     "h": 0.5,
     "merge_threshold": 1.0,
     "min_size_voxels": 1000,
+    "min_sections": 10,
     "floor": 0.1,
 }
-_GROUPINGS = {"h_minima": "depth of basins (H-minima)", "mean_boundary": "mean wall between them"}
+_GROUPINGS = {
+    "h_minima": "depth of basins (H-minima)",
+    "mean_boundary": "mean wall",
+    "contact_boundary": "mean wall, large contacts first",
+    "quantile_boundary": "quantile of the wall",
+    "mean_affinity": "mean affinity",
+    "zlateski_seung": "strongest affinity (Zlateski-Seung)",
+    "multicut": "multicut",
+    "greedy_additive": "greedy additive multicut",
+    "kernighan_lin": "multicut (Kernighan-Lin)",
+    "lifted_multicut": "lifted multicut",
+    "mutex_watershed": "mutex watershed",
+    "linking": "sections linked by overlap",
+}
+_SHORT = {"join": "join the neighbour they touch most", "drop": "are dropped (0)"}
 
 
 class SegmentStep(StepWidget):
@@ -80,6 +95,10 @@ class SegmentStep(StepWidget):
         self.rows.addWidget(self.progress)
         self.exact = make_check(fields["exact_borders"])
         self.exact.toggled.connect(lambda on: self._change(exact_borders=on))
+        self.fill_holes = make_check(fields["fill_holes"])
+        self.fill_holes.toggled.connect(lambda on: self._change(fill_holes=on))
+        self.short_segments = make_choice(fields["short_segments"], _SHORT)
+        self.short_segments.currentIndexChanged.connect(self._on_short_chosen)
         self.rows.addWidget(self._make_advanced())
         self.main_button = self.write_button
         self._connect()
@@ -154,7 +173,9 @@ class SegmentStep(StepWidget):
         self.boundary = self.combo("boundary", "The boundary map to segment")
         rows.addLayout(row("Map", self.boundary))
         rows.addWidget(self.numbers["floor"])
-        rows.addWidget(self.exact)
+        rows.addWidget(self.numbers["min_sections"])
+        rows.addLayout(row("Short ones", self.short_segments))
+        rows.addLayout(row("", self.exact, self.fill_holes))
         return Fold("Advanced", content)
 
     def _connect(self) -> None:
@@ -177,6 +198,9 @@ class SegmentStep(StepWidget):
     def _on_grouping_chosen(self, _index: int) -> None:
         self._change(grouping=self.grouping.currentData())
 
+    def _on_short_chosen(self, _index: int) -> None:
+        self._change(short_segments=self.short_segments.currentData())
+
     def _change(self, **changes: Any) -> None:
         current = self.context.session.segment
         if any(getattr(current, name) != value for name, value in changes.items()):
@@ -189,16 +213,23 @@ class SegmentStep(StepWidget):
                 number.set_value(value)
         for name in ("h", "merge_threshold"):
             self.numbers[name].setVisible(name == params.threshold_name)
-        with QSignalBlocker(self.grouping):
-            self.grouping.setCurrentIndex(max(0, self.grouping.findData(params.grouping)))
+        for combo, value in (
+            (self.grouping, params.grouping),
+            (self.short_segments, params.short_segments),
+        ):
+            with QSignalBlocker(combo):
+                combo.setCurrentIndex(max(0, combo.findData(value)))
+        for toggle, is_on in (
+            (self.each, params.mode == "2d"),
+            (self.volume, params.mode == "3d"),
+            (self.exact, params.exact_borders),
+            (self.fill_holes, params.fill_holes),
+        ):
+            with QSignalBlocker(toggle):
+                toggle.setChecked(is_on)
         self.exact.setEnabled(params.grouping == "h_minima")
-        for radio, mode in ((self.each, "2d"), (self.volume, "3d")):
-            radio.blockSignals(True)
-            radio.setChecked(params.mode == mode)
-            radio.blockSignals(False)
-        self.exact.blockSignals(True)
-        self.exact.setChecked(params.exact_borders)
-        self.exact.blockSignals(False)
+        for widget in (self.numbers["min_sections"], self.short_segments):
+            widget.setEnabled(params.mode == "3d")
         self._refresh_equivalents()
 
     def _show_view(self, view: View, *_: Any) -> None:
