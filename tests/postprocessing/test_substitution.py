@@ -10,7 +10,12 @@ import tifffile
 from scipy import ndimage
 
 from napari_emseg import InputError, Volume
-from napari_emseg.postprocessing import find_faults, substitute_sections
+from napari_emseg.postprocessing import (
+    SectionFaults,
+    find_faults,
+    fuse_maps,
+    substitute_sections,
+)
 
 
 def _tissue(n_z: int = 12, seed: int = 0) -> np.ndarray:
@@ -106,6 +111,22 @@ def test_beside_a_jump_the_thick_map_joins_in() -> None:
         wanted = thick.read(z) if z in (6, 7) else stack[z]
         np.testing.assert_array_equal(mended[z], wanted)
     np.testing.assert_array_equal(substitute_sections(boundary, faults).read(), stack)
+
+
+def test_as_released() -> None:
+    """Global map of three nets; sections 7 to 9 and 4 of 12 as the script treats its own."""
+    random = np.random.default_rng(2)
+    s1, s3, s5, thick = (random.random((12, 5, 6)).astype(np.float32) for _ in range(4))
+    everywhere = np.maximum(np.maximum(s1, s3), s5)
+    expected = everywhere.copy()
+    expected[7:10] = np.maximum(s1[7:10], thick[7:10])
+    expected[4] = np.maximum(everywhere[3], everywhere[5])
+    maps = [Volume(data, kind="boundary") for data in (s1, s3, s5, thick)]
+    faults = SectionFaults(np.zeros(11), 0.5, bad=(4,), shifted=(7, 8, 9))
+    fused = fuse_maps(maps[:3], how="max")
+    mended = substitute_sections(fused, faults, thick=maps[3], single=maps[0])
+    np.testing.assert_array_equal(mended.read(), expected)
+    assert mended.provenance["substituted"] == [4, 7, 8, 9]
 
 
 def test_a_thick_map_of_another_stack_is_refused() -> None:

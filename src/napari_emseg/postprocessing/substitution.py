@@ -141,13 +141,15 @@ def substitute_sections(
     faults: SectionFaults,
     *,
     thick: Volume | None = None,
+    single: Volume | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Volume:
     """Mend a boundary map where sections are damaged or jump.
 
     A damaged section becomes the maximum of the nearest sound sections above and below;
     a section beside a jump becomes its maximum with a map of thicker membranes, which
-    overlap where thin ones miss each other.
+    overlap where thin ones miss each other, and as released not its own but that of a
+    network that sees single sections and is not misled by the jump.
 
     Parameters
     ----------
@@ -158,6 +160,8 @@ def substitute_sections(
     thick : Volume, optional
         The map of a network trained on widened membranes; without one sections
         beside a jump stay as they are.
+    single : Volume, optional
+        The map of a network that sees single sections; by default `boundary`.
     progress : Progress
         Called once per section.
 
@@ -183,9 +187,10 @@ def substitute_sections(
     >>> substitute_sections(Volume(stack, kind="boundary"), faults).data[1]
     array([[0.4, 0.6]], dtype=float32)
     """
-    if thick is not None:
-        check_boundary(thick)
-        check_same_grid([boundary, thick])
+    maps = [volume for volume in (boundary, thick, single) if volume is not None]
+    check_same_grid(maps)
+    for volume in maps:
+        check_boundary(volume)
     sound = [z for z in range(boundary.shape[0]) if z not in faults.bad]
     if not sound:
         raise InputError("All sections are taken for damaged; give a larger n_mad.")
@@ -194,7 +199,8 @@ def substitute_sections(
         if z in faults.bad:
             return _from_neighbours(boundary, z, sound)
         if z in faults.shifted and thick is not None:
-            return np.maximum(section, read_section(thick, z))
+            own = section if single is None else read_section(single, z)
+            return np.maximum(own, read_section(thick, z))
         return section
 
     replaced = [*faults.bad, *(faults.shifted if thick is not None else ())]
