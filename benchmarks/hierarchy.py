@@ -34,7 +34,8 @@ def main() -> None:
     segmentation, cut = clock(lambda: hierarchy.cut(options.h), repeats=20)
     _, written = clock(segmentation.to_volume)
     _, exact = clock(lambda: segmentation.to_volume(exact_borders=True))
-    peer_labels, peer = clock(lambda: peer_segments(hierarchy.smoothed, options.h, options.mode))
+    smoothed = ndimage.gaussian_filter(boundary, 1.5 if options.mode == "3d" else (0, 1.5, 1.5))
+    peer_labels, peer = clock(lambda: peer_segments(smoothed, options.h, options.mode))
 
     common = {
         "shape": options.shape,
@@ -51,7 +52,7 @@ def main() -> None:
 
     section = slice(0, 1)
     middle = options.shape[0] // 2
-    _, peer_section = clock(lambda: peer_segments(hierarchy.smoothed[section], options.h, "2d"))
+    _, peer_section = clock(lambda: peer_segments(smoothed[section], options.h, "2d"))
     _, preview = clock(lambda: build_section(boundary[0]), repeats=3)
     report("preview one section", preview, peer_section, common)
     _, slider = clock(lambda: repaint(hierarchy, middle, options.h), repeats=20)

@@ -164,7 +164,8 @@ def join(forests: list[Forest]) -> Forest:
 def grown(array: Any, size: int) -> Any:
     """Return `array` with room for `size` entries."""
     bigger = np.empty(size, array.dtype)
-    bigger[: array.size] = array
+    for i in range(array.size):  # assigning a slice takes seconds to compile
+        bigger[i] = array[i]
     return bigger
 
 
