@@ -9,9 +9,11 @@ import numpy as np
 from tests.gui.conftest import PATIENCE_MS
 
 from napari_emseg.gui.files import open_into
+from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.io import save_volume
 from napari_emseg.segmentation.affinities import affinities_from_boundary
+from napari_emseg.segmentation.affinity_view import affinities_of
 from napari_emseg.volume import Volume
 
 
@@ -40,3 +42,24 @@ def test_an_affinity_file_is_joined_by_its_affinities(
     preview = context.viewer.layers["segments (preview)"]
     labels: Any = context.layer("segmentation")
     np.testing.assert_array_equal(labels.data, np.asarray(preview.data))
+
+
+def test_a_session_keeps_the_affinities(
+    workspace: Workspace, boundary_map: Volume, tmp_path: Path, qtbot: Any
+) -> None:
+    context = workspace.context
+    affinities = affinities_from_boundary(boundary_map)
+    layer = add_volume(context.viewer, affinities)
+    qtbot.waitUntil(lambda: context.hierarchy is not None, timeout=PATIENCE_MS)
+    path = tmp_path / "work.emseg"
+    workspace.session_bar.save_to(path)
+    qtbot.waitUntil(path.exists, timeout=PATIENCE_MS)
+    context.viewer.layers.clear()
+    workspace.session_bar.restore_from(path)
+    qtbot.waitUntil(lambda: context.layer("boundary") is not None, timeout=PATIENCE_MS)
+    back: Any = context.layer("boundary")
+    assert back is not layer
+    carried = affinities_of(context.volume("boundary"))
+    assert carried is not None
+    np.testing.assert_array_equal(carried.read(), affinities.read())
+    np.testing.assert_array_equal(np.asarray(back.data), np.asarray(layer.data))

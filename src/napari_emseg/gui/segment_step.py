@@ -35,6 +35,7 @@ _SLIDER_MAXIMA = {
     "min_sections": 10,
     "floor": 0.1,
 }
+_SHORT_TITLES = {"merge_threshold": "Threshold", "min_sections": "Min depth"}
 _GROUPINGS = {
     "h_minima": "depth of basins (H-minima)",
     "mean_boundary": "mean wall",
@@ -61,8 +62,8 @@ class SegmentStep(StepWidget):
         super().__init__(context)
         self.live = live_preview_of(context)
         fields = {field.name: field for field in describe_fields(SegmentParams)}
-        short = replace(fields["merge_threshold"], title="Threshold")
-        fields["merge_threshold"] = short  # the row above says of what
+        for name, words in _SHORT_TITLES.items():
+            fields[name] = replace(fields[name], title=words)
         self.numbers = {
             name: NumberRow(
                 fields[name],

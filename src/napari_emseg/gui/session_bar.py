@@ -140,6 +140,8 @@ class SessionBar(QWidget):
         return answer == QMessageBox.StandardButton.Yes
 
     def _volumes(self) -> dict[str, Any]:
+        from napari_emseg.segmentation.affinity_view import affinities_of
+
         names = {role: "labels" if role == "segmentation" else role for role in ROLES}
         volumes = {
             name: self.context.volume(role)
@@ -148,8 +150,11 @@ class SessionBar(QWidget):
         }
         for name in {"labels", "ground_truth"} & volumes.keys():
             volumes[name] = _snapshot(volumes[name])
-        if not self.context.is_boundary_complete:
-            volumes["boundary"] = self._unfinished(volumes["boundary"])
+        boundary = volumes.get("boundary")
+        if boundary is not None and not self.context.is_boundary_complete:
+            volumes["boundary"] = self._unfinished(boundary)
+        elif boundary is not None:
+            volumes["boundary"] = affinities_of(boundary) or boundary
         return volumes
 
     def _unfinished(self, boundary: Volume) -> Volume:
