@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from napari_emseg.segmentation.forest import MergeTree
     from napari_emseg.segmentation.grouping import GROUPINGS, group
     from napari_emseg.segmentation.hierarchy import Hierarchy, build_hierarchy, build_section
+    from napari_emseg.segmentation.partitions import Partitions
     from napari_emseg.segmentation.segmentation import Segmentation, SegmentView
 
 _MODULE_OF = {
     "GROUPINGS": "grouping",
     "Hierarchy": "hierarchy",
     "MergeTree": "forest",
+    "Partitions": "partitions",
     "SegmentView": "segmentation",
     "Segmentation": "segmentation",
     "build_hierarchy": "hierarchy",
@@ -26,6 +28,7 @@ __all__ = [
     "GROUPINGS",
     "Hierarchy",
     "MergeTree",
+    "Partitions",
     "SegmentView",
     "Segmentation",
     "build_hierarchy",

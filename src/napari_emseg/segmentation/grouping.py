@@ -16,17 +16,22 @@ from napari_emseg.registry import resolve
 from napari_emseg.segmentation.agglomeration import agglomerate, count_reports
 from napari_emseg.segmentation.forest import Forest, join
 from napari_emseg.segmentation.hierarchy import Hierarchy
+from napari_emseg.segmentation.multicut import THRESHOLDS, Solver, partition
 from napari_emseg.segmentation.parallel import Steps, ignore, map_threads
-from napari_emseg.segmentation.rag import build_rag
+from napari_emseg.segmentation.partitions import Partitions, join_tables
+from napari_emseg.segmentation.rag import RegionGraph, build_rag
 from napari_emseg.segmentation.smoothing import read_section
 from napari_emseg.volume import Volume
 
 H_MINIMA = "h_minima"
 GROUPINGS: dict[str, str] = {
     "mean_boundary": "napari_emseg.segmentation.grouping:mean_boundary",
+    "multicut": "napari_emseg.segmentation.grouping:multicut",
+    "greedy_additive": "napari_emseg.segmentation.grouping:greedy_additive",
     "mean_affinity": "napari_emseg.segmentation.affinity_grouping:mean_affinity",
     "zlateski_seung": "napari_emseg.segmentation.affinity_grouping:zlateski_seung",
 }
+PARTITIONED = frozenset({"multicut", "greedy_additive"})
 OWN_FRAGMENTS = frozenset({"mean_affinity", "zlateski_seung"})
 
 
@@ -60,7 +65,7 @@ def group(
     *,
     grouping: str = "mean_boundary",
     progress: Progress = NO_PROGRESS,
-) -> Hierarchy:
+) -> Hierarchy | Partitions:
     """Join the fragments of a hierarchy in another way than by H-minima.
 
     Parameters
@@ -77,10 +82,11 @@ def group(
 
     Returns
     -------
-    Hierarchy
+    Hierarchy or Partitions
         Over the same fragments, or those of the affinities for a grouping of
         ``OWN_FRAGMENTS``; cutting it at a merge threshold T in [0, 1] joins what
-        walls up to T separate. In "2d" each section is by itself.
+        walls up to T separate. What is ``PARTITIONED`` is no hierarchy: raising T
+        may also split. In "2d" each section is by itself.
 
     Raises
     ------
@@ -114,37 +120,94 @@ def group(
     if grouping in OWN_FRAGMENTS:
         regrouped: Hierarchy = function(hierarchy, boundary, progress)
         return regrouped
-    forest = _group_parts(hierarchy, boundary, function, progress)
-    fragments = hierarchy.fragments
-    history = fragments.derive(fragments.data, kind="fragments", grouping=grouping)
-    return replace(hierarchy, fragments=history, forest=forest, grouping=grouping)
+    part_function: PartFunction = function
+    parts = _group_parts(hierarchy, boundary, part_function, grouping in PARTITIONED, progress)
+    data = hierarchy.fragments.data
+    fragments = hierarchy.fragments.derive(data, kind="fragments", grouping=grouping)
+    forest = join([part.forest for part in parts]) if len(parts) > 1 else parts[0].forest
+    if grouping not in PARTITIONED:
+        return replace(hierarchy, fragments=fragments, forest=forest, grouping=grouping)
+    return Partitions(
+        fragments=fragments,
+        thresholds=np.array(THRESHOLDS, np.float32),
+        tables=join_tables([part.tables for part in parts if part.tables is not None]),
+        forest=forest,
+        fragment_sizes_voxels=hierarchy.fragment_sizes_voxels,
+        mode=hierarchy.mode,
+        sigma_px=hierarchy.sigma_px,
+        floor=hierarchy.floor,
+        section_starts=hierarchy.section_starts,
+        grouping=grouping,
+    )
 
 
-def mean_boundary(part: Part, report: Callable[[], None]) -> Forest:
+@dataclass(frozen=True, eq=False)
+class Grouped:
+    """What a grouping makes of a part.
+
+    Attributes
+    ----------
+    forest : Forest
+        The segments at every threshold; or, where there are tables, what small
+        segments join.
+    tables : (K, F + 1) uint32 or None
+        The segment of each fragment at each of ``THRESHOLDS``, by the id of one of
+        its fragments.
+    """
+
+    forest: Forest
+    tables: npt.NDArray[np.uint32] | None = None
+
+
+PartFunction = Callable[[Part, Callable[[], None]], Grouped]
+
+
+def mean_boundary(part: Part, report: Callable[[], None]) -> Grouped:
     """Join the two segments with the lowest mean wall first."""
+    return Grouped(_agglomerate(part, report)[1])
+
+
+def multicut(part: Part, report: Callable[[], None]) -> Grouped:
+    """Cut the walls that cost least to cut, by Kernighan-Lin after a greedy start."""
+    return _cut_walls(part, "kernighan_lin", report)
+
+
+def greedy_additive(part: Part, report: Callable[[], None]) -> Grouped:
+    """Join the two segments with the most evidence for it, all over their contact, first."""
+    return _cut_walls(part, "greedy_additive", report)
+
+
+def _agglomerate(part: Part, report: Callable[[], None]) -> tuple[RegionGraph, Forest]:
     rag = build_rag(part.fragments, part.boundary, part.n_fragments)
     report()
-    return agglomerate(rag, part.sizes_voxels, report)
+    return rag, agglomerate(rag, part.sizes_voxels, report)
+
+
+def _cut_walls(part: Part, solver: Solver, report: Callable[[], None]) -> Grouped:
+    rag, forest = _agglomerate(part, report)
+    tables = partition(rag, part.sizes_voxels, solver=solver, report=report)
+    return Grouped(forest, tables)
 
 
 def _group_parts(
     hierarchy: Hierarchy,
     boundary: Volume,
-    function: Callable[[Part, Callable[[], None]], Forest],
+    function: PartFunction,
+    is_partitioned: bool,
     progress: Progress,
-) -> Forest:
+) -> list[Grouped]:
     n_z = boundary.shape[0]
     if hierarchy.mode == "2d":
         steps = Steps(progress, n_z)
-        parts = map_threads(
+        return map_threads(
             lambda z: function(_section(hierarchy, boundary, z), ignore),
             n_z,
             partial(steps.finish_one, "Grouping each section"),
         )
-        return join(parts)
-    steps = Steps(progress, n_z + 1 + count_reports(hierarchy.n_fragments))
+    n_solved = len(THRESHOLDS) if is_partitioned else 0
+    steps = Steps(progress, n_z + 1 + count_reports(hierarchy.n_fragments) + n_solved)
     report = partial(steps.finish_one, "Grouping the volume")
-    return function(_volume(hierarchy, boundary, report), report)
+    return [function(_volume(hierarchy, boundary, report), report)]
 
 
 def _section(hierarchy: Hierarchy, boundary: Volume, z: int) -> Part:

@@ -12,10 +12,17 @@ from napari_emseg.steps.step import Step, record_step, with_record
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
-    from napari_emseg.segmentation import Hierarchy, Segmentation
+    from napari_emseg.segmentation import Hierarchy, Partitions, Segmentation
 
 
-Grouping = Literal["h_minima", "mean_boundary", "mean_affinity", "zlateski_seung"]
+Grouping = Literal[
+    "h_minima",
+    "mean_boundary",
+    "multicut",
+    "greedy_additive",
+    "mean_affinity",
+    "zlateski_seung",
+]
 
 
 class SegmentParams(Params):
@@ -45,7 +52,8 @@ class SegmentParams(Params):
         default="h_minima",
         title="Grouping",
         description="What joins basins: their depth (h_minima), the mean wall between them "
-        "(mean_boundary, mean_affinity) or its weakest spot (zlateski_seung).",
+        "(mean_boundary, mean_affinity), all walls weighed together (multicut, greedy_additive) "
+        "or the weakest spot of a wall (zlateski_seung).",
     )
     h: float = Field(
         default=0.2,
@@ -140,7 +148,7 @@ def build(
     params: SegmentParams,
     flooded: Hierarchy | None = None,
     progress: Progress = NO_PROGRESS,
-) -> Hierarchy:
+) -> Any:
     """Build the hierarchy that every threshold and minimum size cuts; the slow half of the step.
 
     Parameters
@@ -154,6 +162,11 @@ def build(
         `mode`, `sigma_px` and `floor`; spares the flood.
     progress : Progress, optional
         Told the sections done.
+
+    Returns
+    -------
+    Hierarchy
+        Or Partitions, which cut in the same way, where the grouping is none.
     """
     from napari_emseg.segmentation import group
 
@@ -163,7 +176,7 @@ def build(
     return group(flooded, boundary, grouping=params.grouping, progress=progress)
 
 
-def build_section(boundary: Volume, z: int, *, params: SegmentParams) -> Hierarchy:
+def build_section(boundary: Volume, z: int, *, params: SegmentParams) -> Any:
     """Build the hierarchy of section `z` by itself, for a preview; of shape (1, y, x)."""
     from napari_emseg.segmentation import build_section, group
     from napari_emseg.segmentation.affinity_view import sections_of
@@ -195,13 +208,13 @@ def _flood(boundary: Volume, params: SegmentParams, progress: Progress) -> Hiera
 
 
 def cut(
-    hierarchy: Hierarchy, *, params: SegmentParams, progress: Progress = NO_PROGRESS
+    hierarchy: Hierarchy | Partitions, *, params: SegmentParams, progress: Progress = NO_PROGRESS
 ) -> tuple[Segmentation, list[str]]:
     """Cut `hierarchy` and clean the segments up.
 
     Parameters
     ----------
-    hierarchy : Hierarchy
+    hierarchy : Hierarchy or Partitions
         From :func:`build`.
     params : SegmentParams
         Threshold, minimum size, and what to clean up.
@@ -231,7 +244,7 @@ def cut(
 
 
 def write(
-    hierarchy: Hierarchy,
+    hierarchy: Hierarchy | Partitions,
     boundary: Volume,
     *,
     params: SegmentParams,
@@ -241,7 +254,7 @@ def write(
 
     Parameters
     ----------
-    hierarchy : Hierarchy
+    hierarchy : Hierarchy or Partitions
         What :func:`build` made of `boundary` with the same `params`.
     boundary : Volume
         The map, for the record.
