@@ -165,6 +165,15 @@ class TestEvery:
         assert out.stat().st_size > 0
 
 
+def test_a_map_is_no_submission_of_ids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    p = np.random.default_rng(0).random((2, 9, 9)).astype(np.float32)
+    save_volume(Volume(np.uint8(255 * p), kind="boundary"), tmp_path / "map.tif")
+    argv = ["submit", str(tmp_path / "map.tif"), str(tmp_path / "a.tif")]
+    assert main([*argv, "--challenge", "snemi3d"]) == 2
+    assert "looks like boundary, but snemi3d takes labels" in capsys.readouterr().err
+    assert main([*argv, "--challenge", "isbi2012", "--quiet"]) == 0
+
+
 def test_an_unknown_challenge_is_told() -> None:
     with pytest.raises(InputError, match="no challenge named 'dream'"):
         write_submission(_labels(np.ones((1, 2, 2), np.uint8)), "a.tif", challenge="dream")

@@ -100,6 +100,12 @@ class TestShort:
         cleaned, _ = cleanup(_segmentation(self._stack()), min_sections=2, fate="drop")
         np.testing.assert_array_equal(cleaned.segment_of, [0, 1, 2, 0])
 
+    def test_what_runs_through_a_shallow_volume_is_not_short(self) -> None:
+        ids = self._stack()[:2]
+        cleaned, report = cleanup(_segmentation(ids), min_sections=5, fate="drop")
+        np.testing.assert_array_equal(cleaned.segment_of, [0, 1, 2, 0])
+        assert report.short == 1
+
     def test_of_single_sections_all_are_short_so_it_does_not_apply(self) -> None:
         stack = self._stack() + 10 * np.arange(4, dtype=np.uint32)[:, None, None]
         segmentation = _segmentation(stack)

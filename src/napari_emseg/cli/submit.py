@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kind",
         choices=("labels", "boundary"),
-        help="What the result is (default: recognised for isbi2012, else labels)",
+        help="What the result is (default: recognised)",
     )
     add_voxel_size(parser)
     add_invert(parser)
@@ -41,7 +41,9 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
     check_submission(args.out, args.challenge)
     kinds = get_challenge(args.challenge).kinds
-    kind = args.kind or (kinds[0] if len(kinds) == 1 else open_volume(args.result).kind)
+    kind = args.kind or open_volume(args.result).kind
+    # Few labels look like grey values; opened as labels they are looked at more closely.
+    kind = "labels" if kind in ("raw", "fragments") and not args.kind else kind
     if kind not in kinds:
         raise InputError(
             f"{args.result} looks like {kind}, but {args.challenge} takes {' or '.join(kinds)}; "

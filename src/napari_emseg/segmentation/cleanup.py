@@ -118,6 +118,8 @@ def cleanup(
     n_holes = n_short = n_small = 0
     if fill_holes:
         graph, n_holes = _fill(graph, max_hole_voxels)
+    # What runs through the whole volume is never too short.
+    min_sections = min(min_sections, segmentation.fragments.shape[0])
     if min_sections > 1 and mode == "3d":
         graph, n_short = _remove(
             graph, lambda segments: segments.last - segments.first + 1 < min_sections, fate
