@@ -70,11 +70,16 @@ def test_export(scored: Workspace, tmp_path: Path) -> None:
     step.export_to(tmp_path / "scores.json")
     content = json.loads((tmp_path / "scores.json").read_text())
     assert content["scores"] == scored.context.session.scores
-    assert len(content["curve"]["h"]) == len(content["curve"]["v_rand"])
+    curve = content["curves"]["h_minima"]
+    assert len(curve["h"]) == len(curve["v_rand"])
+    assert content["sections"]["section"] == [0, 1]
+    n_errors = len(step.error_list.errors.sites)
+    assert [len(column) for column in content["errors"].values()] == [n_errors] * 8
     step.export_to(tmp_path / "scores.csv")
     with open(tmp_path / "scores.csv", newline="") as file:
         rows = list(csv.reader(file))
     assert ["v_rand", str(scored.context.session.scores["v_rand"])] in rows
+    assert rows.index(["curve h_minima"]) < rows.index(["sections"]) < rows.index(["errors"])
 
 
 def test_a_drawing_of_membranes_is_recognised(with_map: Workspace) -> None:

@@ -16,6 +16,7 @@ from napari_emseg.evaluation.error_cells import (
     Ints,
     Verdict,
 )
+from napari_emseg.evaluation.error_kernels import bridge_gaps, mark_thick
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ class ContactFinder:
     def add(self, z: int, cell_map: CellMap) -> None:
         """Look at section `z`, given the cell of each voxel (-1: none)."""
         self._note_insides(z, cell_map)
-        self._note_thick(cell_map)
+        mark_thick(cell_map, self._min_width_px, self.is_thick)
         filled, source = self._bridge_gaps(cell_map)
         n = filled.size
         here = np.arange(n).reshape(filled.shape)
@@ -111,24 +112,15 @@ class ContactFinder:
         self._longest[cell] = length[order]
         self._inside[cell] = _positions(at, cell_map.shape, z)
 
-    def _note_thick(self, cell_map: CellMap) -> None:
-        from scipy.ndimage import maximum_filter, minimum_filter
-
-        size = self._min_width_px
-        low, high = minimum_filter(cell_map, size), maximum_filter(cell_map, size)
-        thick = cell_map[(low == high) & (cell_map >= 0)]
-        self.is_thick[thick] = True
-
     def _bridge_gaps(self, cell_map: CellMap) -> tuple[CellMap, Ints]:
         """Fill voxels without a cell from the nearest that has one; return whence, too."""
-        from scipy.ndimage import distance_transform_edt
-
         source = np.arange(cell_map.size)
         is_gap = (cell_map < 0) | ~self._is_segment[cell_map]
-        if not is_gap.any() or is_gap.all():
+        if not is_gap.any():
             return cell_map, source
-        y, x = distance_transform_edt(is_gap, return_distances=False, return_indices=True)
-        return cell_map[y, x], (y.astype(np.int64) * cell_map.shape[1] + x).ravel()
+        filled = np.empty_like(cell_map)
+        bridge_gaps(cell_map, is_gap, filled, source)
+        return filled, source
 
     def _wrong_faces(self, one: CellMap, other: CellMap, one_at: Ints, other_at: Ints) -> _Faces:
         """Pick the faces at which an error could be mended."""

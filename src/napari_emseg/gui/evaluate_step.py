@@ -91,7 +91,7 @@ class EvaluateStep(StepWidget):
             self._set_threshold(threshold)
 
     def export(self) -> None:
-        """Ask for a file and write scores and curve into it."""
+        """Ask for a file and write scores, curves and errors into it."""
         path, _ = QFileDialog.getSaveFileName(
             self, "Export scores", "scores.csv", "CSV (*.csv);;JSON (*.json)"
         )
@@ -99,7 +99,7 @@ class EvaluateStep(StepWidget):
             self.try_to(self.export_to, Path(path))
 
     def export_to(self, path: Path) -> None:
-        """Write scores and curve as CSV, or as JSON if the name ends so.
+        """Write scores, curves and errors as CSV, or as JSON if the name ends so.
 
         Raises
         ------
@@ -107,9 +107,10 @@ class EvaluateStep(StepWidget):
             If there is nothing to write, or it cannot be written there.
         """
         scores = dict(self.context.session.scores)
-        if not scores and self.curve is None:
+        errors = self.error_list.errors
+        if not scores and errors is None:
             raise InputError("There are no scores yet: press Evaluate first.")
-        write_scores(path, scores, self.curve)
+        write_scores(path, scores, self.curves.by_grouping, errors)
 
     def detach(self) -> None:
         super().detach()
@@ -193,7 +194,7 @@ class EvaluateStep(StepWidget):
         self.overlay.toggled.connect(self._on_overlay_toggled)
         rows.addWidget(self.overlay)
         rows.addWidget(
-            button("Export scores…", self.export, "Write scores and curve as CSV or JSON")
+            button("Export scores…", self.export, "Write scores, curves and errors as CSV or JSON")
         )
         self.more = note(lines=5)
         rows.addWidget(self.more)

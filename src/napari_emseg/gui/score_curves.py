@@ -67,6 +67,11 @@ class ScoreCurves(QWidget):
         return self._curves.get(self._params.grouping)
 
     @property
+    def by_grouping(self) -> dict[str, ScoreCurve]:
+        """All curves known."""
+        return dict(self._curves)
+
+    @property
     def chosen_metric(self) -> str:
         """The score shown."""
         return str(self.metric_box.currentData())
