@@ -75,7 +75,7 @@ class Volume:
         _check_dtype(self)
         if self.voxel_size_nm is not None:
             object.__setattr__(self, "voxel_size_nm", check_voxel_size(self.voxel_size_nm))
-        object.__setattr__(self, "offset_nm", _three_floats(self.offset_nm, "offset"))
+        object.__setattr__(self, "offset_nm", check_offset(self.offset_nm))
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
 
     @property
@@ -139,6 +139,17 @@ def check_voxel_size(value: Any) -> ZYX:
     if min(size) <= 0:
         raise InputError(f"A voxel size must be positive in nm, not {size}.")
     return size
+
+
+def check_offset(value: Any) -> ZYX:
+    """Return three finite numbers in nm (z, y, x).
+
+    Raises
+    ------
+    InputError
+        If `value` is anything else.
+    """
+    return _three_floats(value, "offset")
 
 
 def _check_axes(volume: Volume) -> None:

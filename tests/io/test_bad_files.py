@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -314,3 +318,73 @@ def test_a_source_that_breaks_while_saving_leaves_the_old_file(tmp_path: Path, s
         save_volume(broken, old)
     np.testing.assert_array_equal(open_volume(old).read(), _GREY)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"old{suffix}"]
+
+
+def test_damaged_labels_of_axes_do_not_end_the_process(tmp_path: Path) -> None:
+    path = save_volume(Volume(_GREY), tmp_path / "a.h5")
+    content = path.read_bytes()
+    assert b"GCOL" in content  # where HDF5 keeps text of any length
+    path.write_bytes(content.replace(b"GCOL", b"XXXX"))
+    code = (
+        "import sys; from napari_emseg import InputError, open_volume\n"
+        "try: open_volume(sys.argv[1])\n"
+        "except InputError: sys.exit(9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert done.returncode == 9
+
+
+NONSENSE: list[Any] = [None, 5, "x", [], {}, -1, 2.5, True]
+
+
+def _damage(node: Any, random: np.random.Generator) -> Any:
+    """Drop or replace one value somewhere in plain JSON values."""
+    if isinstance(node, dict) and node:
+        key = list(node)[random.integers(len(node))]
+        if random.random() < 0.1:
+            return {k: v for k, v in node.items() if k != key}
+        return {**node, key: _damage(node[key], random)}
+    if isinstance(node, list) and node and random.random() < 0.9:
+        at = int(random.integers(len(node)))
+        return [*node[:at], _damage(node[at], random), *node[at + 1 :]]
+    return NONSENSE[random.integers(len(NONSENSE))]
+
+
+@pytest.mark.parametrize("part", ["zarr.json", "0/zarr.json"])
+def test_damaged_metadata_of_a_store_is_refused_or_without_effect(
+    tmp_path: Path, part: str
+) -> None:
+    volume = Volume(_GREY, voxel_size_nm=(50, 4, 4), provenance={"steps": [{"step": "x"}]})
+    store = save_volume(volume, tmp_path / "a.zarr")
+    sound = json.loads((store / part).read_text())
+    n_refused = 0
+    for seed in range(60):
+        (store / part).write_text(json.dumps(_damage(sound, np.random.default_rng(seed))))
+        try:
+            opened = open_volume(store, kind="raw")
+            opened.read((0, slice(2), slice(2)))
+        except InputError:
+            n_refused += 1
+    assert 0 < n_refused < 60
+
+
+@pytest.mark.parametrize(
+    "ours",
+    [
+        '{"kind": "raw", "offset_nm": [[1], 2, 3], "voxel_size_nm": "wide", "provenance": 3}',
+        '{"kind": ["raw"]}',
+        '{"kind": "moon", "name": "x"}',
+        '{"kind": "raw", "name": 7, "voxel_size_nm": [0, 4, 4], "offset_nm": [NaN, 0, 0]}',
+        "[1]",
+        "{",
+    ],
+)
+def test_nonsense_said_to_be_ours_is_left_out(tmp_path: Path, ours: str) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as h5:
+        h5["raw"] = _GREY
+        h5["raw"].attrs["resolution"] = (50.0, 4.0, 4.0)
+        h5["raw"].attrs["offset"] = (1.0, 2.0, 3.0)
+        h5["raw"].attrs["emseg"] = ours
+    volume = open_volume(tmp_path / "a.h5")
+    assert (volume.kind, volume.name) == ("raw", "a")
+    assert (volume.voxel_size_nm, volume.offset_nm) == ((50, 4, 4), (1, 2, 3))

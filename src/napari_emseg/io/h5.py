@@ -215,10 +215,17 @@ def _take_channel(data: LazyArray, axes: str, channel: int) -> tuple[LazyArray, 
     return PickView(data, axes.index("C"), channel), axes.replace("C", "")
 
 
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
 def _axes(dataset: Any) -> str:
     if tagged := read_axistags(dataset.attrs, dataset.ndim):
         return tagged
-    labels = "".join(dimension.label[:1].upper() for dimension in dataset.dims)
+    # Not by `dataset.dims`, which ends the process where that attribute is damaged.
+    labels = "".join(
+        _text(label)[:1].upper() for label in dataset.attrs.get("DIMENSION_LABELS", ())
+    )
     if len(labels) == dataset.ndim and len(set(labels)) == dataset.ndim and {*"YX"} <= {*labels}:
         return labels
     return guess_axes(dataset.shape)

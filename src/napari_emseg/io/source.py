@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from napari_emseg.errors import InputError
-from napari_emseg.volume import ZYX, ArrayLike, Volume
+from napari_emseg.volume import (
+    KINDS,
+    ZYX,
+    ArrayLike,
+    Volume,
+    check_offset,
+    check_voxel_size,
+)
 
 Size = tuple[float | None, float | None, float | None]
 UNKNOWN: Size = (None, None, None)
@@ -72,7 +80,21 @@ def parse_ours(text: Any) -> dict[str, Any]:
         ours = json.loads(text)
     except (TypeError, ValueError):
         return {}
-    return ours if isinstance(ours, dict) and "kind" in ours else {}
+    return check_ours(ours)
+
+
+def check_ours(ours: Any) -> dict[str, Any]:
+    """Keep of what a file says to be ours that which makes sense; nothing without a kind."""
+    if not isinstance(ours, Mapping) or ours.get("kind") not in KINDS:
+        return {}
+    kept: dict[str, Any] = {"kind": ours["kind"]}
+    for name, kind in (("name", str), ("provenance", Mapping)):
+        if isinstance(ours.get(name), kind):
+            kept[name] = ours[name]
+    for name, check in (("voxel_size_nm", check_voxel_size), ("offset_nm", check_offset)):
+        with suppress(InputError):
+            kept[name] = check(ours.get(name))
+    return kept
 
 
 def check_replaced(where: str, ours: Mapping[str, Any], kind: str) -> None:

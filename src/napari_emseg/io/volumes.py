@@ -228,7 +228,7 @@ def _to_volume(
         data,
         kind=told,
         voxel_size_nm=_voxel_size(source, voxel_size_nm, notes),
-        offset_nm=_three(ours.get("offset_nm")) or source.offset_nm,
+        offset_nm=ours.get("offset_nm", source.offset_nm),
         name=ours.get("name") or _name(file, inside),
         provenance=_provenance(source, where, notes),
     )
@@ -519,7 +519,7 @@ def _top(sample: npt.NDArray[Any]) -> float:
 def _voxel_size(source: Source, given: Sequence[float] | None, notes: list[str]) -> Any:
     if given is not None:
         return given
-    exact = _three(source.ours.get("voxel_size_nm"))
+    exact = source.ours.get("voxel_size_nm")
     if exact is not None:
         return exact
     if None not in source.size_nm:
@@ -529,13 +529,6 @@ def _voxel_size(source: Source, given: Sequence[float] | None, notes: list[str])
         told = " and ".join(f"{axis} {step:g} nm" for axis, step in known.items())
         notes.append(f"The file gives only part of the voxel size: {told}.")
     return None
-
-
-def _three(value: Any) -> ZYX | None:
-    if not isinstance(value, (list, tuple)) or len(value) != 3:
-        return None
-    z, y, x = (float(v) for v in value)
-    return (z, y, x)
 
 
 def _name(file: Path, inside: str) -> str:

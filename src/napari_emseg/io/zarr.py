@@ -20,7 +20,7 @@ from napari_emseg.io.atomic import atomic_write
 from napari_emseg.io.inside import choose_array, guess_axes, may_be_volume, name_some, three_numbers
 from napari_emseg.io.lazy import StoredArray
 from napari_emseg.io.location import is_zarr
-from napari_emseg.io.source import UNKNOWN, Source, check_replaced, describe_volume
+from napari_emseg.io.source import UNKNOWN, Source, check_ours, check_replaced, describe_volume
 from napari_emseg.io.units import to_nm
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.volume import ZYX, Kind, Volume
@@ -58,20 +58,20 @@ def read_zarr(path: Path, inside: str = "") -> Source:
     import zarr
 
     where = path / inside
-    if not is_zarr(where):
-        if not is_zarr(path):
-            raise InputError(f"{path} holds no Zarr array; choose the folder of the store itself.")
-        names = _arrays_in(zarr.open_group(path, mode="r"))
-        inside, notes = choose_array(names, inside, file=str(path), joint="/")
-        return _array_source(path / inside, notes)
+    if not is_zarr(where) and not is_zarr(path):
+        raise InputError(f"{path} holds no Zarr array; choose the folder of the store itself.")
     try:
+        if not is_zarr(where):
+            names = _arrays_in(zarr.open_group(path, mode="r"))
+            inside, notes = choose_array(names, inside, file=str(path), joint="/")
+            return _array_source(path / inside, notes)
         node = zarr.open(where, mode="r")
         if isinstance(node, zarr.Array):
             return _array_source(where, [])
         return _group_source(where, node)
     except (InputError, MemoryError):
         raise
-    except (OSError, KeyError, TypeError, ValueError, IndexError) as error:
+    except Exception as error:  # damaged metadata may lead anywhere
         raise InputError(
             f"{where} is a damaged Zarr store; get a fresh copy of it or export it anew."
         ) from error
@@ -144,7 +144,7 @@ def _array_source(where: Path, notes: list[str]) -> Source:
         format=f"Zarr {array.metadata.zarr_format}",
         size_nm=size if size is not None and min(size) > 0 else UNKNOWN,
         offset_nm=three_numbers(attributes.get("offset")) or (0.0, 0.0, 0.0),
-        ours=_ours(attributes),
+        ours=check_ours(attributes.get("emseg")),
         notes=tuple(notes),
     )
 
@@ -180,7 +180,7 @@ def _image_source(where: Path, group: Any, notes: list[str]) -> Source:
         format=first.format,
         size_nm=first.size_nm,
         offset_nm=first.offset_nm,
-        ours=_ours(group.attrs),
+        ours=check_ours(group.attrs.get("emseg")),
         kind=first.kind,
         notes=(*first.notes, *notes),
         coarser=tuple(levels[1:]),
@@ -232,11 +232,6 @@ def _ome(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the OME metadata: under "ome" since 0.5, among the attributes before."""
     ome = attributes.get("ome", attributes)
     return ome if isinstance(ome, Mapping) else {}
-
-
-def _ours(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    ours = attributes.get("emseg")
-    return ours if isinstance(ours, dict) and "kind" in ours else {}
 
 
 def _named_axes(array: Any) -> str:
@@ -311,7 +306,7 @@ def check_zarr(path: Path, inside: str, kind: Kind) -> None:
         _check_target(path, inside, node, kind)
     except InputError:
         raise
-    except (OSError, KeyError, TypeError, ValueError, IndexError) as error:
+    except Exception as error:  # damaged metadata may lead anywhere
         raise InputError(f"{path} is a damaged Zarr store; choose another name.") from error
 
 
@@ -335,7 +330,7 @@ def _check_target(path: Path, inside: str, node: Any, kind: Kind) -> None:
             f"such as {path / kind}."
         )
     if isinstance(node, zarr.Array) or len(node):
-        check_replaced(str(path), _ours(node.attrs), kind)
+        check_replaced(str(path), check_ours(node.attrs.get("emseg")), kind)
 
 
 def _is_free(path: Path) -> bool:
