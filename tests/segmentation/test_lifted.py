@@ -8,20 +8,23 @@ import numpy as np
 import pytest
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from tests.segmentation.literal_affinities import literal_mutex_watershed
 
 from napari_emseg.progress import Cancelled
 from napari_emseg.segmentation.affinities import affinities_from_boundary
 from napari_emseg.segmentation.lifted import (
-    LiftedEdges,
-    choose_long_range,
-    cut_costs,
-    find_lifted_edges,
-    solve_lifted_multicut,
+    lifted_costs,
+    lifted_multicut_tables,
+    mutex_watershed_tables,
 )
+from napari_emseg.segmentation.long_range import choose_long_range, find_lifted_edges
+from napari_emseg.segmentation.multicut import wall_costs
 from napari_emseg.segmentation.rag import RegionGraph, build_rag
 
+solvers = pytest.mark.parametrize("solve", [lifted_multicut_tables, mutex_watershed_tables])
 
-def random_graph(seed: int, n: int = 6) -> tuple[RegionGraph, LiftedEdges]:
+
+def random_graph(seed: int, n: int = 6) -> tuple[RegionGraph, RegionGraph]:
     """A ring of fragments with some chords, the other pairs lifted."""
     random = np.random.default_rng(seed)
     pairs = list(combinations(range(1, n + 1), 2))
@@ -34,19 +37,18 @@ def random_graph(seed: int, n: int = 6) -> tuple[RegionGraph, LiftedEdges]:
 
     base = [pair for pair, is_one in zip(pairs, is_base, strict=True) if is_one]
     others = [pair for pair, is_one in zip(pairs, is_base, strict=True) if not is_one]
-    return RegionGraph(*measured(base), n), LiftedEdges(*measured(others))
+    return RegionGraph(*measured(base), n), RegionGraph(*measured(others), n)
 
 
 def energy(
-    graph: RegionGraph, lifted: LiftedEdges, threshold: float, weight: float, table: np.ndarray
+    graph: RegionGraph, lifted: RegionGraph, threshold: float, weight: float, table: np.ndarray
 ) -> float:
-    costs = cut_costs(graph.mean, graph.count, threshold)
-    apart = weight * cut_costs(1 - lifted.total / lifted.count, lifted.count, threshold)
+    costs, apart = wall_costs(graph, threshold), lifted_costs(graph, lifted, threshold, weight)
     total = costs[table[graph.a] != table[graph.b]].sum()
-    return float(total + np.minimum(apart, 0)[table[lifted.a] != table[lifted.b]].sum())
+    return float(total + apart[table[lifted.a] != table[lifted.b]].sum())
 
 
-def best_energy(graph: RegionGraph, lifted: LiftedEdges, threshold: float, weight: float) -> float:
+def best_energy(graph: RegionGraph, lifted: RegionGraph, threshold: float, weight: float) -> float:
     """Try every set of edges to join; fragments may only be joined along contacts."""
     best = np.inf
     for bits in range(2**graph.n_edges):
@@ -63,7 +65,7 @@ def test_almost_always_the_best_there_is(weight):
     n_best = 0
     for seed in range(12):
         graph, lifted = random_graph(seed)
-        (table,) = solve_lifted_multicut(graph, lifted, [0.5], lifted_weight=weight)
+        (table,) = lifted_multicut_tables(graph, lifted, [0.5], lifted_weight=weight)
         found = energy(graph, lifted, 0.5, weight, table)
         everything = np.zeros(graph.n_fragments + 1)
         nothing = np.arange(graph.n_fragments + 1)
@@ -73,10 +75,11 @@ def test_almost_always_the_best_there_is(weight):
     assert n_best >= 11
 
 
+@solvers
 @pytest.mark.parametrize("seed", range(5))
-def test_segments_hang_together_along_contacts(seed):
+def test_segments_hang_together_along_contacts(solve, seed):
     graph, lifted = random_graph(seed, n=12)
-    for table in solve_lifted_multicut(graph, lifted, [0.3, 0.5, 0.8]):
+    for table in solve(graph, lifted, [0.3, 0.5, 0.8]):
         same = table[graph.a] == table[graph.b]
         ends = (graph.a[same], graph.b[same])
         joined = coo_array((np.ones(same.sum()), ends), shape=(13, 13))
@@ -85,12 +88,22 @@ def test_segments_hang_together_along_contacts(seed):
         assert np.array_equal(table[table], table)
 
 
-def test_lower_thresholds_keep_more_apart():
+@solvers
+def test_lower_thresholds_keep_more_apart(solve):
     graph, lifted = random_graph(1, n=20)
-    counts = [
-        np.unique(t[1:]).size for t in solve_lifted_multicut(graph, lifted, [0.02, 0.5, 0.98])
-    ]
+    counts = [np.unique(table[1:]).size for table in solve(graph, lifted, [0.02, 0.5, 0.98])]
     assert counts[0] > counts[1] > counts[2]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_mutex_watershed_is_that_of_the_printed_algorithm(seed):
+    graph, lifted = random_graph(seed, n=9)
+    for threshold in (0.3, 0.5, 0.7):
+        sure = 2 * threshold - graph.mean
+        attractive = list(zip(graph.a.tolist(), graph.b.tolist(), sure, strict=True))
+        repulsive = list(zip(lifted.a.tolist(), lifted.b.tolist(), lifted.mean, strict=True))
+        (table,) = mutex_watershed_tables(graph, lifted, [threshold])
+        assert table.tolist() == literal_mutex_watershed(attractive, repulsive, 10)
 
 
 def test_lifted_edges_are_pairs_that_do_not_touch():
@@ -99,20 +112,20 @@ def test_lifted_edges_are_pairs_that_do_not_touch():
     boundary[0, 0, 2] = 0.75
     offset = (0, 0, -3)
     affinities = affinities_from_boundary(boundary, [offset], along="max").data[0]
-    lifted = find_lifted_edges(fragments, [(offset, affinities)])
+    lifted = find_lifted_edges(fragments, 4, [(offset, affinities)])
     # x = 3 to 0 and 4 to 1 cross the wall, 6 to 3 does not; 0 is nothing.
     assert lifted.a.tolist() == [1, 3]
     assert lifted.b.tolist() == [3, 4]
     assert lifted.count.tolist() == [2, 1]
-    assert lifted.total.tolist() == pytest.approx([0.5, 1.0])
+    assert lifted.mean.tolist() == pytest.approx([0.75, 0])
 
 
 def test_channels_add_up():
     random = np.random.default_rng(0)
     fragments = random.integers(1, 9, (3, 6, 7)).astype(np.uint32)
     channels = [(o, random.random((3, 6, 7)).astype(np.float32)) for o in ((0, 0, -3), (0, -3, 2))]
-    both = find_lifted_edges(fragments, channels)
-    alone = [find_lifted_edges(fragments, [channel]) for channel in channels]
+    both = find_lifted_edges(fragments, 8, channels)
+    alone = [find_lifted_edges(fragments, 8, [channel]) for channel in channels]
     assert both.count.sum() == sum(edges.count.sum() for edges in alone)
     assert both.total.sum() == pytest.approx(sum(edges.total.sum() for edges in alone))
     assert np.unique(np.stack([both.a, both.b]), axis=1).shape[1] == both.a.size
@@ -120,9 +133,10 @@ def test_channels_add_up():
 
 def test_no_contacts_and_no_lifted_edges():
     fragments = np.array([[[1, 1], [1, 1]]], np.uint32)
-    lifted = find_lifted_edges(fragments, [((0, 0, -3), np.zeros((1, 2, 2), np.float32))])
+    lifted = find_lifted_edges(fragments, 1, [((0, 0, -3), np.zeros((1, 2, 2), np.float32))])
     graph = build_rag(fragments, np.zeros((1, 2, 2), np.float32), 1)
-    assert solve_lifted_multicut(graph, lifted, [0.5]).tolist() == [[0, 1]]
+    assert lifted_multicut_tables(graph, lifted, [0.5]).tolist() == [[0, 1]]
+    assert mutex_watershed_tables(graph, lifted, [0.5]).tolist() == [[0, 1]]
 
 
 def test_offsets_for_sections_stay_in_them():
@@ -131,9 +145,10 @@ def test_offsets_for_sections_stay_in_them():
     assert any(dz <= -9 for dz, _, _ in choose_long_range((8, 8, 8), is_section=False))
 
 
-def test_stopping_stops():
+@solvers
+def test_stopping_stops(solve):
     def stop() -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        solve_lifted_multicut(*random_graph(0), [0.5], report=stop)
+        solve(*random_graph(0), [0.5], report=stop)

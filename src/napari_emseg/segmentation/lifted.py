@@ -1,145 +1,45 @@
-"""Lifted multicut: a cut of the region graph that listens to what is seen from afar."""
+"""Lifted multicut and mutex watershed of fragments: what is seen from afar has a say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_emseg.segmentation.affinities import (
-    LONG_RANGE,
-    LONG_RANGE_ISOTROPIC,
-    Map,
-    Offset,
-)
+from napari_emseg.segmentation.multicut import THRESHOLDS, wall_costs
 from napari_emseg.segmentation.parallel import ignore
 from napari_emseg.segmentation.rag import RegionGraph
 
-Labels = npt.NDArray[np.uint32]
-THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
-LIFTED_WEIGHT = 0.1  # of V_rand on real maps, 0.03 to 1 were tried
-_SUREST = 1e-3  # probabilities are kept this far from 0 and 1
+Table = npt.NDArray[np.uint32]
 _OUTER_ITERATIONS = 5
 
 
-@dataclass(frozen=True, eq=False)
-class LiftedEdges:
-    """Pairs of fragments that do not touch but that long-range edges connect.
-
-    Attributes
-    ----------
-    a, b : (L,) uint32
-        The two fragments, ``a < b``; each pair once, in ascending order.
-    total : (L,) float64
-        Sum of the affinities of the voxel pairs.
-    count : (L,) int64
-        Number of voxel pairs.
-    """
-
-    a: npt.NDArray[np.uint32]
-    b: npt.NDArray[np.uint32]
-    total: npt.NDArray[np.float64]
-    count: npt.NDArray[np.int64]
-
-
-def choose_long_range(
-    voxel_size_nm: Sequence[float] | None, *, is_section: bool
-) -> tuple[Offset, ...]:
-    """Return the long-range offsets that suit a volume, or a section.
-
-    Parameters
-    ----------
-    voxel_size_nm : (z, y, x) or None
-        Sections up to half as thick again as pixels are wide count as cubes.
-    is_section : bool
-        Keep the offsets within a section only.
-
-    Examples
-    --------
-    >>> choose_long_range((8, 8, 8), is_section=False) == LONG_RANGE_ISOTROPIC
-    True
-    """
-    if voxel_size_nm is not None and voxel_size_nm[0] <= 1.5 * voxel_size_nm[2] and not is_section:
-        return LONG_RANGE_ISOTROPIC
-    return tuple(offset for offset in LONG_RANGE if offset[0] == 0 or not is_section)
-
-
-def find_lifted_edges(
-    fragments: Labels,
-    channels: Iterable[tuple[Offset, Map]],
-    report: Callable[[], None] = ignore,
-) -> LiftedEdges:
-    """Measure the long-range affinities between fragments that do not touch.
-
-    Parameters
-    ----------
-    fragments : (z, y, x) uint32
-        Ids from 1 on; 0 is nothing.
-    channels : iterable of (offset, (z, y, x) float32)
-        Affinities, one offset at a time, so that only one need be in memory.
-    report : callable
-        Called once per channel; what it raises ends the work.
-
-    Returns
-    -------
-    LiftedEdges
-
-    Examples
-    --------
-    >>> row = np.array([[[1, 2, 3]]], np.uint32)
-    >>> edges = find_lifted_edges(row, [((0, 0, -2), np.array([[[0, 0, 0.25]]], np.float32))])
-    >>> edges.a, edges.b, edges.total
-    (array([1], dtype=uint32), array([3], dtype=uint32), array([0.25]))
-    """
-    from bioimage_cpp.graph import region_adjacency_graph
-    from bioimage_cpp.graph.features import lifted_affinity_features, lifted_edges_from_affinities
-
-    graph = region_adjacency_graph(fragments, number_of_threads=1)
-    pairs, features = [np.empty((0, 2), np.uint64)], [np.empty((0, 2))]
-    for offset, affinities in channels:
-        found = lifted_edges_from_affinities(graph, fragments, [offset], number_of_threads=1)
-        found = found[found[:, 0] > 0]
-        values = affinities[np.newaxis]
-        pairs.append(found)
-        features.append(
-            lifted_affinity_features(fragments, values, [offset], found, number_of_threads=1)
-        )
-        report()
-    both, mean_and_count = np.concatenate(pairs), np.concatenate(features)
-    unique, place = np.unique(both, axis=0, return_inverse=True)
-    count = np.bincount(place.reshape(-1), mean_and_count[:, 1], unique.shape[0])
-    sums = mean_and_count[:, 0] * mean_and_count[:, 1]
-    total = np.bincount(place.reshape(-1), sums, unique.shape[0]).astype(np.float64)
-    a, b = unique.astype(np.uint32).T
-    return LiftedEdges(a, b, total, count.astype(np.int64))
-
-
-def solve_lifted_multicut(
+def lifted_multicut_tables(
     graph: RegionGraph,
-    lifted: LiftedEdges,
+    lifted: RegionGraph,
     thresholds: Sequence[float] = THRESHOLDS,
     *,
-    lifted_weight: float = LIFTED_WEIGHT,
+    lifted_weight: float = 1.0,
     report: Callable[[], None] = ignore,
 ) -> npt.NDArray[np.uint32]:
     """Cut the region graph so that costs are lowest, at several thresholds.
 
-    A contact of mean wall w costs ``n (log((1 - w) / w) + log(T / (1 - T)))`` if it
-    is cut, with n its share of all faces: contacts behind a wall above T pay off.
-    A lifted edge of mean affinity p costs the same with w = 1 - p, times
-    `lifted_weight`, where that is negative, so it can only part what it
-    connects. Greedy additive joining, then Kernighan-Lin moves.
+    Contacts cost what they do in a multicut, see :func:`wall_costs`. A lifted
+    edge costs likewise, but only where cutting it pays, so it can part what it
+    connects and never join it. All lifted faces together weigh as much for
+    each edge as those of contacts do, times `lifted_weight`. Greedy additive
+    joining, then Kernighan-Lin moves.
 
     Parameters
     ----------
     graph : RegionGraph
-        Walls in [0, 1].
-    lifted : LiftedEdges
+        Contacts; walls in [0, 1].
+    lifted : RegionGraph
+        Pairs that do not touch; walls in [0, 1].
     thresholds : sequence of float
-        T, above 0 and below 1; more joins more.
+        Above 0 and below 1; more joins more, as a rule.
     lifted_weight : float
         0 gives the multicut without lifted edges.
     report : callable
@@ -148,7 +48,8 @@ def solve_lifted_multicut(
     Returns
     -------
     (K, F + 1) uint32
-        For each threshold the segment of each fragment: the id of its first one.
+        For each threshold the connected segment of each fragment: the id of its
+        first one.
 
     References
     ----------
@@ -161,50 +62,121 @@ def solve_lifted_multicut(
     --------
     >>> ids = np.array([1, 2, 3], np.uint32)
     >>> graph = RegionGraph(ids[:2], ids[1:], np.array([0.3, 0.3]), np.array([1, 1]), 3)
-    >>> apart = LiftedEdges(ids[:1], ids[2:], np.array([0.001]), np.array([1]))
-    >>> solve_lifted_multicut(graph, apart, [0.5], lifted_weight=0.0)
+    >>> apart = RegionGraph(ids[:1], ids[2:], np.array([0.999]), np.array([1]), 3)
+    >>> lifted_multicut_tables(graph, apart, [0.5], lifted_weight=0.0)
     array([[0, 1, 1, 1]], dtype=uint32)
-    >>> len(set(solve_lifted_multicut(graph, apart, [0.5], lifted_weight=1.0)[0, 1:].tolist()))
+    >>> len(set(lifted_multicut_tables(graph, apart, [0.5])[0, 1:].tolist()))
     2
     """
+    from bioimage_cpp.graph.lifted_multicut import (
+        LiftedKernighanLinMulticut,
+        LiftedMulticutObjective,
+    )
+
     tables = np.zeros((len(thresholds), graph.n_fragments + 1), np.uint32)
     for table, threshold in zip(tables, thresholds, strict=True):
-        labels = _solve(graph, lifted, float(threshold), lifted_weight)
-        _, first, inverse = np.unique(labels[1:], return_index=True, return_inverse=True)
-        table[1:] = first[inverse] + 1
+        apart = lifted_costs(graph, lifted, threshold, lifted_weight)
+        is_used = apart < 0
+        objective = LiftedMulticutObjective(
+            _network(graph),
+            wall_costs(graph, threshold),
+            lifted_uvs=_pairs(lifted)[is_used],
+            lifted_costs=apart[is_used],
+        )
+        solver = LiftedKernighanLinMulticut(number_of_outer_iterations=_OUTER_ITERATIONS)
+        table[:] = _connected(graph, np.asarray(solver.optimize(objective)))
         report()
     return tables
 
 
-def cut_costs(
-    wall: npt.NDArray[np.float64], count: npt.NDArray[np.int64], threshold: float
+def lifted_costs(
+    graph: RegionGraph, lifted: RegionGraph, threshold: float, weight: float
 ) -> npt.NDArray[np.float64]:
-    """Cost of cutting edges: positive where the wall is below the threshold."""
-    share = count / max(float(count.mean()), 1.0) if count.size else count.astype(float)
-    wall = np.clip(wall, _SUREST, 1 - _SUREST)
-    costs: npt.NDArray[np.float64] = share * (
-        np.log((1 - wall) / wall) + np.log(threshold / (1 - threshold))
-    )
+    """Return what it costs to cut each lifted edge: 0 or less."""
+    if graph.n_edges == 0 or lifted.n_edges == 0:
+        return np.zeros(lifted.n_edges)
+    scale = weight * graph.count.mean() / lifted.count.mean()
+    costs: npt.NDArray[np.float64] = scale * np.minimum(wall_costs(lifted, threshold), 0)
     return costs
 
 
-def _solve(
-    graph: RegionGraph, lifted: LiftedEdges, threshold: float, weight: float
-) -> npt.NDArray[Any]:
-    from bioimage_cpp.graph import lifted_multicut, undirected_graph
+def mutex_watershed_tables(
+    graph: RegionGraph,
+    lifted: RegionGraph,
+    thresholds: Sequence[float] = THRESHOLDS,
+    *,
+    report: Callable[[], None] = ignore,
+) -> npt.NDArray[np.uint32]:
+    """Run the mutex watershed on fragments, at several thresholds.
 
-    base = undirected_graph(graph.n_fragments + 1)
-    base.insert_edges(np.stack([graph.a, graph.b], axis=1).astype(np.uint64))
-    costs = cut_costs(graph.mean, graph.count, threshold)
-    apart = weight * cut_costs(1 - lifted.total / lifted.count, lifted.count, threshold)
-    is_used = apart < 0
-    objective = lifted_multicut.LiftedMulticutObjective(
-        base,
-        costs,
-        lifted_uvs=np.stack([lifted.a, lifted.b], axis=1)[is_used].astype(np.uint64),
-        lifted_costs=apart[is_used],
-    )
-    solver = lifted_multicut.LiftedKernighanLinMulticut(
-        number_of_outer_iterations=_OUTER_ITERATIONS
-    )
-    return np.asarray(solver.optimize(objective))
+    As :func:`mutex_labels` does on voxels: from the surest edge to the least
+    sure one, a contact joins two segments unless they are forbidden to, and a
+    lifted edge forbids. How sure a contact is is 1 - its mean wall, a lifted
+    edge its mean wall.
+
+    Parameters
+    ----------
+    graph : RegionGraph
+        Contacts; walls in [0, 1].
+    lifted : RegionGraph
+        Pairs that do not touch; walls in [0, 1].
+    thresholds : sequence of float
+        0.5 is the method as published; ``2 * threshold - 1`` is added to the
+        sureness of contacts, so more joins more.
+    report : callable
+        Called once per threshold; what it raises ends the work.
+
+    Returns
+    -------
+    (K, F + 1) uint32
+        For each threshold the segment of each fragment: the id of its first one.
+
+    References
+    ----------
+    S. Wolf et al., "The mutex watershed and its objective: efficient,
+    parameter-free graph partitioning", IEEE TPAMI 43, 2021,
+    doi:10.1109/TPAMI.2020.2980827.
+
+    Examples
+    --------
+    >>> ids = np.array([1, 2, 3], np.uint32)
+    >>> graph = RegionGraph(ids[:2], ids[1:], np.array([0.3, 0.4]), np.array([1, 1]), 3)
+    >>> apart = RegionGraph(ids[:1], ids[2:], np.array([0.65]), np.array([1]), 3)
+    >>> mutex_watershed_tables(graph, apart, [0.5, 0.9])
+    array([[0, 1, 1, 3],
+           [0, 1, 1, 1]], dtype=uint32)
+    """
+    from bioimage_cpp.graph.mutex_watershed import mutex_watershed_clustering
+
+    tables = np.zeros((len(thresholds), graph.n_fragments + 1), np.uint32)
+    for table, threshold in zip(tables, thresholds, strict=True):
+        sureness = 2 * threshold - graph.mean
+        labels = mutex_watershed_clustering(_network(graph), sureness, _pairs(lifted), lifted.mean)
+        table[:] = _connected(graph, np.asarray(labels))
+        report()
+    return tables
+
+
+def _pairs(graph: RegionGraph) -> npt.NDArray[np.uint64]:
+    return np.stack([graph.a, graph.b], axis=1).astype(np.uint64)
+
+
+def _network(graph: RegionGraph) -> Any:
+    from bioimage_cpp.graph import undirected_graph
+
+    network = undirected_graph(graph.n_fragments + 1)
+    network.insert_edges(_pairs(graph))
+    return network
+
+
+def _connected(graph: RegionGraph, labels: npt.NDArray[Any]) -> Table:
+    """Name each connected piece of a segment after its first fragment."""
+    from bioimage_cpp.graph import connected_components
+
+    if graph.n_edges == 0:
+        return np.arange(graph.n_fragments + 1, dtype=np.uint32)
+    is_joined = labels[graph.a] == labels[graph.b]
+    parts = connected_components(_network(graph), edge_mask=is_joined)
+    _, first, place = np.unique(parts, return_index=True, return_inverse=True)
+    table: Table = first[place].astype(np.uint32)
+    return table
