@@ -228,6 +228,13 @@ def test_measured_once_is_enough(noisy: Volume) -> None:
         np.testing.assert_array_equal(once.segment_of, anew.segment_of)
 
 
+@pytest.mark.parametrize("wrong", [-1, 10**15])
+def test_ids_that_are_no_fragments_are_told(wrong: int) -> None:
+    ids = np.array([[[1, 1], [wrong, 2]]])
+    with pytest.raises(InputError, match="number them from 1 on"):
+        measure_adjacency(Volume(ids, kind="fragments", name="alien"))
+
+
 def test_what_is_wrong_is_told(noisy: Volume) -> None:
     segmentation = _segmentation(RING)
     with pytest.raises(InputError, match="sections cannot be negative"):

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation.parallel import Steps, map_threads
 from napari_emseg.volume import Volume
@@ -63,6 +64,12 @@ def measure_adjacency(
     -------
     Adjacency
 
+    Raises
+    ------
+    InputError
+        If ids are negative or larger than there are voxels, so that tables over them
+        would be absurd.
+
     Examples
     --------
     >>> ids = Volume(np.array([[[1, 1, 2], [1, 1, 2]]], np.uint32), kind="fragments")
@@ -74,6 +81,7 @@ def measure_adjacency(
 
     def measure(z: int) -> tuple[Keys, Counts, int, Counts, npt.NDArray[Any]]:
         section = fragments.read(z)
+        _check_ids(section, fragments)
         above = fragments.read(z - 1) if mode == "3d" and z > 0 else None
         keys, counts = _contacts(section, above)
         lowest = int(section.min())
@@ -96,6 +104,16 @@ def measure_adjacency(
     keys, faces = _sum_equal([p[0] for p in parts], [p[1] for p in parts])
     a, b = (keys >> _SHIFT).astype(np.uint32), keys.astype(np.uint32)
     return Adjacency(a, b, faces, size, first, last, at_rim)
+
+
+def _check_ids(section: npt.NDArray[Any], fragments: Volume) -> None:
+    n_voxels = int(np.prod(fragments.shape))
+    lowest, highest = int(section.min()), int(section.max())
+    if lowest < 0 or highest > n_voxels:
+        raise InputError(
+            f"{fragments.name or 'The fragments'} have ids from {lowest} to {highest}, but only "
+            f"{n_voxels} voxels; number them from 1 on first."
+        )
 
 
 def _contacts(section: npt.NDArray[Any], above: npt.NDArray[Any] | None) -> tuple[Keys, Counts]:
