@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QMessageBox, QWidget
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.forms import make_check, make_choice
 from napari_emseg.gui.frame import Fold, ProgressRow, button, column, note, row, set_role
+from napari_emseg.gui.improve_map import ImproveMap
 from napari_emseg.gui.jobs import Report
 from napari_emseg.gui.predicting import predicting_of
 from napari_emseg.gui.step_widget import StepWidget
@@ -64,6 +65,8 @@ class BoundariesStep(StepWidget):
         self.rows.addLayout(buttons)
         self.progress = ProgressRow()
         self.rows.addWidget(self.progress)
+        self.improve = ImproveMap(context)
+        self.rows.addWidget(Fold("Improve the map", self.improve))
         self.rows.addWidget(self._make_advanced(fields["device"]))
         self.main_button = self.predict_button
         self._name_model()
@@ -79,6 +82,10 @@ class BoundariesStep(StepWidget):
     def predict_all(self) -> None:
         """Predict every section that is not done."""
         self.try_to(self.predicting.start, "all")
+
+    def detach(self) -> None:
+        super().detach()
+        self.improve.detach()
 
     def stop(self) -> None:
         """Stop the running prediction."""

@@ -55,13 +55,13 @@ class NumberRow(QWidget):
         self.side.setProperty("role", "quiet")
         self.side.setFixedWidth(EQUIVALENT_WIDTH)
         self._step = step
-        label = QLabel(field.title)
-        label.setFixedWidth(LABEL_WIDTH)
-        label.setBuddy(self.box)
+        self.label = QLabel(field.title)
+        self.label.setFixedWidth(LABEL_WIDTH)
+        self.label.setBuddy(self.box)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addWidget(label)
+        layout.addWidget(self.label)
         layout.addWidget(self.slider, 1)
         layout.addWidget(self.box)
         layout.addWidget(self.side)
@@ -81,6 +81,10 @@ class NumberRow(QWidget):
             self.box.setValue(int(value) if self._is_whole else value)
             self.slider.setValue(min(value, self.slider.maximum()))
         self.refresh_equivalent()
+
+    def set_label(self, words: str) -> None:
+        """Show `words` before the slider where the field's title is too long for it."""
+        self.label.setText(words)
 
     def refresh_equivalent(self) -> None:
         """Write the equivalent anew, as after a change of the voxel size."""

@@ -62,8 +62,6 @@ class SegmentStep(StepWidget):
         super().__init__(context)
         self.live = live_preview_of(context)
         fields = {field.name: field for field in describe_fields(SegmentParams)}
-        for name, words in _SHORT_TITLES.items():
-            fields[name] = replace(fields[name], title=words)
         self.numbers = {
             name: NumberRow(
                 fields[name],
@@ -72,6 +70,8 @@ class SegmentStep(StepWidget):
             )
             for name in _SLIDER_MAXIMA
         }
+        for name, words in _SHORT_TITLES.items():
+            self.numbers[name].set_label(words)
         for name, number in self.numbers.items():
             number.changed.connect(partial(self._on_number_changed, name))
         self.rows.addWidget(self.numbers["sigma_px"])
