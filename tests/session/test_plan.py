@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,3 +151,20 @@ def test_the_device_does_not_make_a_map_out_of_date() -> None:
     session = Session(raw=RAW, boundary=MAP)
     session.change("predict", device="cpu")
     assert plan(session).boundaries.state == "up to date"
+
+
+@pytest.mark.parametrize(
+    ("mode", "typed", "state"),
+    [
+        ("3d", (50, 4, 4), "up to date"),
+        ("3d", (40, 4, 4), "out of date"),
+        ("3d", None, "up to date"),  # not known of labels written by an older version
+        ("2d", (40, 4, 4), "up to date"),
+    ],
+)
+def test_smoothing_in_3d_depends_on_the_voxel_size(mode: Any, typed: Any, state: str) -> None:
+    params = SegmentParams(mode=mode)
+    record = replace(made("segment", params, boundary="map"), voxel_size_nm=typed)
+    labels = ref("labels", "labels", made_by=record)
+    session = Session(boundary=ref("map", "boundary"), segmentation=labels, segment=params)
+    assert plan(session).segment.state == state

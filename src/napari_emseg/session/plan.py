@@ -113,6 +113,10 @@ def _plan_segment(session: Session) -> StepState:
     if labels.made_by is None or labels.made_by.step != "segment":
         return StepState("up to date", "up to date: labels from elsewhere")
     because = _why_stale(labels.made_by, session.segment, {"boundary": boundary})
+    # In 3D the smoothing is as wide in nm along z as along x.
+    before, now = labels.made_by.voxel_size_nm, boundary.voxel_size_nm
+    if not because and session.segment.mode == "3d" and before and now and before != now:
+        because = "the voxel size changed"
     if not because and _plan_boundaries(session).state == "out of date":
         because = "the boundary map is out of date"
     return _fresh_or_stale(because)
