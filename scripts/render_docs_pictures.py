@@ -109,6 +109,9 @@ def main() -> None:
         frame.set_open(name in ("segment", "evaluate"))
     photo.window("4_evaluate")
     photo.widget("dock", workspace)
+    workspace.frames["segment"].set_open(False)
+    steps["evaluate"].error_list.step(1)
+    photo.window("5_errors")
     viewer.theme = "light"
     photo.window("light_theme")
     viewer.close()
