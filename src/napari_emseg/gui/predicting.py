@@ -5,7 +5,6 @@ Several docks may show it; there is one of it.
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -184,10 +183,10 @@ class Predicting(QObject):
 def _predict(
     raw: Volume, params: PredictParams, out: np.ndarray, sections: list[int], progress: Progress
 ) -> Volume:
-    from napari_emseg.inference import Predictor
+    from napari_emseg.inference import Predictor, threads_for
 
-    cores = max(1, (os.cpu_count() or 2) - 1)  # one is left to the window
-    with Predictor(params.model, device=params.device, n_threads=cores) as predictor:
+    n_threads = threads_for(background=True)
+    with Predictor(params.model, device=params.device, n_threads=n_threads) as predictor:
         return predictor.predict(
             raw,
             tta=params.tta,
