@@ -13,9 +13,11 @@ import numpy.typing as npt
 from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.registry import resolve
+from napari_emseg.segmentation.affinity_view import sections_of
 from napari_emseg.segmentation.agglomeration import agglomerate, count_reports
 from napari_emseg.segmentation.forest import Forest, join
 from napari_emseg.segmentation.hierarchy import Hierarchy
+from napari_emseg.segmentation.long_range import MAX_CHANNELS
 from napari_emseg.segmentation.multicut import THRESHOLDS, Solver, partition
 from napari_emseg.segmentation.parallel import Steps, ignore, map_threads
 from napari_emseg.segmentation.partitions import Partitions, join_tables
@@ -28,10 +30,12 @@ GROUPINGS: dict[str, str] = {
     "mean_boundary": "napari_emseg.segmentation.grouping:mean_boundary",
     "multicut": "napari_emseg.segmentation.grouping:multicut",
     "greedy_additive": "napari_emseg.segmentation.grouping:greedy_additive",
+    "lifted_multicut": "napari_emseg.segmentation.lifted_grouping:lifted_multicut",
+    "mutex_watershed": "napari_emseg.segmentation.lifted_grouping:mutex_watershed",
     "mean_affinity": "napari_emseg.segmentation.affinity_grouping:mean_affinity",
     "zlateski_seung": "napari_emseg.segmentation.affinity_grouping:zlateski_seung",
 }
-PARTITIONED = frozenset({"multicut", "greedy_additive"})
+PARTITIONED = frozenset({"multicut", "greedy_additive", "lifted_multicut", "mutex_watershed"})
 OWN_FRAGMENTS = frozenset({"mean_affinity", "zlateski_seung"})
 
 
@@ -47,11 +51,14 @@ class Part:
         The map as it was before smoothing.
     sizes_voxels : (F + 1,) int64
         Entry 0 unused.
+    source : Volume
+        The map as it came, with its voxel size and the affinities it may carry.
     """
 
     fragments: npt.NDArray[np.uint32]
     boundary: npt.NDArray[np.float32]
     sizes_voxels: npt.NDArray[np.int64]
+    source: Volume
 
     @property
     def n_fragments(self) -> int:
@@ -204,7 +211,7 @@ def _group_parts(
             n_z,
             partial(steps.finish_one, "Grouping each section"),
         )
-    n_solved = len(THRESHOLDS) if is_partitioned else 0
+    n_solved = len(THRESHOLDS) + MAX_CHANNELS if is_partitioned else 0
     steps = Steps(progress, n_z + 1 + count_reports(hierarchy.n_fragments) + n_solved)
     report = partial(steps.finish_one, "Grouping the volume")
     return [function(_volume(hierarchy, boundary, report), report)]
@@ -214,7 +221,8 @@ def _section(hierarchy: Hierarchy, boundary: Volume, z: int) -> Part:
     ids = hierarchy.section_ids(z)
     fragments = hierarchy.fragments.read(slice(z, z + 1)) - np.uint32(ids.start - 1)
     sizes = hierarchy.fragment_sizes_voxels[ids.start - 1 : ids.stop].copy()
-    return Part(fragments, read_section(boundary, z)[np.newaxis], sizes)
+    source = sections_of(boundary, slice(z, z + 1))
+    return Part(fragments, read_section(boundary, z)[np.newaxis], sizes, source)
 
 
 def _volume(hierarchy: Hierarchy, boundary: Volume, report: Callable[[], None]) -> Part:
@@ -223,4 +231,4 @@ def _volume(hierarchy: Hierarchy, boundary: Volume, report: Callable[[], None]) 
         values[z] = read_section(boundary, z)
         report()
     fragments = np.ascontiguousarray(hierarchy.fragments.read())
-    return Part(fragments, values, hierarchy.fragment_sizes_voxels)
+    return Part(fragments, values, hierarchy.fragment_sizes_voxels, boundary)

@@ -17,6 +17,7 @@ from napari_emseg.segmentation.parallel import ignore
 from napari_emseg.segmentation.rag import RegionGraph
 
 Labels = npt.NDArray[np.uint32]
+MAX_CHANNELS = max(len(LONG_RANGE), len(LONG_RANGE_ISOTROPIC))
 _CUBE = 1.5  # sections up to so many times as thick as pixels are wide count as cubes
 
 

@@ -20,6 +20,8 @@ Grouping = Literal[
     "mean_boundary",
     "multicut",
     "greedy_additive",
+    "lifted_multicut",
+    "mutex_watershed",
     "mean_affinity",
     "zlateski_seung",
 ]
@@ -52,8 +54,9 @@ class SegmentParams(Params):
         default="h_minima",
         title="Grouping",
         description="What joins basins: their depth (h_minima), the mean wall between them "
-        "(mean_boundary, mean_affinity), all walls weighed together (multicut, greedy_additive) "
-        "or the weakest spot of a wall (zlateski_seung).",
+        "(mean_boundary, mean_affinity), all walls weighed together (multicut, greedy_additive), "
+        "with what is seen across other segments (lifted_multicut, mutex_watershed), or the "
+        "weakest spot of a wall (zlateski_seung).",
     )
     h: float = Field(
         default=0.2,
