@@ -14,6 +14,9 @@ from napari_emseg.networks.vd2d3d import VD2D3D
 
 TABLES = [
     # name, parameters, numbers to train, weights of convolutions, receptive field (z, y, x)
+    ("n3", {"preset": "n1"}, 270_746, None, (1, 65, 65)),
+    ("n3", {"preset": "znn"}, 117_806, None, (1, 65, 65)),
+    ("n3", {"preset": "paper"}, 270_746, None, (1, 123, 123)),
     ("n4", {"preset": "paper"}, 219_290, None, (1, 95, 95)),
     ("vd2d", {"preset": "paper"}, 230_714, None, (1, 109, 109)),
     ("vd2d3d", {"preset": "paper"}, 296_486, None, (5, 85, 85)),

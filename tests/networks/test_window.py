@@ -25,12 +25,13 @@ def slide(network: WindowNetwork, sections: torch.Tensor) -> torch.Tensor:
     return torch.stack([network.classify(row) for row in rows])
 
 
-@pytest.mark.parametrize("name", ["n4", "vd2d"])
+@pytest.mark.parametrize("name", ["n3", "n4", "vd2d"])
 @pytest.mark.parametrize("preset", ["paper", "modern"])
 @pytest.mark.parametrize("size", [(4, 6), (19, 1)])
 def test_dense_is_the_window_at_every_pixel(name: str, preset: str, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    network = build_network(name, preset=preset, in_sections=1).eval()
+    params = {"foveated": False, "nonuniform": False} if name == "n3" else {}
+    network = build_network(name, preset=preset, **params).eval()
     assert isinstance(network, WindowNetwork)
     sections = torch.randn(1, 1, *size)
     with torch.inference_mode():

@@ -16,6 +16,7 @@ NETWORKS: dict[str, str] = {
     "cumedvision": "napari_emseg.networks.cumedvision:build",
     "deepem3d": "napari_emseg.networks.deepem3d:build",
     "fusionnet": "napari_emseg.networks.fusionnet:build",
+    "n3": "napari_emseg.networks.n3:build",
     "n4": "napari_emseg.networks.n4:build",
     "pdeepem3d": "napari_emseg.networks.deepem3d:build_plain",
     "rdn": "napari_emseg.networks.rdn:build",

@@ -19,10 +19,11 @@ layer  kind                       maps   kernel  output side
 10     fully connected, softmax   2      1       1
 =====  =========================  =====  ======  ===========
 
-219,290 parameters. Not from the paper: the non-linearity, 1.7159 tanh(0.6666 x),
-and the initial weights, uniform in +-0.05, are those of a public reproduction
-(znn-release, networks/N4.spec); the paper names neither. The modern preset has
-ReLU and batch normalisation instead.
+219,290 parameters. As an option, the window is foveated and sampled unevenly, see
+:mod:`napari_emseg.networks.foveation`. Not from the paper: the non-linearity,
+1.7159 tanh(0.6666 x), and the initial weights, uniform in +-0.05, are those of a
+public reproduction (znn-release, networks/N4.spec); the paper names neither. The
+modern preset has ReLU and batch normalisation instead.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_emseg.networks.base import make_params
+from napari_emseg.networks.foveation import WindowSampling
 from napari_emseg.networks.layers import Activation, initialise_he, initialise_uniform
 from napari_emseg.networks.window import Stage, WindowNetwork
 
@@ -53,6 +55,16 @@ class N4Params(BaseModel):
     normalise: bool = Field(
         False, title="Batch normalisation", description="After each convolution."
     )
+    foveated: bool = Field(
+        False,
+        title="Foveated",
+        description="Blur the window towards its rim; minutes for a section.",
+    )
+    nonuniform: bool = Field(
+        False,
+        title="Uneven sampling",
+        description="Sample the window more coarsely towards its rim; minutes for a section.",
+    )
     in_sections: Literal[1, 3, 5] = Field(
         1, title="Sections in", description="Neighbouring sections seen; the paper has 1."
     )
@@ -60,6 +72,7 @@ class N4Params(BaseModel):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
+    "paper_foveated": {"foveated": True, "nonuniform": True},
     "modern": {"activation": "relu", "normalise": True},
     "tiny": {"width": 6, "hidden": 8, "activation": "relu", "normalise": True},
 }
@@ -87,6 +100,7 @@ class N4(WindowNetwork):
             window_px=95,
             in_sections=params.in_sections,
             normalise=params.normalise,
+            sampling=WindowSampling(95, foveated=params.foveated, nonuniform=params.nonuniform),
         )
         if activation == "tanh":
             initialise_uniform(self, 0.05)

@@ -16,13 +16,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_emseg.errors import InputError
 from napari_emseg.networks.base import Fusible, Network, fold
+from napari_emseg.networks.foveation import WindowSampling
 from napari_emseg.networks.layers import Activation, boundary_logit, make_activation
 from napari_emseg.networks.padding import mirror
+
+_WINDOWS_AT_ONCE = 256
+_MOST_WINDOWS = 1024
+"""More at once would keep too much in memory for the gradient."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +155,9 @@ class WindowNetwork(Network):
     in_sections : int
     normalise : bool
         Batch normalisation after each convolution.
+    sampling : WindowSampling, optional
+        How the window reads the section. Blur and steps then depend on where in
+        the window a pixel is, so the window must be slid, as slow as that is.
     """
 
     def __init__(
@@ -159,14 +169,18 @@ class WindowNetwork(Network):
         window_px: int,
         in_sections: int,
         normalise: bool,
+        sampling: WindowSampling | None = None,
     ) -> None:
         super().__init__()
         self.params = params
         self.in_sections = in_sections  # type: ignore[assignment]
         self.window_px = window_px
-        self.margin_px = window_px // 2
+        self.sampling = sampling or WindowSampling(window_px, foveated=False, nonuniform=False)
+        self.is_slid = self.sampling.foveated or self.sampling.nonuniform
+        self.margin_px = self.sampling.reach_px
         self.reach_px = _reach_px(stages)
-        self.receptive_field_px = (in_sections, window_px, window_px)
+        side = 2 * self.margin_px + 1
+        self.receptive_field_px = (in_sections, side, side)
         self.size_multiple_px = 1
         # input and output of the widest layer, and what the pooling notes down
         self.memory_bytes_per_px = 4 * sum(sorted(stage.maps for stage in stages)[-2:]) + 8 * max(
@@ -197,6 +211,8 @@ class WindowNetwork(Network):
         Tensor, float32, (N, 1, Y - 2 margin_px, X - 2 margin_px)
         """
         height, width = (size - 2 * self.margin_px for size in sections.shape[-2:])
+        if self.is_slid:
+            return self._slide(sections, height, width)
         x = self._fit(sections, height, width)
         for stage in self._stages():
             x = stage(x)
@@ -228,6 +244,43 @@ class WindowNetwork(Network):
         for stage in self._stages():
             x = stage.forward_window(x)
         return boundary_logit(self.head(x))[:, 0, 0, 0]
+
+    def read_windows(self, sections: Tensor, positions: Tensor) -> Tensor:
+        """Cut out the windows around pixels, for training on single pixels.
+
+        Parameters
+        ----------
+        sections : Tensor, float32, (in_sections, Y, X)
+        positions : Tensor, int, (B, 2)
+            The pixels (y, x); beyond the edge is a mirror image.
+
+        Returns
+        -------
+        Tensor, float32, (B, in_sections, window_px, window_px)
+            For :meth:`classify`.
+        """
+        margins = (self.margin_px,) * 2
+        blurred = self.sampling.blur(mirror(sections[None], margins, margins))[0]
+        return self.sampling.read(blurred, positions + self.margin_px)
+
+    def _slide(self, sections: Tensor, height: int, width: int) -> Tensor:
+        if torch.is_grad_enabled() and sections.shape[0] * height * width > _MOST_WINDOWS:
+            raise InputError(
+                f"Network '{self.name}' with foveation or non-uniform sampling learns from single "
+                "windows, not from whole patches: train it without them."
+            )
+        rows, columns = torch.arange(height), torch.arange(width)
+        positions = torch.cartesian_prod(rows, columns).to(sections.device) + self.margin_px
+        logits = [
+            torch.cat(
+                [
+                    self.classify(self.sampling.read(blurred, part))
+                    for part in torch.split(positions, _WINDOWS_AT_ONCE)
+                ]
+            )
+            for blurred in self.sampling.blur(sections)
+        ]
+        return torch.stack(logits).view(-1, 1, height, width)
 
     def _stages(self) -> list[StageLayers]:
         return [stage for stage in self.stages if isinstance(stage, StageLayers)]
