@@ -23,7 +23,7 @@ from napari_emseg.cli import main
 from napari_emseg.cli.main import COMMANDS
 from napari_emseg.cli.output import dump_json, format_value, to_plain
 from napari_emseg.cli.progress import TerminalProgress
-from napari_emseg.networks import build_network
+from napari_emseg.networks import build_network, library
 from napari_emseg.networks.checkpoint import save_model
 from napari_emseg.networks.info import ModelInfo
 from napari_emseg.progress import Cancelled
@@ -330,6 +330,42 @@ class TestHelp:
             [sys.executable, "-c", code], capture_output=True, text=True, check=False
         )
         assert result.returncode == 0, result.stderr
+
+    @pytest.mark.parametrize("is_bundled", [True, False])
+    def test_a_damaged_model_is_named_by_the_doctor(
+        self,
+        is_bundled: bool,
+        capsys: pytest.CaptureFixture[str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        (tmp_path / "bundled").mkdir()
+        (tmp_path / "mine").mkdir()
+        folder = tmp_path / ("bundled" if is_bundled else "mine")
+        (folder / "torn.safetensors").write_bytes(b"x")
+        monkeypatch.setattr(library, "bundled_folder", lambda: tmp_path / "bundled")
+        monkeypatch.setenv("EMSEG_MODELS", str(tmp_path / "mine"))
+        assert main(["doctor", "--no-self-test", "--quiet"]) == int(is_bundled)
+        assert "torn cannot be used" in capsys.readouterr().out
+
+    def test_gui_takes_drive_letters_and_datasets(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("DISPLAY", raising=False)
+        monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+        Path("C:").mkdir()
+        Path("C:/a.h5").touch()
+        for name, words in [
+            ("C:/a.h5", "no screen"),
+            ("C:/a.h5:/raw", "no screen"),
+            ("C:/b.h5:/raw", "There is no file b.h5"),
+        ]:
+            assert main(["gui", name]) == 2
+            assert words in capsys.readouterr().err
 
     def test_gui_without_a_screen_says_so(
         self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -19,7 +19,17 @@ from typing import Any
 from napari_emseg import __version__
 from napari_emseg.progress import Progress
 
-PACKAGES = ("napari", "torch", "numpy", "numba", "scikit-image", "zarr", "h5py", "tifffile")
+PACKAGES = (
+    "napari",
+    "torch",
+    "numpy",
+    "numba",
+    "bioimage-cpp",
+    "scikit-image",
+    "zarr",
+    "h5py",
+    "tifffile",
+)
 _GIB = 2**30
 _LEAST_DISK_GIB = 1.0
 _WINDOW_TIMEOUT_S = 20
@@ -145,12 +155,16 @@ def has_screen() -> bool:
 
 
 def _check_model_folder() -> Check:
-    from napari_emseg.networks.library import list_models, user_folder
+    from napari_emseg.networks.library import bundled_folder, list_models, user_folder
 
-    models = [model for model in list_models() if not model.problem]
-    names = ", ".join(model.name for model in models) or "none yet"
+    models = list_models()
+    names = ", ".join(model.name for model in models if not model.problem) or "none yet"
+    damaged = [model for model in models if model.problem]
+    problems = "".join(f"; {model.name} cannot be used: {model.problem}" for model in damaged)
+    # A file of the user's that is no model is no fault of the installation.
+    is_whole = not any(model.path and model.path.parent == bundled_folder() for model in damaged)
     check = _check_writable("model folder", user_folder())
-    return Check(check.name, check.ok, f"{check.detail}; models: {names}")
+    return Check(check.name, check.ok and is_whole, f"{check.detail}; models: {names}{problems}")
 
 
 def _check_cache_folder() -> Check:
@@ -237,10 +251,12 @@ def _edges_of(truth: Any) -> Any:
 
 
 def _segment_sample(made: dict[str, Any]) -> str:
+    import numpy as np
+
     from napari_emseg.steps.segment import SegmentParams, run
 
     made["labels"] = run(made["boundary"], params=SegmentParams())
-    return f"{int(made['labels'].read().max())} segments"
+    return f"{np.count_nonzero(np.unique(made['labels'].read()))} segments"
 
 
 def _evaluate_sample(made: dict[str, Any]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from napari_emseg.cli.doctor import has_screen
 from napari_emseg.errors import InputError
+from napari_emseg.io.location import check_exists, split_location
 from napari_emseg.progress import Progress
 from napari_emseg.registry import resolve
 
@@ -23,8 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Open napari with the workspace; returns when the window is closed."""
     for path in args.files:
-        if not os.path.exists(path.partition(":/")[0]):
-            raise InputError(f"There is no file {path}.")
+        check_exists(split_location(path)[0])
     if not has_screen():
         raise InputError("There is no screen here; on a server use xvfb-run or a remote desktop.")
     resolve(_WINDOWS, "gui", "window")(args.files)
