@@ -49,6 +49,13 @@ def test_errors_of_the_segments_at_the_sliders_are_listed(walked: Workspace) -> 
     assert errors.v_rand == pytest.approx(step.curve.at(0.05)["v_rand"])
 
 
+def test_the_list_says_when_the_sliders_moved(walked: Workspace) -> None:
+    step: Any = walked.step("evaluate")
+    assert step.error_list.summary.text().startswith("6 split errors and 1 merge error")
+    step.use_best()
+    assert step.error_list.summary.text().startswith("The sliders moved: press Evaluate")
+
+
 def test_keys_walk_and_show_both_sides(walked: Workspace, qtbot: Any) -> None:
     step: Any = walked.step("evaluate")
     viewer, sites = walked.context.viewer, step.error_list.errors.sites

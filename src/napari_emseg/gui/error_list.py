@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QHeaderView,
-    QLabel,
     QTableWidget,
     QTableWidgetItem,
     QWidget,
@@ -18,7 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_emseg.evaluation.error_view import IS_MERGE, IS_SPLIT
 from napari_emseg.gui.error_layer import COLOURS
-from napari_emseg.gui.frame import button, column, note, row
+from napari_emseg.gui.frame import ElidedLabel, button, column, note, row
 
 if TYPE_CHECKING:
     from napari_emseg.evaluation.error_sites import Errors, ErrorSite
@@ -44,7 +43,7 @@ class ErrorList(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._errors: Errors | None = None
-        self.summary = QLabel()
+        self.summary = ElidedLabel()
         self.table = _make_table()
         self.table.currentCellChanged.connect(self._on_table_current)
         self.table.cellDoubleClicked.connect(lambda index, _column: self._announce(index))
@@ -82,6 +81,11 @@ class ErrorList(QWidget):
         self.words.setText("")
         for widget in (self.previous_button, self.next_button, self.colours):
             widget.setEnabled(bool(sites))
+
+    def mark_stale(self, because: str) -> None:
+        """Say that the list is of something earlier."""
+        if self._errors is not None:
+            self.summary.setText(f"{because}: press Evaluate ({summarise(self._errors)})")
 
     def step(self, by: int) -> None:
         """Go to the next error (1) or the one before (-1); after the last comes the first."""
@@ -169,12 +173,16 @@ def summarise(errors: Errors | None) -> str:
     """Say how many errors there are."""
     if errors is None:
         return "Split and merge errors are listed here after Evaluate."
-    found = f"{errors.n_split:,} split and {errors.n_merge:,} merge errors"
+    found = f"{_count(errors.n_split, 'split')} and {_count(errors.n_merge, 'merge')}"
     if not errors.sites:
         return "No split or merge errors."
     if len(errors.sites) < errors.n_split + errors.n_merge:
         found += f", the {len(errors.sites)} costliest listed"
     return found
+
+
+def _count(n: int, kind: str) -> str:
+    return f"{n:,} {kind} error{'' if n == 1 else 's'}"
 
 
 def describe(site: ErrorSite) -> str:

@@ -24,9 +24,14 @@ SETTLE_MS = 500  # after the last stroke of the brush
 
 
 class EvaluateInputs(StepWidget):
-    """Rows to choose what is compared; `changed` when a score would mean something else."""
+    """Rows to choose what is compared.
+
+    Signals: `changed` when a score would mean something else, `painted` after strokes of
+    the brush in what is compared.
+    """
 
     changed = Signal()
+    painted = Signal()
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -123,6 +128,7 @@ class EvaluateInputs(StepWidget):
         painted, self._painted = self._painted, set()
         for role in painted:
             self.try_to(self.context.refresh_reference, role)
+        self.painted.emit()
 
     def _suggest_kind(self) -> None:
         truth = self.context.session.ground_truth

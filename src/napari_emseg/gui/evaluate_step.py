@@ -50,6 +50,7 @@ class EvaluateStep(StepWidget):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._overlay_words = ""
+        self._listed_for: SegmentParams | None = None  # where errors are those at the sliders
         self.inputs = EvaluateInputs(context)
         self.combos = self.inputs.combos
         self.kind = self.inputs.kind
@@ -166,6 +167,8 @@ class EvaluateStep(StepWidget):
             self.curves.add(segment.grouping, result.curve)
         self.error_layer.set_errors(result.view, like)
         self.error_list.show_errors(result.errors)
+        self._listed_for = segment if layer is None else None
+        self._note_moved_sliders(self.context.session.segment)
         self.keys.hold()
         self._show_strip()
         self._enable()
@@ -202,6 +205,7 @@ class EvaluateStep(StepWidget):
 
     def _connect(self) -> None:
         self.inputs.changed.connect(self._forget)
+        self.inputs.painted.connect(partial(self.error_list.mark_stale, "Voxels were painted"))
         self.curves.threshold_chosen.connect(self._set_threshold)
         self.curves.metric_changed.connect(self._show_strip)
         self.curves.hint_changed.connect(self._enable)
@@ -236,7 +240,12 @@ class EvaluateStep(StepWidget):
         elif new.grouping != old.grouping:
             self.curves.refresh()
         self.curves.show_now()
+        self._note_moved_sliders(new)
         self._enable()
+
+    def _note_moved_sliders(self, params: SegmentParams) -> None:
+        if self._listed_for not in (None, params):
+            self.error_list.mark_stale("The sliders moved")
 
     def _forget(self) -> None:
         self.curves.clear()

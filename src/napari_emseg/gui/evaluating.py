@@ -56,6 +56,7 @@ def evaluate_all(
     from napari_emseg.evaluation.error_sites import find_errors
     from napari_emseg.evaluation.error_view import ErrorView
     from napari_emseg.steps.evaluate import run
+    from napari_emseg.steps.segment import cut
 
     parts = _Parts(progress, 1 + (hierarchy is not None) + (labels is not None))
     options: dict[str, Any] = {
@@ -73,7 +74,7 @@ def evaluate_all(
     segments: Any = labels
     if segments is None:
         assert hierarchy is not None
-        segments = hierarchy.cut(segment.threshold, segment.min_size_voxels).view()
+        segments = cut(hierarchy, params=segment)[0].view()
     errors = find_errors(segments, truth, sections=sections, progress=parts, **options)
     view = ErrorView(segments, truth, errors, **options)
     view.section(errors.cells.sections[0])  # look once here, not first in the window

@@ -13,7 +13,7 @@ from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.steps.evaluate import EvaluateParams, match_sections, take_sections
 from napari_emseg.steps.params import Params
-from napari_emseg.steps.segment import SegmentParams, build
+from napari_emseg.steps.segment import SegmentParams, build, cut
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
@@ -337,7 +337,7 @@ def _score(
     from napari_emseg.evaluation import evaluate as compare
 
     hierarchy = build(boundary, params=segment, progress=progress)
-    labels = hierarchy.cut(segment.threshold, segment.min_size_voxels).view()
+    labels = cut(hierarchy, params=segment)[0].view()
     wanted = ("voi_split", "voi_merge") if metric == "voi" else (metric,)
     scores = compare(
         labels,
