@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -204,6 +205,23 @@ def affinities_from_boundary(
     """
     if not isinstance(boundary, Volume):
         boundary = Volume(boundary, kind="boundary", name="boundary map")
+    computed = view_affinities(boundary, offsets, along=along)
+    values = computed.data.compute(progress)
+    return replace(computed, data=values)
+
+
+def view_affinities(
+    boundary: Volume, offsets: Sequence[Sequence[int]] = NEAREST, *, along: Along = "mean"
+) -> Volume:
+    """Like :func:`affinities_from_boundary`, but each section is computed when it is read.
+
+    Takes no memory, and time whenever it is read.
+
+    Parameters
+    ----------
+    boundary, offsets, along
+        As for :func:`affinities_from_boundary`.
+    """
     if boundary.kind != "boundary":
         raise InputError(
             f"{boundary.name or 'The volume'} is of kind '{boundary.kind}', but a boundary map "
@@ -212,16 +230,41 @@ def affinities_from_boundary(
     if along not in get_args(Along):
         raise InputError(f"The value along a line must be one of {get_args(Along)}, not '{along}'.")
     checked = check_offsets(offsets)
-    sections = np.empty(boundary.shape, np.float32)
-    affinities = np.zeros((len(checked), *boundary.shape), np.float32)
-    n_z = boundary.shape[0]
-    for z in range(n_z):
-        sections[z] = read_section(boundary, z)
-    for z in range(n_z):
-        for channel, offset in zip(affinities, checked, strict=True):
-            _fill_section(channel[z], sections, z, offset, along)
-        progress.update(z + 1, n_z, "Computing affinities")
-    return boundary.derive(affinities, kind="affinities", offsets=[list(o) for o in checked])
+    data = _ComputedAffinities(boundary, checked, along)
+    return boundary.derive(data, kind="affinities", offsets=[list(o) for o in checked])
+
+
+class _ComputedAffinities:
+    """Array-like, (c, z, y, x) float32, of which one section of one channel is read at a time."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, boundary: Volume, offsets: tuple[Offset, ...], along: Along) -> None:
+        self._boundary = boundary
+        self._offsets = offsets
+        self._along: Along = along
+        self.shape = (len(offsets), *boundary.shape)
+
+    def __getitem__(self, key: tuple[int, int]) -> Map:
+        channel, z = key
+        affinity = np.zeros(self.shape[2:], np.float32)
+        read = partial(read_section, self._boundary)
+        _fill_section(affinity, self.shape[1:], read, z, self._offsets[channel], self._along)
+        return affinity
+
+    def compute(self, progress: Progress) -> Map:
+        """Return everything."""
+        n_z = self.shape[1]
+        sections = np.empty(self.shape[1:], np.float32)
+        for z in range(n_z):
+            sections[z] = read_section(self._boundary, z)
+        affinities = np.zeros(self.shape, np.float32)
+        for z in range(n_z):
+            for channel, offset in zip(affinities, self._offsets, strict=True):
+                read = sections.__getitem__
+                _fill_section(channel[z], self.shape[1:], read, z, offset, self._along)
+            progress.update(z + 1, n_z, "Computing affinities")
+        return affinities
 
 
 def line(offset: Offset) -> list[Offset]:
@@ -254,13 +297,21 @@ def boundary_from_nearest(reader: AffinityReader, z: int) -> Map:
     return np.asarray(1 - mean, np.float32)
 
 
-def _fill_section(affinity: Map, sections: Map, z: int, offset: Offset, along: Along) -> None:
-    """Write the edges of section `z` at `offset`."""
-    here, _ = _overlap(sections.shape, offset)
+def _fill_section(
+    affinity: Map,
+    shape: Sequence[int],
+    read: Callable[[int], Map],
+    z: int,
+    offset: Offset,
+    along: Along,
+) -> None:
+    """Write the edges of section `z` at `offset`; `read` gives a section of the map."""
+    here = _with_partner(shape, offset)
     if not here[0].start <= z < here[0].stop:
         return
     points = line(offset)
-    shifted = (sections[_at(here, z, point)] for point in points)
+    sections = {z + dz: read(z + dz) for dz in {dz for dz, _, _ in points}}
+    shifted = (sections[z + dz][_moved(here[1:], (dy, dx))] for dz, dy, dx in points)
     first = next(shifted).copy()
     for values in shifted:
         if along == "max":
@@ -271,21 +322,16 @@ def _fill_section(affinity: Map, sections: Map, z: int, offset: Offset, along: A
     affinity[here[1:]] = 1 - value
 
 
-def _at(here: tuple[slice, ...], z: int, step: Offset) -> tuple[int, slice, slice]:
-    y, x = (slice(s.start + d, s.stop + d) for s, d in zip(here[1:], step[1:], strict=True))
-    return (z + step[0], y, x)
+def _moved(where: Sequence[slice], step: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(s.start + d, s.stop + d) for s, d in zip(where, step, strict=True))
 
 
-def _overlap(
-    shape: Sequence[int], offset: Sequence[int]
-) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Voxels that have a partner at `offset`, and the partners."""
-    here, there = [], []
-    for size, step in zip(shape, offset, strict=True):
-        start, stop = max(0, -step), max(min(size, size - step), max(0, -step))
-        here.append(slice(start, stop))
-        there.append(slice(start + step, stop + step))
-    return tuple(here), tuple(there)
+def _with_partner(shape: Sequence[int], offset: Sequence[int]) -> tuple[slice, ...]:
+    """Voxels that have a partner at `offset`."""
+    return tuple(
+        slice(max(0, -step), max(min(size, size - step), max(0, -step)))
+        for size, step in zip(shape, offset, strict=True)
+    )
 
 
 def _as_affinities(values: npt.NDArray[Any], z: int) -> Map:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from napari_emseg.progress import NO_PROGRESS, Progress
-from napari_emseg.segmentation.affinities import affinities_from_boundary
+from napari_emseg.segmentation.affinities import view_affinities
 from napari_emseg.segmentation.affinity_hierarchy import (
     AffinityGrouping,
     build_affinity_hierarchy,
@@ -26,7 +26,9 @@ def mean_affinity(
     hierarchy : Hierarchy
         Its mode counts, and its smoothed map where there are no affinities.
     boundary : Volume
-        The map. If it carries affinities, they are used as they are.
+        The map. If it carries affinities, they are used as they are. Else the
+        smoothed map is flooded, basins shallower than the floor not apart, and
+        walls are measured on the map before smoothing.
     progress : Progress
         Called at least once per section.
     """
@@ -50,16 +52,21 @@ def _regroup(
     hierarchy: Hierarchy, boundary: Volume, grouping: AffinityGrouping, progress: Progress
 ) -> Hierarchy:
     affinities = affinities_of(boundary)
-    if affinities is None:
+    if affinities is not None:
+        grouped = build_affinity_hierarchy(
+            affinities, grouping=grouping, mode=hierarchy.mode, progress=progress
+        )
+    else:
         smoothed: Any = replace(boundary, data=hierarchy.smoothed)
-        affinities = affinities_from_boundary(smoothed)
-    grouped = build_affinity_hierarchy(
-        affinities,
-        grouping=grouping,
-        background=affinities_of(boundary) is not None,
-        mode=hierarchy.mode,
-        progress=progress,
-    )
+        grouped = build_affinity_hierarchy(
+            view_affinities(smoothed),
+            walls=view_affinities(boundary),
+            grouping=grouping,
+            high=1 - hierarchy.floor,
+            background=False,
+            mode=hierarchy.mode,
+            progress=progress,
+        )
     fragments = hierarchy.fragments
     history = {**fragments.provenance, **grouped.fragments.provenance, "grouping": grouping}
     return replace(

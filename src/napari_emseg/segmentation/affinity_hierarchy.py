@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +78,13 @@ PRESETS = {
 """Thresholds that others use, by name; "fine" keeps every basin for an agglomeration."""
 
 
+class _Readers(NamedTuple):
+    """The affinities that are flooded, and those that contacts are measured on."""
+
+    flooded: AffinityReader
+    walls: AffinityReader
+
+
 @dataclass(frozen=True, eq=False)
 class _Part:
     """Regions of one section or volume, in numbers; entry 0 unused."""
@@ -98,6 +105,7 @@ def build_affinity_hierarchy(
     background: bool = True,
     mode: Mode = "3d",
     offsets: Sequence[Sequence[int]] | None = None,
+    walls: Volume | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Hierarchy:
     """Flood an affinity graph and join the regions, for every threshold at the same time.
@@ -131,6 +139,8 @@ def build_affinity_hierarchy(
         Each section by itself (without the edges along z) or the volume.
     offsets : sequence of (z, y, x), optional
         Of each channel; see :func:`open_affinities`.
+    walls : Volume, optional
+        Affinities to measure contacts on, if others than those that are flooded.
     progress : Progress
         Called once per section and phase.
 
@@ -179,7 +189,8 @@ def build_affinity_hierarchy(
         )
     labels = np.empty(reader.shape, np.uint32)
     build = _build_2d if mode == "2d" else _build_3d
-    forest, sizes, starts = build(reader, labels, thresholds, grouping, progress)
+    readers = _Readers(reader, reader if walls is None else open_affinities(walls, offsets))
+    forest, sizes, starts = build(readers, labels, thresholds, grouping, progress)
     history: dict[str, Any] = {
         "mode": mode,
         "low": low,
@@ -209,7 +220,7 @@ Built = tuple[Forest, npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
 def _build_3d(
-    reader: AffinityReader,
+    readers: _Readers,
     labels: Labels,
     thresholds: Thresholds,
     grouping: AffinityGrouping,
@@ -217,21 +228,21 @@ def _build_3d(
 ) -> Built:
     steps = Steps(progress, 2 * labels.shape[0] + 1)
     flooding = partial(steps.finish_one, "Flooding the affinities")
-    part = _flood(reader, labels, 0, thresholds, flooding)
+    part = _flood(readers, labels, 0, thresholds, flooding)
     forest = _group(part, grouping)
     steps.finish_one("Joining")
     return forest, part.sizes, np.empty(0, np.int64)
 
 
 def _build_2d(
-    reader: AffinityReader,
+    readers: _Readers,
     labels: Labels,
     thresholds: Thresholds,
     grouping: AffinityGrouping,
     progress: Progress,
 ) -> Built:
     def build(z: int) -> tuple[Forest, npt.NDArray[np.int64]]:
-        part = _flood(reader, labels[z : z + 1], z, thresholds)
+        part = _flood(readers, labels[z : z + 1], z, thresholds)
         return _group(part, grouping), part.sizes
 
     steps = Steps(progress, labels.shape[0])
@@ -245,7 +256,7 @@ def _build_2d(
 
 
 def _flood(
-    reader: AffinityReader,
+    readers: _Readers,
     labels: Labels,
     first_section: int,
     thresholds: Thresholds,
@@ -253,7 +264,7 @@ def _flood(
 ) -> _Part:
     """Watershed, region graph and size-dependent merging of some sections."""
     n = find_affinity_basins(
-        reader,
+        readers.flooded,
         labels,
         low=thresholds.low,
         high=thresholds.high,
@@ -263,7 +274,7 @@ def _flood(
     )
     sizes = np.bincount(labels.reshape(-1), minlength=n + 1).astype(np.int64)
     sizes[0] = 0
-    contacts = find_contacts(reader, labels, first_section, report)
+    contacts = find_contacts(readers.walls, labels, first_section, report)
     if max(thresholds.size_voxels, thresholds.dust_voxels) <= 1:
         return _Part(contacts, sizes)
     region_of = merge_small_regions(contacts, sizes, thresholds)
