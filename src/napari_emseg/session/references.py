@@ -80,6 +80,7 @@ def _file_part(path: str) -> Path:
 
 
 def relative_path(path: str, target: Path) -> str:
+    """Return `path` as seen from the folder of `target`."""
     try:
         return os.path.relpath(path, target.absolute().parent)
     except ValueError:  # another drive on Windows
