@@ -31,6 +31,14 @@ def blobs() -> npt.NDArray[Any]:
     return mask
 
 
+def rings() -> npt.NDArray[Any]:
+    mask = np.zeros((5, 60, 80), np.uint8)
+    for x in (4, 30, 56):
+        mask[:, 10:30, x : x + 20] = 255
+        mask[:, 13:27, x + 3 : x + 17] = 0
+    return mask
+
+
 def blank(volume: npt.NDArray[Any], *sections: int) -> npt.NDArray[Any]:
     volume = volume.copy()
     volume[list(sections)] = 0
@@ -54,6 +62,7 @@ def blank(volume: npt.NDArray[Any], *sections: int) -> npt.NDArray[Any]:
         (blank(ids(), 0, 2), "labels"),
         (np.where(ids() == 3, 255, 0).astype(np.uint8), "labels"),
         (blobs(), "labels"),
+        (rings(), "labels"),
         (np.zeros((3, 9, 9), np.uint16), "labels"),
         (np.arange(5).reshape(5, 1, 1) * np.ones((5, 8, 8), int), "labels"),
     ],

@@ -208,6 +208,15 @@ def test_the_older_isbi_scores_by_their_definitions() -> None:
     assert scores["warping_error"] == pytest.approx(min(warped), abs=1e-3)
 
 
+def test_only_splits_and_mergers_are_warping_errors_of_the_challenge() -> None:
+    membranes = rooms()[1]
+    boundary = membranes.astype(np.float32)
+    boundary[:, 5, 5] = 1  # a dot in a cell, at every threshold below 1
+    scores = isbi_protocol(boundary, membranes)
+    assert scores["warping_error"] == scores["warping_splits"] == 0
+    assert scores["pixel_error"] > 0
+
+
 def test_a_perfect_map_is_perfect_in_either_polarity_and_type() -> None:
     membranes = rooms()[1]
     for boundary in (membranes.astype(np.float32), membranes * np.uint8(255), membranes > 0):

@@ -181,6 +181,24 @@ def test_where_the_mask_forbids_it_even_a_shift_costs() -> None:
     assert fixed.error("split", "merge", "masked") == fixed.error()
 
 
+def test_membranes_touch_at_corners_too_so_that_a_gap_in_a_slanting_one_is_one_error() -> None:
+    slanting = ~np.eye(6, 8, 1, dtype=bool)
+    counts = warp_section(slanting, np.ones_like(slanting)).counts
+    assert counts.error("merge") == 6 / slanting.size
+    assert counts.n_sites() == counts.n_sites("merge") == 1
+
+
+def test_a_membrane_thickened_by_k_pixels_meets_one_k_and_1_pixels_aside() -> None:
+    truth = np.ones((5, 30), bool)
+    truth[:, 15] = False
+    for shift in range(5):
+        is_met = [
+            warp_section(truth, np.roll(truth, shift, axis=1), thicken_px=[k]).counts.error() == 0
+            for k in range(4)
+        ]
+        assert is_met == [shift <= k + 1 for k in range(4)]
+
+
 def test_counts_of_sections_add_up() -> None:
     gap = picture("....#.... ......... ....#.... ....#....")
     one = warp_section(TWO_CELLS, gap).counts
