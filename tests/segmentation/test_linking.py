@@ -13,7 +13,8 @@ from napari_emseg.errors import InputError
 from napari_emseg.evaluation import evaluate, score_curve
 from napari_emseg.progress import Cancelled
 from napari_emseg.segmentation import Hierarchy, build_hierarchy
-from napari_emseg.segmentation.linking import find_overlaps, link_sections
+from napari_emseg.segmentation.linking import find_overlaps, link_sections, linking
+from napari_emseg.volume import Volume
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -26,6 +27,11 @@ def draw(*sections: str) -> Hierarchy:
 
 def labels(hierarchy: Hierarchy, threshold: float) -> np.ndarray:
     return hierarchy.cut(threshold).to_volume().data
+
+
+def same(one: np.ndarray, two: np.ndarray) -> bool:
+    pairs = np.unique(np.stack([one.ravel(), two.ravel()]), axis=1).shape[1]
+    return pairs == np.unique(one).size == np.unique(two).size
 
 
 def test_segments_are_linked_where_they_overlap_most():
@@ -46,7 +52,8 @@ def test_height_is_one_minus_intersection_over_union():
         shared = np.count_nonzero((sections[0] == a) & (sections[1] == b))
         union = np.count_nonzero((sections[0] == a) | (sections[1] == b))
         assert iou == shared / union
-    assert set(linked.tree.height.tolist()) <= {0, *(1 - overlaps.iou).astype(np.float32).tolist()}
+    heights = set(linked.tree.height.tolist())
+    assert heights <= {0, 1, *(1 - overlaps.iou).astype(np.float32).tolist()}
 
 
 def test_a_branch_joins_two_segments_through_a_third():
@@ -55,10 +62,10 @@ def test_a_branch_joins_two_segments_through_a_third():
     assert linked.cut(0.7).n_segments == 1
 
 
-def test_a_grazing_contact_is_no_link_whatever_the_threshold():
+def test_a_grazing_contact_is_no_link():
     # b grazes d, but a is d's largest partner and e is b's.
     linked = link_sections(draw("aaaaaaaaa|bbbbbbbb", "ddddddddddd|eeeeee"), h=0.1)
-    assert linked.cut(1.0).n_segments == 2
+    assert linked.cut(0.999).n_segments == 2
 
 
 def test_two_segments_of_one_section_are_never_linked_directly():
@@ -69,8 +76,10 @@ def test_two_segments_of_one_section_are_never_linked_directly():
         section_of[list(hierarchy.section_ids(z))] = z
     tree = linked.tree
     apart = np.abs(section_of[tree.a] - section_of[tree.b])
-    assert np.array_equal(apart, (tree.height > 0) | (apart > 0))
-    assert (apart[tree.height > 0] == 1).all()
+    is_link = (tree.height > 0) & (tree.height < 1)
+    assert is_link.any()
+    assert (apart[is_link] == 1).all()
+    assert (apart[tree.height == 1] == 0).all()
 
 
 @quick
@@ -100,13 +109,28 @@ def test_storing_loses_nothing():
     with h5py.File.in_memory() as file:
         linked.write(file.create_group("hierarchy"))
         again = Hierarchy.read(file["hierarchy"])
-    assert again.grouping == "linked_sections"
+    assert again.grouping == "linking"
     assert np.array_equal(again.cut(0.5).segment_of, linked.cut(0.5).segment_of)
 
 
 def test_one_section_has_no_links():
     linked = link_sections(draw("aa|bb"), h=0.1)
-    assert linked.cut(1.0).n_segments == 2
+    assert linked.cut(0.999).n_segments == 2
+
+
+def test_a_small_piece_joins_its_neighbour_in_the_section_rather_than_none():
+    linked = link_sections(draw("aaaaa|||b", "aaaaaaa||"), h=0.1)
+    assert linked.cut(0.5, min_size_voxels=4).n_segments == 1
+
+
+def test_linking_as_a_grouping_floods_the_sections_itself():
+    drawing = draw("aaaaa|bb", "aaaa|bbb")
+    boundary = Volume(np.array(drawing.smoothed[:]), kind="boundary")
+    volume = build_hierarchy(boundary, sigma_px=0, mode="3d")
+    grouped = linking(volume, boundary, h=0.2)
+    assert (grouped.mode, grouped.grouping) == ("3d", "linking")
+    assert same(labels(grouped, 0.5), labels(link_sections(drawing, 0.2), 0.5))
+    assert same(labels(linking(drawing, boundary), 0.5), labels(drawing, 0.1))
 
 
 def test_a_volume_cannot_be_linked():

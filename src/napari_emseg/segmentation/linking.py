@@ -11,11 +11,13 @@ import numpy.typing as npt
 from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation.forest import build_forest
-from napari_emseg.segmentation.hierarchy import Hierarchy
+from napari_emseg.segmentation.hierarchy import Hierarchy, build_hierarchy
 from napari_emseg.segmentation.segmentation import Table
+from napari_emseg.volume import Volume
 
 Ints = npt.NDArray[np.int64]
-LINKED_SECTIONS = "linked_sections"
+LINKING = "linking"
+SECTION_H = 0.1
 
 
 class Overlaps(NamedTuple):
@@ -83,7 +85,8 @@ def link_sections(
     -------
     Hierarchy
         Of mode "3d", over the same fragments. Merges within a section have
-        height 0, links 1 - intersection over union.
+        height 0, links 1 - intersection over union. Merges that the cut of the
+        sections left out have height 1, for small segments to find a neighbour.
 
     Raises
     ------
@@ -112,32 +115,72 @@ def link_sections(
         )
     segment_of = hierarchy.cut(h, min_size_voxels).segment_of
     links = largest_partners(find_overlaps(hierarchy, segment_of, progress))
-    ids = np.arange(1, segment_of.size, dtype=np.uint32)
-    joined = ids[segment_of[1:] != ids]
-    forest = build_forest(
-        (
-            np.concatenate([joined, links.a.astype(np.uint32)]),
-            np.concatenate([segment_of[joined], links.b.astype(np.uint32)]),
-            np.concatenate([np.zeros(joined.size), 1 - links.iou]).astype(np.float32),
-        ),
-        np.zeros(segment_of.size, np.float32),
-    )
-    fragments = hierarchy.fragments
+    starts = np.empty(0, np.int64)
+    whole = replace(hierarchy, mode="3d", section_starts=starts)
+    linked = _with_links(whole, segment_of, links)
+    fragments = linked.fragments
     history: dict[str, Any] = {
         "mode": "3d",
-        "grouping": LINKED_SECTIONS,
         "section_grouping": hierarchy.grouping,
         "section_h": float(h),
         "section_min_size_voxels": int(min_size_voxels),
     }
+    return replace(linked, fragments=fragments.derive(fragments.data, kind="fragments", **history))
+
+
+def linking(
+    hierarchy: Hierarchy,
+    boundary: Volume,
+    progress: Progress = NO_PROGRESS,
+    *,
+    h: float = SECTION_H,
+) -> Hierarchy:
+    """Flood each section by itself, cut it at `h`, and link; as a grouping.
+
+    Parameters
+    ----------
+    hierarchy : Hierarchy
+        Its smoothing and floor count. In mode "2d" nothing is linked.
+    boundary : Volume
+        The map.
+    progress : Progress
+        Called once per section and phase.
+    h : float
+        Where the sections are cut.
+    """
+    if hierarchy.mode == "2d":
+        none = Overlaps(*np.zeros((len(Overlaps._fields), 0), np.int64))
+        return _with_links(hierarchy, hierarchy.cut(h).segment_of, none)
+    sections = build_hierarchy(
+        boundary, sigma_px=hierarchy.sigma_px, floor=hierarchy.floor, progress=progress
+    )
+    return link_sections(sections, h, progress=progress)
+
+
+def _with_links(hierarchy: Hierarchy, segment_of: Table, links: Overlaps) -> Hierarchy:
+    """First merge the fragments of each segment, then along `links`, then what is left."""
+    old = hierarchy.forest
+    inside, outside = old.inside[old.order], old.outside[old.order]
+    is_left = segment_of[inside] != segment_of[outside]
+    edges = (
+        np.concatenate([np.minimum(inside, outside), links.a]).astype(np.uint32),
+        np.concatenate([np.maximum(inside, outside), links.b]).astype(np.uint32),
+        np.concatenate([is_left * (1 + old.saddle[old.order]), 1 - links.iou]).astype(np.float32),
+    )
+    minimum = np.zeros_like(hierarchy.minimum)
+    forest = build_forest(edges, minimum)
+    ends = forest.outside > 0
+    forest.height[ends] = np.minimum(forest.height[ends], 1)
+    if hierarchy.mode == "2d":  # the merges of each section in a row
+        section = np.searchsorted(hierarchy.section_starts, forest.order, side="right")
+        forest = replace(forest, order=forest.order[np.argsort(section, kind="stable")])
+    data = hierarchy.fragments.data
     return replace(
         hierarchy,
-        fragments=fragments.derive(fragments.data, kind="fragments", **history),
+        fragments=hierarchy.fragments.derive(data, kind="fragments", grouping=LINKING),
         forest=forest,
-        minimum=np.zeros_like(hierarchy.minimum),
-        mode="3d",
-        section_starts=np.empty(0, np.int64),
-        grouping=LINKED_SECTIONS,
+        minimum=minimum,
+        grouping=LINKING,
     )
 
 
