@@ -22,6 +22,7 @@ from napari_emseg.segmentation.grouping import Grouped, Part
 from napari_emseg.segmentation.lifted import lifted_multicut_tables, mutex_watershed_tables
 from napari_emseg.segmentation.long_range import choose_long_range, find_lifted_edges
 from napari_emseg.segmentation.rag import RegionGraph, build_rag
+from napari_emseg.segmentation.smoothing import read_section
 from napari_emseg.volume import Volume
 
 Report = Callable[[], None]
@@ -43,7 +44,7 @@ def _graphs(part: Part, report: Report) -> tuple[RegionGraph, RegionGraph, Fores
     """Measure contacts and what is seen from afar; agglomerate for the minimum size."""
     affinities = affinities_of(part.source)
     if affinities is None:
-        graph = build_rag(part.fragments, part.boundary, part.n_fragments)
+        graph = build_rag(part.fragments, _boundary(part), part.n_fragments)
         channels = _from_boundary(part)
     else:
         reader = open_affinities(affinities)
@@ -61,9 +62,13 @@ def _contacts(part: Part, reader: AffinityReader) -> RegionGraph:
 
 def _from_boundary(part: Part) -> Iterator[tuple[Offset, Map]]:
     is_section = part.fragments.shape[0] == 1
-    boundary = Volume(part.boundary, kind="boundary")
+    boundary = Volume(_boundary(part), kind="boundary")
     for offset in choose_long_range(part.source.voxel_size_nm, is_section=is_section):
         yield offset, affinities_from_boundary(boundary, [offset]).data[0]
+
+
+def _boundary(part: Part) -> Map:
+    return np.stack([read_section(part.source, z) for z in range(part.fragments.shape[0])])
 
 
 def _from_affinities(reader: AffinityReader) -> Iterator[tuple[Offset, Map]]:
