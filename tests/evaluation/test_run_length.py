@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from bioimage_cpp.skeleton import teasar_labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
@@ -157,6 +158,20 @@ def test_skeletons_run_along_the_objects() -> None:
     long = skeletons.neuron[skeletons.edges[:, 0]] == 2**63 + 9
     # From end to end, 38 voxels of 8 nm.
     assert skeletons.edge_length_nm[long].sum() >= 37 * 8
+
+
+def test_object_by_object_the_skeletons_are_those_of_the_whole_volume() -> None:
+    truth = tubes()[:, :17].astype(np.int64) % 1000  # the second tube ends where the volume does
+    expected = teasar_labels(truth, spacing=VOXEL_NM, scale=1.5, constant=100.0)
+    found = skeletonize_truth(truth, voxel_size_nm=VOXEL_NM)
+    assert found.depth_nm is not None
+    for neuron, (vertices, pairs, radii) in expected.items():
+        own = found.neuron == neuron
+        np.testing.assert_allclose(found.nodes_nm[own], vertices)
+        np.testing.assert_allclose(found.depth_nm[own], radii)
+        first = np.flatnonzero(own)[0]
+        edges = found.edges[own[found.edges[:, 0]]]
+        np.testing.assert_array_equal(edges - first, pairs)
 
 
 def test_drawing_skeletons_can_be_stopped() -> None:

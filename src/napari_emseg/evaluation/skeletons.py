@@ -145,14 +145,9 @@ def _grow_trees(
     numbers, _, names = relabel_sequential(ids.astype(native, copy=False))
     boxes = find_objects(numbers)
     for k, box in enumerate(boxes):
-        # One voxel more to each side shows where the object ends and the volume does not.
-        wider = tuple(
-            slice(max(0, side.start - 1), min(n, side.stop + 1))
-            for side, n in zip(box, ids.shape, strict=True)
-        )
         vertices, pairs, radii = teasar(
-            numbers[wider] == k + 1, spacing=voxel_size_nm, scale=1.5, constant=spur_nm
+            numbers[box] == k + 1, spacing=voxel_size_nm, scale=1.5, constant=spur_nm
         )
-        corner = np.multiply([side.start for side in wider], voxel_size_nm)
+        corner = np.multiply([side.start for side in box], voxel_size_nm)
         yield int(names[k + 1]), vertices + corner, pairs.astype(np.int64), radii
         progress.update(k + 1, len(boxes), "Drawing skeletons")
