@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from tests.gui.conftest import PATIENCE_MS
 
-from napari_emseg.gui.files import open_into
 from napari_emseg.gui.layers import add_volume
+from napari_emseg.gui.opening import open_into
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.io import save_volume
 from napari_emseg.segmentation.affinities import affinities_from_boundary

@@ -10,9 +10,9 @@ import pytest
 from napari.layers._layer_actions import _duplicate_layer
 from tests.gui.conftest import PATIENCE_MS
 
-from napari_emseg.gui.files import open_into
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.live import live_preview_of
+from napari_emseg.gui.opening import open_into
 from napari_emseg.gui.preview_labels import is_preview
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.segmentation import build_hierarchy

@@ -12,12 +12,13 @@ import numpy.typing as npt
 from napari_emseg.evaluation.error_cells import CellFinder, CellMap
 from napari_emseg.evaluation.error_sites import Errors, ErrorSite
 from napari_emseg.evaluation.pairs import GroundTruthKind, open_pair
+from napari_emseg.sectionwise import SectionwiseArray
 
 IS_SPLIT, IS_MERGE, IS_PART, IS_OTHER = 1, 2, 3, 4
 _KEPT_SECTIONS = 4
 
 
-class ErrorView:
+class ErrorView(SectionwiseArray):
     """Read-only array-like (z, y, x) uint8: 0 right or unknown, else one of four values.
 
     IS_SPLIT: a piece that should be joined to a larger one. IS_MERGE: a part that
@@ -40,9 +41,6 @@ class ErrorView:
     array([0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2], dtype=uint8)
     """
 
-    dtype = np.dtype(np.uint8)
-    ndim = 3
-
     def __init__(
         self,
         segmentation: Any,
@@ -60,16 +58,11 @@ class ErrorView:
             sections=errors.cells.sections,
             invert=invert,
         )
-        self.shape: tuple[int, ...] = tuple(int(n) for n in self._pair.segmentation.shape)
+        super().__init__(self._pair.segmentation.shape, np.uint8)
         self._finder = CellFinder(errors.cells)
         self._table = np.append(errors.kind, np.uint8(0))  # the last is for "no cell", -1
         self._plain = self._table.copy()
         self._maps: OrderedDict[int, CellMap] = OrderedDict()
-
-    @property
-    def size(self) -> int:
-        """Number of voxels."""
-        return int(np.prod(self.shape))
 
     def select(self, site: ErrorSite | None) -> None:
         """Mark both sides of one error, or of none."""
@@ -82,25 +75,6 @@ class ErrorView:
         if z not in self._pair.sections:
             return np.zeros(self.shape[1:], np.uint8)
         return self._table[self._cells_of(z)]
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, key: Any) -> Any:
-        first, *rest = key if isinstance(key, tuple) else (key,)
-        if isinstance(first, int | np.integer):
-            return self.section(int(first) % self.shape[0])[tuple(rest)]
-        if isinstance(first, slice):
-            sections = range(*first.indices(self.shape[0]))
-            stack = np.empty((len(sections), *self.shape[1:]), np.uint8)
-            for index, z in enumerate(sections):
-                stack[index] = self.section(z)
-            return stack[(slice(None), *rest)]
-        return np.asarray(self)[key]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        values: npt.NDArray[Any] = self[:]
-        return values if dtype is None else values.astype(dtype, copy=False)
 
     def _cells_of(self, z: int) -> CellMap:
         if z not in self._maps:

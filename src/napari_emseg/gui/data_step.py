@@ -13,6 +13,7 @@ from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import ElidedLabel, Fold, button, column, row
 from napari_emseg.gui.layers import set_voxel_size, voxel_size_of
+from napari_emseg.gui.opening import open_into
 from napari_emseg.gui.roles import ROLES
 from napari_emseg.gui.step_widget import StepWidget
 from napari_emseg.volume import Volume
@@ -60,8 +61,6 @@ class DataStep(StepWidget):
 
     def open_paths(self, paths: list[str]) -> None:
         """Open files as layers; what cannot be opened is said in words."""
-        from napari_emseg.gui.files import open_into
-
         for path in paths:
             self.try_to(open_into, self.viewer, Path(path))
 

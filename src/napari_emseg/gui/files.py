@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from napari.utils.notifications import show_info, show_warning
+from napari.utils.notifications import show_warning
 
 from napari_emseg.errors import InputError
-from napari_emseg.gui.context import context_of
-from napari_emseg.gui.layers import add_volume, free_name, layer_data, nm_per_unit, volume_of
+from napari_emseg.gui.layers import layer_data, nm_per_unit
+from napari_emseg.gui.opening import lay_on_open_stack
 from napari_emseg.session import FILE_SUFFIX
 from napari_emseg.volume import ZYX, Kind, Volume
-
-if TYPE_CHECKING:
-    from napari.layers import Layer
-    from napari.viewer import Viewer
 
 LayerData = tuple[Any, dict[str, Any], str]
 _NOTHING: Any = [(None,)]  # how a reader tells napari that there is nothing to show
@@ -43,20 +38,6 @@ def read_layers(path: str | Sequence[str]) -> list[LayerData]:
         return _NOTHING  # type: ignore[no-any-return]
 
 
-def open_into(viewer: Viewer, path: Path) -> Layer:
-    """Open a stack as a layer of `viewer`.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read.
-    """
-    from napari_emseg.io import open_volume
-
-    volume = _lay_on_open_stack(viewer, open_volume(path))
-    return add_volume(viewer, volume, name=free_name(viewer, volume.name or path.stem))
-
-
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Save an image layer with its geometry."""
     kind = attributes.get("metadata", {}).get("emseg", {}).get("kind", "raw")
@@ -68,32 +49,13 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     return [_write(path, data, attributes, "labels")]
 
 
-def _lay_on_open_stack(viewer: Viewer | None, volume: Volume) -> Volume:
-    """Take the voxel size of the open stack for a volume of the same field that has none."""
-    raw = context_of(viewer).layer("raw") if viewer is not None else None
-    if raw is None or volume.voxel_size_nm is not None:
-        return volume
-    known = volume_of(raw, "raw")
-    if known.voxel_size_nm is None or known.shape[1:] != volume.shape[-2:]:
-        return volume
-    words = f"The file says no voxel size: that of '{raw.name}', of the same field, was taken."
-    show_info(f"{volume.name}: {words}")
-    notes = [*volume.provenance.get("notes", []), words]
-    return replace(
-        volume,
-        voxel_size_nm=known.voxel_size_nm,
-        offset_nm=known.offset_nm,
-        provenance={**volume.provenance, "notes": notes},
-    )
-
-
 def _read(path: str) -> LayerData:
     from napari import current_viewer
 
     from napari_emseg.io import open_pyramid
 
     levels = open_pyramid(path)
-    data, attributes, kind = layer_data(_lay_on_open_stack(current_viewer(), levels[0]))
+    data, attributes, kind = layer_data(lay_on_open_stack(current_viewer(), levels[0]))
     if len(levels) > 1 and kind == "image":  # labels with a pyramid could not be painted in
         data = [level.data for level in levels]
         attributes["multiscale"] = True

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.evaluation.error_view import ErrorView
+from napari_emseg.sectionwise import SectionwiseArray
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _KEPT_SECTIONS = 8
 
 
-class PreviewLabels:
+class PreviewLabels(SectionwiseArray):
     """Read-only array-like over hierarchies; a cut costs one section, never a volume.
 
     Parameters
@@ -26,12 +27,8 @@ class PreviewLabels:
         Size of the boundary map.
     """
 
-    dtype = np.dtype(np.uint32)
-    ndim = 3
-
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-        self.size = int(np.prod(shape))
+        super().__init__(shape, np.uint32)
         self.threshold, self.min_size_voxels = 0.0, 0
         self._whole: Hierarchy | None = None
         self._sections: dict[int, tuple[Hierarchy, int]] = {}
@@ -91,25 +88,6 @@ class PreviewLabels:
             labels = SegmentView(hierarchy.fragments.data, table)[index]
         self._labels = {z: labels}
         return labels
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, key: Any) -> Any:
-        first, *rest = key if isinstance(key, tuple) else (key,)
-        if isinstance(first, int | np.integer):
-            return self.section(int(first) % self.shape[0])[tuple(rest)]
-        if isinstance(first, slice):
-            sections = range(*first.indices(self.shape[0]))
-            stack = np.empty((len(sections), *self.shape[1:]), np.uint32)
-            for index, z in enumerate(sections):
-                stack[index] = self.section(z)
-            return stack[(slice(None), *rest)]
-        return np.asarray(self)[key]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        labels: npt.NDArray[Any] = self[:]
-        return labels if dtype is None else labels.astype(dtype, copy=False)
 
     def __deepcopy__(self, memo: Any) -> npt.NDArray[np.uint32]:
         """Return the labels as they are seen: a duplicated layer is an ordinary one."""

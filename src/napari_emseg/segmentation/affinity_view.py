@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_emseg.sectionwise import SectionwiseArray
 from napari_emseg.segmentation.affinities import (
     AffinityReader,
     boundary_from_nearest,
@@ -19,7 +19,7 @@ Map = npt.NDArray[np.float32]
 _KEPT_SECTIONS = 8
 
 
-class AffinityView:
+class AffinityView(SectionwiseArray):
     """Read-only array-like: 1 - mean affinity of a voxel to those before it.
 
     Sections are computed when they are indexed.
@@ -30,37 +30,13 @@ class AffinityView:
         The affinities, which stay reachable as ``reader.volume``.
     """
 
-    dtype = np.dtype(np.float32)
-    ndim = 3
-
     def __init__(self, reader: AffinityReader) -> None:
         self.reader = reader
-        self.shape = reader.shape
-        self.size = int(np.prod(self.shape))
+        super().__init__(reader.shape, np.float32)
         self._sections: dict[int, Map] = {}
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, key: Any) -> Any:
-        first, *rest = key if isinstance(key, tuple) and key else (key,)
-        if first is Ellipsis:
-            return np.asarray(self)[key]
-        if isinstance(first, int | np.integer):
-            return self._section(range(self.shape[0])[int(first)])[tuple(rest)]
-        chosen = np.arange(self.shape[0])[first]
-        stack = np.empty((chosen.size, *self.shape[1:]), np.float32)
-        for index, z in enumerate(chosen):
-            stack[index] = self._section(int(z))
-        return stack[(slice(None), *rest)]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        if copy is False:
-            raise ValueError("the map has to be computed, so it cannot be had uncopied")
-        values: npt.NDArray[Any] = self[:]
-        return values if dtype is None else values.astype(dtype, copy=False)
-
-    def _section(self, z: int) -> Map:
+    def section(self, z: int) -> Map:
+        """Return section `z`: (y, x) float32."""
         if z not in self._sections:
             kept = list(self._sections.items())[-_KEPT_SECTIONS + 1 :]
             self._sections = {**dict(kept), z: boundary_from_nearest(self.reader, z)}
