@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from tests.segmentation.strategies import LEVELS, shapes
 
 from napari_emseg.errors import InputError
+from napari_emseg.segmentation import build_hierarchy
 from napari_emseg.segmentation.rag import build_rag
 
 
@@ -44,6 +45,21 @@ def test_each_contact_has_its_faces_and_their_sum(case):
     assert pairs == sorted(faces)
     assert rag.count.tolist() == [len(faces[pair]) for pair in pairs]
     assert rag.total.tolist() == pytest.approx([sum(faces[pair]) for pair in pairs])
+
+
+def test_a_real_map_as_a_library_measures_it(fib_boundary):
+    from bioimage_cpp.graph import region_adjacency_graph
+    from bioimage_cpp.graph.features import edge_map_features
+
+    hierarchy = build_hierarchy(fib_boundary, mode="3d", sigma_px=0.5)
+    fragments = hierarchy.fragments.data
+    rag = build_rag(fragments, fib_boundary, hierarchy.n_fragments)
+    graph = region_adjacency_graph(fragments)
+    features = edge_map_features(graph, fragments, fib_boundary)
+    assert rag.n_edges > 3000  # the arrays have grown
+    assert np.array_equal(np.stack([rag.a, rag.b], 1), graph.uv_ids())
+    assert np.array_equal(rag.count, features[:, 1])
+    np.testing.assert_allclose(rag.mean, features[:, 0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 4)])

@@ -47,16 +47,13 @@ class Part:
     ----------
     fragments : (z, y, x) uint32
         Ids 1..F.
-    boundary : (z, y, x) float32
-        The map as it was before smoothing.
     sizes_voxels : (F + 1,) int64
         Entry 0 unused.
     source : Volume
-        The map as it came, with its voxel size and the affinities it may carry.
+        The map as it came, before smoothing, with its voxel size and the affinities it may carry.
     """
 
     fragments: npt.NDArray[np.uint32]
-    boundary: npt.NDArray[np.float32]
     sizes_voxels: npt.NDArray[np.int64]
     source: Volume
 
@@ -185,8 +182,8 @@ def greedy_additive(part: Part, report: Callable[[], None]) -> Grouped:
 
 
 def _agglomerate(part: Part, report: Callable[[], None]) -> tuple[RegionGraph, Forest]:
-    rag = build_rag(part.fragments, part.boundary, part.n_fragments)
-    report()
+    section = partial(read_section, part.source)
+    rag = build_rag(part.fragments, section, part.n_fragments, report)
     return rag, agglomerate(rag, part.sizes_voxels, report)
 
 
@@ -212,23 +209,14 @@ def _group_parts(
             partial(steps.finish_one, "Grouping each section"),
         )
     n_solved = len(THRESHOLDS) + MAX_CHANNELS if is_partitioned else 0
-    steps = Steps(progress, n_z + 1 + count_reports(hierarchy.n_fragments) + n_solved)
+    steps = Steps(progress, n_z + count_reports(hierarchy.n_fragments) + n_solved)
     report = partial(steps.finish_one, "Grouping the volume")
-    return [function(_volume(hierarchy, boundary, report), report)]
+    fragments = np.ascontiguousarray(hierarchy.fragments.read())
+    return [function(Part(fragments, hierarchy.fragment_sizes_voxels, boundary), report)]
 
 
 def _section(hierarchy: Hierarchy, boundary: Volume, z: int) -> Part:
     ids = hierarchy.section_ids(z)
     fragments = hierarchy.fragments.read(slice(z, z + 1)) - np.uint32(ids.start - 1)
     sizes = hierarchy.fragment_sizes_voxels[ids.start - 1 : ids.stop].copy()
-    source = sections_of(boundary, slice(z, z + 1))
-    return Part(fragments, read_section(boundary, z)[np.newaxis], sizes, source)
-
-
-def _volume(hierarchy: Hierarchy, boundary: Volume, report: Callable[[], None]) -> Part:
-    values = np.empty(boundary.shape, np.float32)
-    for z in range(values.shape[0]):
-        values[z] = read_section(boundary, z)
-        report()
-    fragments = np.ascontiguousarray(hierarchy.fragments.read())
-    return Part(fragments, values, hierarchy.fragment_sizes_voxels, boundary)
+    return Part(fragments, sizes, sections_of(boundary, slice(z, z + 1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.errors import InputError
+from napari_emseg.jit import kernel
+from napari_emseg.segmentation.parallel import ignore
+
+Map = npt.NDArray[np.float32]
+
+_CONTACT = np.dtype(
+    [("total", np.float64), ("a", np.uint32), ("b", np.uint32), ("count", np.uint32)], align=True
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +54,10 @@ class RegionGraph:
 
 
 def build_rag(
-    fragments: npt.NDArray[np.uint32], boundary: npt.NDArray[np.float32], n_fragments: int
+    fragments: npt.NDArray[np.uint32],
+    boundary: Map | Callable[[int], Map],
+    n_fragments: int,
+    report: Callable[[], None] = ignore,
 ) -> RegionGraph:
     """Measure the contacts between fragments.
 
@@ -56,10 +68,13 @@ def build_rag(
     ----------
     fragments : (z, y, x) uint32
         Ids 1..n_fragments; 0 is nothing and touches nothing.
-    boundary : (z, y, x) float32
-        The map the face values are taken from.
+    boundary : (z, y, x) float32, or callable
+        The map the face values are taken from; or what returns section z of it,
+        (y, x) float32, and is asked for each once in ascending order.
     n_fragments : int
         The largest id there may be.
+    report : callable
+        Called once per section; what it raises ends the work.
 
     Returns
     -------
@@ -77,25 +92,104 @@ def build_rag(
     >>> rag.a, rag.b, rag.mean
     (array([1], dtype=uint32), array([2], dtype=uint32), array([0.5]))
     """
-    from bioimage_cpp.graph import region_adjacency_graph
-    from bioimage_cpp.graph.features import edge_map_features
-
-    if fragments.shape != boundary.shape:
-        raise InputError(
-            f"The fragments have the shape {fragments.shape} but the map {boundary.shape}; "
-            "both must show the same voxels."
-        )
-    graph = region_adjacency_graph(fragments, number_of_threads=1)
-    features = edge_map_features(graph, fragments, boundary, number_of_threads=1)
-    pairs = np.asarray(graph.uv_ids())
-    keep: Any = pairs[:, 0] > 0
-    if not keep.all():
-        pairs, features = pairs[keep], features[keep]
-    count = features[:, 1].astype(np.int64)
+    contacts, slots = np.empty(1024, _CONTACT), np.full(2048, -1, np.int32)
+    n = 0
+    above = np.empty((0, 0), np.float32)
+    for z in range(fragments.shape[0]):
+        here = np.ascontiguousarray(boundary(z) if callable(boundary) else boundary[z], np.float32)
+        if here.shape != fragments.shape[1:]:
+            raise InputError(
+                f"The sections of the fragments have the shape {fragments.shape[1:]} but those of "
+                f"the map {here.shape}; both must show the same voxels."
+            )
+        contacts, slots, n = _add_section(fragments, z, here, above, contacts, slots, n)
+        above = here
+        report()
+    contacts = contacts[:n]
+    contacts = contacts[np.lexsort((contacts["b"], contacts["a"]))]
     return RegionGraph(
-        a=pairs[:, 0].astype(np.uint32),
-        b=pairs[:, 1].astype(np.uint32),
-        total=features[:, 0] * features[:, 1],
-        count=count,
+        a=contacts["a"].copy(),
+        b=contacts["b"].copy(),
+        total=contacts["total"].copy(),
+        count=contacts["count"].astype(np.int64),
         n_fragments=n_fragments,
     )
+
+
+@kernel
+def _slot(slots: Any, contacts: Any, i: Any, j: Any) -> Any:
+    """Slot of the contact of i and j, or the empty one where it belongs."""
+    mask = slots.size - 1
+    key = np.int64(i) * 0x9E3779B1 + np.int64(j) * 0x85EBCA6B
+    slot = (key ^ (key >> 17)) & mask
+    while slots[slot] >= 0:
+        contact = contacts[slots[slot]]
+        if contact.a == i and contact.b == j:
+            break
+        slot = (slot + 1) & mask
+    return slot
+
+
+@kernel
+def _add_face(contacts: Any, slots: Any, n: int, last: Any, i: Any, j: Any, value: Any) -> Any:
+    """Add a face to the contact of i and j; return it and the number of contacts."""
+    if i > j:
+        i, j = j, i
+    contact = contacts[last]
+    if last >= n or contact.a != i or contact.b != j:  # most faces are like the one before
+        slot = _slot(slots, contacts, i, j)
+        if slots[slot] < 0:
+            slots[slot] = n
+            new = contacts[n]
+            new.a, new.b, new.total, new.count = i, j, 0.0, 0
+            n += 1
+        last = np.int64(slots[slot])
+        contact = contacts[last]
+    contact.total += value
+    contact.count += 1
+    return last, n
+
+
+@kernel
+def _with_room(contacts: Any, n: int) -> Any:
+    """Return contacts and slots in larger arrays."""
+    larger = np.empty(2 * contacts.size, contacts.dtype)
+    for k in range(n):
+        larger[k] = contacts[k]
+    slots = np.full(4 * contacts.size, -1, np.int32)
+    for k in range(n):
+        slots[_slot(slots, larger, larger[k].a, larger[k].b)] = k
+    return larger, slots
+
+
+@kernel
+def _add_section(
+    labels: Any, z: int, here: Any, above: Any, contacts: Any, slots: Any, n: int
+) -> Any:
+    """Add the faces from section `z` to the voxels before along z, y and x."""
+    _, n_y, n_x = labels.shape
+    half = np.float64(0.5)
+    last_z, last_y, last_x = np.int64(0), np.int64(0), np.int64(0)
+    for y in range(n_y):
+        while n + 3 * n_x > contacts.size:
+            contacts, slots = _with_room(contacts, n)
+        for x in range(n_x):
+            i, value = labels[z, y, x], np.float64(here[y, x])
+            if i == 0:
+                continue
+            if z > 0:
+                j = labels[z - 1, y, x]
+                if j != i and j != 0:
+                    face = (value + above[y, x]) * half
+                    last_z, n = _add_face(contacts, slots, n, last_z, i, j, face)
+            if y > 0:
+                j = labels[z, y - 1, x]
+                if j != i and j != 0:
+                    face = (value + here[y - 1, x]) * half
+                    last_y, n = _add_face(contacts, slots, n, last_y, i, j, face)
+            if x > 0:
+                j = labels[z, y, x - 1]
+                if j != i and j != 0:
+                    face = (value + here[y, x - 1]) * half
+                    last_x, n = _add_face(contacts, slots, n, last_x, i, j, face)
+    return contacts, slots, n
