@@ -1,6 +1,6 @@
-"""Damages stored hierarchies at random; run as a program, because a crash ends the process.
+"""Damages stored segmentations at random; run as a program, because a crash ends the process.
 
-``python fuzz_storage.py FOLDER MODE N`` writes how many of N were refused.
+``python fuzz_storage.py FOLDER hierarchy|partitions MODE N`` writes how many of N were refused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from napari_emseg.errors import InputError
-from napari_emseg.segmentation import Hierarchy, build_hierarchy
+from napari_emseg.segmentation import Hierarchy, Partitions, build_hierarchy
 
 NASTY = [0, 1, -1, 2, 3, 7, 2**31, 2**32 - 1, 10**6, np.nan, np.inf, -np.inf, 0.5, 1e30, -1e-9]
 
@@ -48,27 +48,48 @@ def damage(file: h5py.File, random: np.random.Generator) -> None:
         file[name].attrs.update(about)
 
 
-def use(hierarchy: Hierarchy) -> None:
+def partitions_of(hierarchy: Hierarchy) -> Partitions:
+    """Take some cuts of a hierarchy as partitions."""
+    thresholds = np.array([0.0, 0.1, 0.4], np.float32)
+    return Partitions(
+        fragments=hierarchy.fragments,
+        thresholds=thresholds,
+        tables=np.stack([hierarchy.cut(h).segment_of for h in thresholds]),
+        forest=hierarchy.forest,
+        fragment_sizes_voxels=hierarchy.fragment_sizes_voxels,
+        mode=hierarchy.mode,
+        sigma_px=hierarchy.sigma_px,
+        floor=hierarchy.floor,
+        section_starts=hierarchy.section_starts,
+        grouping="multicut",
+    )
+
+
+def use(parts: Hierarchy | Partitions) -> None:
     """Run every loop that trusts the arrays."""
     for h in (0.0, 0.1, 1.0):
         for size in (0, 5):
-            cut = hierarchy.cut(h, size)
+            cut = parts.cut(h, size)
             cut.to_volume()
-            cut.to_volume(exact_borders=True)
-            hierarchy.cut_section(hierarchy.fragments.shape[0] - 1, h, size)
-    assert hierarchy.tree.height.size == hierarchy.forest.order.size
+            if isinstance(parts, Hierarchy):
+                cut.to_volume(exact_borders=True)
+            for z in range(parts.fragments.shape[0]):
+                parts.cut_section(z, h, size)
+    if isinstance(parts, Hierarchy):
+        assert parts.tree.height.size == parts.forest.order.size
 
 
-def main(folder: Path, mode: str, n: int) -> None:
+def main(folder: Path, what: str, mode: str, n: int) -> None:
     random = np.random.default_rng(0)
     hierarchy = build_hierarchy(random.random((3, 9, 8)), mode=mode, sigma_px=0.5)  # type: ignore[arg-type]
+    parts = hierarchy if what == "hierarchy" else partitions_of(hierarchy)
     n_refused = 0
     for number in range(n):
         with h5py.File(folder / "a.h5", "w") as file:
-            hierarchy.write(file)
+            parts.write(file)
             damage(file, np.random.default_rng(number))
             try:
-                copy = Hierarchy.read(file)
+                copy = type(parts).read(file)
             except InputError:
                 n_refused += 1
                 continue
@@ -77,4 +98,4 @@ def main(folder: Path, mode: str, n: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))

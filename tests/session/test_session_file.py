@@ -12,7 +12,7 @@ import tifffile
 
 from napari_emseg import InputError, Volume, open_volume, save_volume
 from napari_emseg.progress import Cancelled
-from napari_emseg.segmentation import Hierarchy
+from napari_emseg.segmentation import Hierarchy, Partitions, group
 from napari_emseg.session import Reference, Session, load_session, plan, save_session
 from napari_emseg.steps.segment import SegmentParams, build, write
 from napari_emseg.steps.step import StepRecord
@@ -109,6 +109,17 @@ def test_the_sliders_go_on_as_before(work: Work, tmp_path: Path) -> None:
             loaded.hierarchy.cut(h, 4).segment_of, work.hierarchy.cut(h, 4).segment_of
         )
     np.testing.assert_array_equal(loaded.segment_of, work.hierarchy.cut(0.02, 4).segment_of)
+
+
+def test_partitions_go_on_as_before(work: Work, tmp_path: Path) -> None:
+    partitions = group(work.hierarchy, work.boundary, grouping="multicut")
+    assert isinstance(partitions, Partitions)
+    path = save_session(tmp_path / "work", work.session, hierarchy=partitions)
+    loaded = load_session(path).hierarchy
+    assert isinstance(loaded, Partitions)
+    for h in (0.0, 0.3, 0.9):
+        before, after = partitions.cut(h, 4).segment_of, loaded.cut(h, 4).segment_of
+        np.testing.assert_array_equal(before, after)
 
 
 def test_raw_in_a_file_is_not_copied(work: Work, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from napari_emseg.segmentation.storage import (
     write_forest,
     write_volume,
 )
-from napari_emseg.segmentation.validation import damaged
+from napari_emseg.segmentation.validation import check_partitions, damaged
 from napari_emseg.volume import Volume
 
 FORMAT = "napari-emseg partitions 1"
@@ -168,7 +168,7 @@ class Partitions:
             )
         except (KeyError, OSError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise damaged() from error
-        partitions._check()
+        check_partitions(partitions)
         return partitions
 
     def _table(self, h: float, min_size_voxels: int) -> Table:
@@ -193,25 +193,6 @@ class Partitions:
             ids.stop,
             table,
         )
-
-    def _check(self) -> None:
-        """Refuse arrays that do not fit, which would be read out of bounds."""
-        n, forest = self.n_fragments + 1, self.forest
-        ids = (forest.inside, forest.outside, forest.order, self.tables, self.fragments.data)
-        of_each = (forest.inside, forest.outside, self.fragment_sizes_voxels)
-        n_starts = self.fragments.shape[0] + 1 if self.mode == "2d" else 0
-        fits = (
-            self.mode in ("2d", "3d")
-            and all(array.dtype == np.uint32 and array.max(initial=0) < n for array in ids)
-            and all(array.shape == (n,) for array in of_each)
-            and self.tables.shape == (self.thresholds.size, n)
-            and self.thresholds.size > 0
-            and self.section_starts.shape == (n_starts,)
-            and self.section_starts.max(initial=1) <= n
-            and self.section_starts.min(initial=1) == 1
-        )
-        if not fits or not all(np.array_equal(t[t], t) and t[0] == 0 for t in self.tables):
-            raise damaged()
 
 
 def join_tables(parts: list[npt.NDArray[np.uint32]]) -> npt.NDArray[np.uint32]:

@@ -18,6 +18,7 @@ from napari_emseg.segmentation.forest import Forest
 
 if TYPE_CHECKING:
     from napari_emseg.segmentation.hierarchy import Hierarchy
+    from napari_emseg.segmentation.partitions import Partitions
 
 Ints = npt.NDArray[np.int64]
 
@@ -36,55 +37,95 @@ def check_hierarchy(hierarchy: Hierarchy) -> None:
         If the types, shapes or ids of its arrays do not fit together, its merges run
         in a circle, or a number is not finite.
     """
+    smoothed, minimum = hierarchy.smoothed, hierarchy.minimum
     if not (
-        _are_types_right(hierarchy)
-        and _are_shapes_right(hierarchy)
-        and _are_numbers_right(hierarchy)
-        and _is_forest(hierarchy.forest)
-        and _are_sections_apart(hierarchy)
-        and _are_fragments_counted(hierarchy)
+        _is_sound(hierarchy)
+        and smoothed.dtype == minimum.dtype == np.float32
+        and smoothed.shape == hierarchy.fragments.shape
+        and minimum.shape == hierarchy.forest.inside.shape
+        and np.isfinite([smoothed.min(), smoothed.max()]).all()
+        and np.isfinite(minimum[1:]).all()
     ):
         raise damaged()
 
 
-def _are_types_right(hierarchy: Hierarchy) -> bool:
-    forest = hierarchy.forest
-    wanted: dict[Any, tuple[Any, ...]] = {
-        np.uint32: (hierarchy.fragments.data, forest.inside, forest.outside, forest.order),
-        np.float32: (hierarchy.smoothed, hierarchy.minimum, forest.saddle, forest.height),
-        np.int64: (hierarchy.fragment_sizes_voxels, hierarchy.section_starts),
+def check_partitions(partitions: Partitions) -> None:
+    """Make sure that nothing in partitions from a file leads astray.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_hierarchy`, or if a table gives a fragment to what is no segment
+        or, in "2d", to one of another section.
+    """
+    thresholds, tables = partitions.thresholds, partitions.tables
+    if not (
+        _is_sound(partitions)
+        and thresholds.dtype == np.float32
+        and thresholds.ndim == 1
+        and thresholds.size > 0
+        and np.isfinite(thresholds).all()
+        and (np.diff(thresholds) >= 0).all()
+        and tables.dtype == np.uint32
+        and tables.shape == (thresholds.size, *partitions.forest.inside.shape)
+        and all(_is_table(table, partitions) for table in tables)
+    ):
+        raise damaged()
+
+
+def _is_table(table: npt.NDArray[np.uint32], parts: Hierarchy | Partitions) -> bool:
+    is_within = table[0] == 0 and 0 < table[1:].min() <= table[1:].max() < table.size
+    if not is_within or not np.array_equal(table[table], table):
+        return False
+    if parts.mode == "3d":
+        return True
+    section_of = _section_of(parts.section_starts)
+    return np.array_equal(section_of[table[1:].astype(np.int64) - 1], section_of)
+
+
+def _is_sound(parts: Hierarchy | Partitions) -> bool:
+    """Whether fragments, forest and sections fit together."""
+    return (
+        _are_types_right(parts)
+        and _are_shapes_right(parts)
+        and _are_numbers_right(parts)
+        and _is_forest(parts.forest)
+        and _are_sections_apart(parts)
+        and _are_fragments_counted(parts)
+    )
+
+
+def _are_types_right(parts: Hierarchy | Partitions) -> bool:
+    forest = parts.forest
+    wanted: dict[Any, tuple[npt.NDArray[Any], ...]] = {
+        np.uint32: (parts.fragments.data, forest.inside, forest.outside, forest.order),
+        np.float32: (forest.saddle, forest.height),
+        np.int64: (parts.fragment_sizes_voxels, parts.section_starts),
     }
-    return hierarchy.fragments.kind == "fragments" and all(
+    return parts.fragments.kind == "fragments" and all(
         array.dtype == np.dtype(dtype) for dtype, arrays in wanted.items() for array in arrays
     )
 
 
-def _are_shapes_right(hierarchy: Hierarchy) -> bool:
-    forest = hierarchy.forest
-    by_id = (
-        *(forest.inside, forest.outside, forest.saddle, forest.height),
-        *(hierarchy.minimum, hierarchy.fragment_sizes_voxels),
-    )
-    n_starts = {"2d": hierarchy.fragments.shape[0] + 1, "3d": 0}.get(str(hierarchy.mode))
+def _are_shapes_right(parts: Hierarchy | Partitions) -> bool:
+    forest = parts.forest
+    by_id = (forest.inside, forest.outside, forest.saddle, forest.height)
+    n_starts = {"2d": parts.fragments.shape[0] + 1, "3d": 0}.get(str(parts.mode))
     return (
         forest.inside.ndim == 1
-        and forest.inside.size >= 1
-        and all(array.shape == forest.inside.shape for array in by_id)
+        and forest.inside.size >= 2
+        and all(a.shape == forest.inside.shape for a in (*by_id, parts.fragment_sizes_voxels))
         and forest.order.ndim == 1
-        and hierarchy.smoothed.shape == hierarchy.fragments.shape
-        and hierarchy.section_starts.shape == (n_starts,)
+        and parts.section_starts.shape == (n_starts,)
     )
 
 
-def _are_numbers_right(hierarchy: Hierarchy) -> bool:
-    forest = hierarchy.forest
+def _are_numbers_right(parts: Hierarchy | Partitions) -> bool:
+    forest = parts.forest
     ends = forest.outside != 0
     return bool(
-        0 <= hierarchy.sigma_px < math.inf
-        and 0 <= hierarchy.floor < 1
-        and np.isfinite(hierarchy.smoothed.min())
-        and np.isfinite(hierarchy.smoothed.max())
-        and np.isfinite(hierarchy.minimum[1:]).all()
+        0 <= parts.sigma_px < math.inf
+        and 0 <= parts.floor < 1
         and (forest.saddle >= 0).all()
         and (forest.height >= 0).all()
         # A minimum that never ends must stay above every h.
@@ -109,15 +150,14 @@ def _is_forest(forest: Forest) -> bool:
     return not ahead.any()
 
 
-def _are_sections_apart(hierarchy: Hierarchy) -> bool:
+def _are_sections_apart(parts: Hierarchy | Partitions) -> bool:
     """Whether in "2d" ids and merges stay in their section, and those of each are in a row."""
-    if hierarchy.mode == "3d":
+    if parts.mode == "3d":
         return True
-    starts, forest = hierarchy.section_starts, hierarchy.forest
-    n_fragments = np.diff(starts)
-    if starts[0] != 1 or starts[-1] != forest.n_fragments + 1 or n_fragments.min() < 0:
+    starts, forest = parts.section_starts, parts.forest
+    if starts[0] != 1 or starts[-1] != forest.n_fragments + 1 or np.diff(starts).min() < 0:
         return False
-    section_of = np.repeat(np.arange(n_fragments.size), n_fragments)  # of the ids from 1 on
+    section_of = _section_of(starts)
     order = forest.order.astype(np.int64)
     merged = section_of[order - 1]
     return (
@@ -127,16 +167,21 @@ def _are_sections_apart(hierarchy: Hierarchy) -> bool:
     )
 
 
-def _are_fragments_counted(hierarchy: Hierarchy) -> bool:
-    labels, n_fragments = hierarchy.fragments.data, hierarchy.n_fragments
-    if hierarchy.mode == "2d":
-        first, stop = hierarchy.section_starts[:-1], hierarchy.section_starts[1:]
+def _section_of(starts: Ints) -> Ints:
+    """Return the section of each fragment from 1 on."""
+    return np.repeat(np.arange(starts.size - 1), np.diff(starts))
+
+
+def _are_fragments_counted(parts: Hierarchy | Partitions) -> bool:
+    labels, n_fragments = parts.fragments.data, parts.forest.n_fragments
+    if parts.mode == "2d":
+        first, stop = parts.section_starts[:-1], parts.section_starts[1:]
     else:
         first = np.ones(labels.shape[0], np.int64)
         stop = first + n_fragments
     size = np.zeros(n_fragments + 1, np.int64)
     is_within = bool(count_voxels(labels, first, stop, size))
-    return is_within and np.array_equal(size[1:], hierarchy.fragment_sizes_voxels[1:])
+    return is_within and np.array_equal(size[1:], parts.fragment_sizes_voxels[1:])
 
 
 @kernel

@@ -27,7 +27,7 @@ from napari_emseg.volume import Volume
 if TYPE_CHECKING:
     import h5py
 
-    from napari_emseg.segmentation import Hierarchy
+    from napari_emseg.segmentation import Hierarchy, Partitions
 
 FILE_SUFFIX = ".emseg"
 FILE_VERSION = 1
@@ -42,7 +42,7 @@ class SavedSession:
     ----------
     session : Session
     raw, boundary, labels, ground_truth : Volume or None
-    hierarchy : Hierarchy or None
+    hierarchy : Hierarchy, Partitions or None
     segment_of : ndarray or None
         uint32, length F+1: the segmentation as a table over the fragments.
     other_labels : tuple of Volume
@@ -62,7 +62,7 @@ class SavedSession:
     boundary: Volume | None = None
     labels: Volume | None = None
     ground_truth: Volume | None = None
-    hierarchy: Hierarchy | None = None
+    hierarchy: Hierarchy | Partitions | None = None
     segment_of: npt.NDArray[np.uint32] | None = None
     other_labels: tuple[Volume, ...] = ()
     done_sections: npt.NDArray[np.bool_] | None = None
@@ -97,7 +97,7 @@ def save_session(
     session : Session
     raw, boundary, labels, ground_truth : Volume, optional
         What is open.
-    hierarchy : Hierarchy, optional
+    hierarchy : Hierarchy or Partitions, optional
         So that the sliders answer at once tomorrow.
     segment_of : ndarray, optional
         uint32, length F+1: the present segmentation.
@@ -210,9 +210,9 @@ def _read_session(file: h5py.File, target: Path) -> SavedSession:
                 setattr(session, role, reference.model_copy(update={"path": path}))
     hierarchy = None
     if "hierarchy" in file:
-        from napari_emseg.segmentation import Hierarchy
+        from napari_emseg.segmentation.partitions import read_grouped
 
-        hierarchy = Hierarchy.read(file["hierarchy"])
+        hierarchy = read_grouped(file["hierarchy"])
     table = _read_table(file, hierarchy)
     others = file.get("other_labels", {})
     done = np.asarray(file["done_sections"], bool) if "done_sections" in file else None
@@ -231,7 +231,9 @@ def _read_session(file: h5py.File, target: Path) -> SavedSession:
     )
 
 
-def _read_table(file: h5py.File, hierarchy: Hierarchy | None) -> npt.NDArray[np.uint32] | None:
+def _read_table(
+    file: h5py.File, hierarchy: Hierarchy | Partitions | None
+) -> npt.NDArray[np.uint32] | None:
     if "segment_of" not in file:
         return None
     table = np.asarray(file["segment_of"])
