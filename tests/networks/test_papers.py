@@ -28,6 +28,7 @@ TABLES = [
     ("deepem3d", {"preset": "paper", "in_sections": 3}, None, 23_982_704, (3, 461, 461)),
     ("deepem3d", {"preset": "paper", "in_sections": 1}, None, 23_963_696, (1, 461, 461)),
     ("pdeepem3d", {"preset": "paper"}, None, 21_416_560, (5, 219, 219)),
+    ("unet", {"preset": "paper"}, 31_030_658, None, (1, 215, 215)),
     # 19,069,955 with 3 channels in and out, without the scales of batch normalisation
     (
         "unet3d",
@@ -89,3 +90,8 @@ def test_the_nearest_affinities_come_first() -> None:
     assert len(offsets) == len(set(offsets)) == 12
     network = build_network("unet3d", preset="tiny", offsets=offsets[:3]).eval()
     assert network(torch.randn(1, 1, 4, 8, 8)).shape == (1, 3, 4, 8, 8)
+
+
+def test_the_u_net_makes_388_pixels_of_572() -> None:
+    network = build_network("unet", preset="paper", width=1).eval()
+    assert network.forward_valid(torch.randn(1, 1, 572, 572)).shape[-2:] == (388, 388)

@@ -21,6 +21,7 @@ NETWORKS: dict[str, str] = {
     "pdeepem3d": "napari_emseg.networks.deepem3d:build_plain",
     "rdn": "napari_emseg.networks.rdn:build",
     "rsunet": "napari_emseg.networks.rsunet:build",
+    "unet": "napari_emseg.networks.unet:build",
     "unet2d": "napari_emseg.networks.unet2d:build",
     "unet3d": "napari_emseg.networks.unet3d:build",
     "vd2d": "napari_emseg.networks.vd2d:build",

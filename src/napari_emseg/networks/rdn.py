@@ -93,7 +93,7 @@ class RDN(Network):
         self.params = params
         self.in_sections = params.in_sections
         self.size_multiple_px = 2 ** (params.depth - 1)
-        self.memory_bytes_per_px = 6 * 4 * params.width
+        self.memory_bytes_per_px = 7 * 4 * params.width  # measured
         field = receptive_field_px(lambda reach: _walk(reach, params.depth), self.size_multiple_px)
         self.receptive_field_px = (params.in_sections, field, field)
         widths = [params.width * 2**level for level in range(params.depth)]

@@ -127,7 +127,7 @@ class RSUNet(Network):
         widths = params.widths
         levels = len(widths)
         self.size_multiple_px = 2 ** (levels - 1)
-        self.memory_bytes_per_px = 4 * 7 * widths[0]
+        self.memory_bytes_per_px = 4 * 8 * widths[0]  # measured, per voxel
         side = receptive_field_px(lambda reach: _walk(reach, levels), self.size_multiple_px)
         # two convolutions reach across sections at each level but the first, down and up
         depth = 1 + 4 * (2 * levels - 3)

@@ -119,8 +119,8 @@ class VD2D3D(Network):
         self.margin_px = _WINDOW_PX // 2
         self.receptive_field_px = (_SECTIONS, _WINDOW_PX, _WINDOW_PX)
         self.size_multiple_px = 1
-        # all 5 sections pass at once, with what the pooling notes down
-        self.memory_bytes_per_px = 5 * 16 * params.width
+        # measured: all 5 sections pass at once
+        self.memory_bytes_per_px = 5 * 42 * params.width
         half = params.width // 2
         last: Activation = params.before_pooling
         stages = [

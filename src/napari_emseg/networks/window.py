@@ -182,8 +182,8 @@ class WindowNetwork(Network):
         side = 2 * self.margin_px + 1
         self.receptive_field_px = (in_sections, side, side)
         self.size_multiple_px = 1
-        # input and output of the widest layer, and what the pooling notes down
-        self.memory_bytes_per_px = 4 * sum(sorted(stage.maps for stage in stages)[-2:]) + 8 * max(
+        # measured: input and output of the widest layer, and what pooling copies
+        self.memory_bytes_per_px = 4 * sum(sorted(stage.maps for stage in stages)[-2:]) + 16 * max(
             stage.maps for stage in stages if stage.pool > 1
         )
         sources = [in_sections, *(stage.maps for stage in stages[:-1])]
