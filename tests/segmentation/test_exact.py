@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 from tests.segmentation.literal import literal_stack
 from tests.segmentation.strategies import maps, modes, thresholds
 
@@ -52,3 +53,15 @@ def test_every_surviving_fragment_keeps_its_voxels(height, mode, h):
     assert np.array_equal(np.unique(labels), np.unique(segmentation.segment_of[1:]))
     assert np.array_equal(hierarchy.fragments.data, fragments)  # nothing is overwritten
     assert np.array_equal(segmentation.to_volume(exact_borders=True).data, labels)
+
+
+def test_small_segments_join_what_they_touch_once_the_borders_have_moved():
+    height = np.full((6, 5, 4), 2 / 16, np.float32)
+    for place in ((0, 0, 0), (2, 2, 0), (3, 3, 0), (3, 3, 2)):
+        height[place] = 0
+    height[0, 4, 0] = 1 / 16  # drowned, and shared out between those around it
+    cut = build_hierarchy(height, sigma_px=0, mode="3d").cut(1 / 16, min_size_voxels=13)
+    labels = cut.to_volume(exact_borders=True).data
+    assert np.bincount(labels.ravel())[np.unique(labels)].min() >= 13
+    for i in np.unique(labels):
+        assert ndimage.label(labels == i)[1] == 1

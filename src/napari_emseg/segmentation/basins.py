@@ -189,26 +189,37 @@ def follow(labels: Any, z_start: int, z_stop: int) -> None:
     """
     _, n_y, n_x = labels.shape
     section = n_y * n_x
-    step = np.array([-section, -n_x, -1, 1, n_x, section], np.int64)
+    # Unsigned, so that no index can be negative; two entries for labels that go nowhere.
+    step = np.array([-section, -n_x, -1, 1, n_x, section, 0, 0], np.int64).view(np.uint64)
     code = labels.reshape(-1)
     for tile in range(0, section, _TILE):
         for z in range(z_start, z_stop):
-            for start in range(z * section + tile, z * section + min(tile + _TILE, section)):
-                p: Any = start
-                label = code[p]
-                if label < _PLATEAU_EDGE:
-                    continue
-                while _PLATEAU_EDGE <= label < UNDECIDED:
-                    p += step[label & 7]
-                    label = code[p]
-                basin = label if label < _PLATEAU_EDGE else np.uint32(0)
-                p = start
-                label = code[p]
-                while _PLATEAU_EDGE <= label < UNDECIDED:
-                    code[p] = basin
-                    p += step[label & 7]
-                    label = code[p]
-                code[p] = basin
+            for p in range(z * section + tile, z * section + min(tile + _TILE, section)):
+                start = np.uint64(p)
+                label = code[start]
+                label = code[start + step[label & 7 if label >= _PLATEAU_EDGE else 6]]
+                if label < _PLATEAU_EDGE:  # nearly all: decided already, or one step away
+                    code[start] = label
+                else:
+                    follow_path(code, step, start)
+
+
+@kernel
+def follow_path(code: Any, step: Any, start: Any) -> None:
+    """Give the voxels from `start` on the id that their path leads to."""
+    q = start
+    label = code[q]
+    while _PLATEAU_EDGE <= label < UNDECIDED:
+        q += step[label & 7]
+        label = code[q]
+    basin = label if label < _PLATEAU_EDGE else np.uint32(0)
+    q = start
+    label = code[q]
+    while _PLATEAU_EDGE <= label < UNDECIDED:
+        code[q] = basin
+        q += step[label & 7]
+        label = code[q]
+    code[q] = basin
 
 
 @kernel

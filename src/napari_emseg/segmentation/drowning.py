@@ -20,6 +20,7 @@ from napari_emseg.segmentation.basins import (
 from napari_emseg.segmentation.forest import (
     Edges,
     Forest,
+    edges_of,
     empty_table,
     find_root,
     insert_edge,
@@ -124,7 +125,7 @@ def find_low_edges(
     """
     n_z, n_y, n_x = height.shape
     flat, ids = height.reshape(-1), labels.reshape(-1)
-    slots, a, b, saddle = empty_table()
+    keys, saddle = empty_table()
     n = 0
     where = np.empty(n_x + 1, np.int64)
     for start in range(z_start * n_y * n_x, z_stop * n_y * n_x, n_x):
@@ -132,7 +133,7 @@ def find_low_edges(
         for x in range(n_x):  # free of branches
             where[n_low] = start + x
             n_low += flat[start + x] <= minimum[ids[start + x]] + floor
-        slots, a, b, saddle = with_room(slots, a, b, saddle, n, 6 * n_low)
+        keys, saddle = with_room(keys, saddle, n, 6 * n_low)
         for k in range(n_low):
             p = where[k]
             i = ids[p]
@@ -141,8 +142,8 @@ def find_low_edges(
                 if q < 0 or ids[q] == i or minimum[ids[q]] > minimum[i]:
                     continue
                 if flat[q] <= minimum[i] + floor:
-                    n = insert_edge(slots, a, b, saddle, n, i, ids[q], max(flat[p], flat[q]))
-    return a[:n].copy(), b[:n].copy(), saddle[:n].copy()
+                    n += insert_edge(keys, saddle, i, ids[q], max(flat[p], flat[q]))
+    return edges_of(keys, saddle, n)
 
 
 @kernel

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from napari_emseg.segmentation.basins import UNDECIDED, count_voxels, follow, number_minima
 from napari_emseg.segmentation.drowning import descend, drown, find_low_edges, shallow_levels
-from napari_emseg.segmentation.forest import Edges, Forest, build_forest, find_edges, thinned
+from napari_emseg.segmentation.forest import Forest, build_forest, collect_edges, join_edges
 from napari_emseg.segmentation.levels import TOP, Levels
 from napari_emseg.segmentation.parallel import for_each_slab, ignore, slabs_of
 
@@ -61,12 +61,7 @@ def flood(
     minimum = _drown_shallow(height, labels, minimum, int(floor * TOP + 1e-6), report)
     size = np.zeros(minimum.size, np.int64)
     count_voxels(labels, size)
-    n_z = height.shape[0]
-    find = _find_edges if n_z == 1 else _find_forest
-    edges = _joined(
-        for_each_slab(lambda first, stop: find(height, labels, first, stop), n_z, report)
-    )
-    forest = build_forest(edges, minimum)
+    forest = build_forest(collect_edges(height, labels, report), minimum)
     for values in (forest.saddle, forest.height, minimum):
         values /= np.float32(TOP)
     return Flooded(forest, minimum, size)
@@ -122,7 +117,7 @@ def _drown_shallow(
     def find(first: int, stop: int) -> Any:
         return find_low_edges(height, labels, minimum, floor, first, stop)
 
-    edges = _joined(for_each_slab(find, height.shape[0], report))
+    edges = join_edges(for_each_slab(find, height.shape[0], report))
     level, root = shallow_levels(edges, minimum, floor)
     stays = root == np.arange(root.size)
     if stays.all():
@@ -131,19 +126,3 @@ def _drown_shallow(
     drown(height, labels, level, rank[root], report)
     deep: npt.NDArray[np.float32] = minimum[stays]
     return deep
-
-
-def _find_edges(height: Levels, labels: Labels, first: int, stop: int) -> Edges:
-    edges: Edges = find_edges(height, labels, first, stop)
-    return edges
-
-
-def _find_forest(height: Levels, labels: Labels, first: int, stop: int) -> Edges:
-    return thinned(_find_edges(height, labels, first, stop))
-
-
-def _joined(parts: list[Edges]) -> Edges:
-    if len(parts) == 1:
-        return parts[0]
-    a, b, saddle = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return a, b, saddle

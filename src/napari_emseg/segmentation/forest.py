@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.jit import kernel
+from napari_emseg.segmentation.parallel import for_each_slab, ignore
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +101,32 @@ def build_forest(edges: Edges, minimum: npt.NDArray[np.float32]) -> Forest:
     return Forest(inside, outside, level, height, order[:n_merges])
 
 
+def collect_edges(
+    height: npt.NDArray[np.uint16],
+    labels: npt.NDArray[np.uint32],
+    report: Callable[[], None] = ignore,
+) -> Edges:
+    """Find the lowest passes between adjacent labels of a section or volume.
+
+    Of a volume only those that its forest may need; called after each slab,
+    `report` may raise.
+    """
+
+    def find(first: int, stop: int) -> Edges:
+        edges: Edges = find_edges(height, labels, first, stop)
+        return edges if len(labels) == 1 else thinned(edges)
+
+    return join_edges(for_each_slab(find, len(labels), report))
+
+
+def join_edges(parts: list[Edges]) -> Edges:
+    """Put lists of edges one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    a, b, saddle = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return a, b, saddle
+
+
 def thinned(edges: Edges) -> Edges:
     """Drop the edges that no forest needs, because others join their ends lower.
 
@@ -170,56 +198,60 @@ def grown(array: Any, size: int) -> Any:
 
 
 @kernel
-def insert_edge(slots: Any, a: Any, b: Any, saddle: Any, n: int, i: Any, j: Any, value: Any) -> int:
-    """Lower the saddle of (i, j), or append the pair; return the number of pairs."""
-    if i > j:
-        i, j = j, i
-    mask = slots.size - 1
-    slot = _slot(i, j, mask)
-    while True:
-        edge = slots[slot]
-        if edge < 0:
-            slots[slot] = n
-            a[n] = i
-            b[n] = j
-            saddle[n] = value
-            return n + 1
-        if a[edge] == i and b[edge] == j:
-            saddle[edge] = min(saddle[edge], value)
-            return n
-        slot = (slot + 1) & mask
-
-
-@kernel
-def _slot(i: Any, j: Any, mask: int) -> int:
-    """Where the search for a pair begins."""
-    key = np.int64(i) * 0x9E3779B1 + np.int64(j) * 0x85EBCA6B
-    return int((key ^ (key >> 17)) & mask)
-
-
-@kernel
-def with_room(slots: Any, a: Any, b: Any, saddle: Any, n: int, n_more: int) -> Any:
-    """Return the table of `n` pairs, in larger arrays where `n_more` might not fit."""
-    room = a.size
-    if n + n_more <= room:
-        return slots, a, b, saddle
-    while n + n_more > room:
-        room *= 2
-    a, b, saddle = grown(a, room), grown(b, room), grown(saddle, room)
-    slots = np.full(2 * room, -1, np.int32)
-    for edge in range(n):
-        slot = _slot(a[edge], b[edge], slots.size - 1)
-        while slots[slot] >= 0:
-            slot = (slot + 1) & (slots.size - 1)
-        slots[slot] = edge
-    return slots, a, b, saddle
-
-
-@kernel
 def empty_table() -> Any:
-    """Return room for pairs: hash slots, both ids and the saddle."""
-    a, b = np.empty(1024, np.uint32), np.empty(1024, np.uint32)
-    return np.full(2048, -1, np.int32), a, b, np.empty(1024, np.float32)
+    """Return a hash table of no edges: pairs of ids in one number, 0 if free, and saddles."""
+    return np.zeros(1024, np.uint64), np.empty(1024, np.float32)
+
+
+@kernel
+def with_room(keys: Any, saddle: Any, n: int, n_more: int) -> Any:
+    """Return the table of `n` edges, larger where `n_more` would crowd it."""
+    if 2 * (n + n_more) <= keys.size:
+        return keys, saddle
+    size = keys.size
+    while 2 * (n + n_more) > size:
+        size *= 2
+    bigger, values = np.zeros(size, np.uint64), np.empty(size, np.float32)
+    for slot in range(keys.size):
+        if keys[slot] != 0:
+            insert_key(bigger, values, keys[slot], saddle[slot])
+    return bigger, values
+
+
+@kernel
+def insert_edge(keys: Any, saddle: Any, i: Any, j: Any, value: Any) -> int:
+    """Lower the saddle between `i` and `j`, or add the edge; return how many are new."""
+    low, high = np.uint64(min(i, j)), np.uint64(max(i, j))
+    return insert_key(keys, saddle, (low << np.uint64(32)) | high, value)
+
+
+@kernel
+def insert_key(keys: Any, saddle: Any, key: Any, value: Any) -> int:
+    """Lower the saddle of `key` in a table with room, or add it; return how many are new."""
+    mask = np.uint64(keys.size - 1)
+    slot = ((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
+    while keys[slot] != key:
+        if keys[slot] == 0:
+            keys[slot] = key
+            saddle[slot] = value
+            return 1
+        slot = (slot + np.uint64(1)) & mask
+    saddle[slot] = min(saddle[slot], value)
+    return 0
+
+
+@kernel
+def edges_of(keys: Any, saddle: Any, n: int) -> Any:
+    """List the `n` edges of a table."""
+    a, b, values = np.empty(n, np.uint32), np.empty(n, np.uint32), np.empty(n, np.float32)
+    n = 0
+    for slot in range(keys.size):
+        if keys[slot] != 0:
+            a[n] = keys[slot] >> np.uint64(32)
+            b[n] = keys[slot] & np.uint64(0xFFFFFFFF)
+            values[n] = saddle[slot]
+            n += 1
+    return a, b, values
 
 
 @kernel
@@ -229,24 +261,24 @@ def find_edges(height: Any, labels: Any, z_start: int, z_stop: int) -> Any:
     The faces towards section `z_stop` count too where that section exists.
     """
     n_z, n_y, n_x = height.shape
-    slots, a, b, saddle = empty_table()
+    keys, saddle = empty_table()
     n = 0
     for z in range(z_start, z_stop):
         for y in range(n_y):
-            slots, a, b, saddle = with_room(slots, a, b, saddle, n, 3 * n_x)
+            keys, saddle = with_room(keys, saddle, n, 3 * n_x)
             for x in range(n_x):
                 i = labels[z, y, x]
                 value = height[z, y, x]
                 if x + 1 < n_x and labels[z, y, x + 1] != i:
                     pass_value = max(value, height[z, y, x + 1])
-                    n = insert_edge(slots, a, b, saddle, n, i, labels[z, y, x + 1], pass_value)
+                    n += insert_edge(keys, saddle, i, labels[z, y, x + 1], pass_value)
                 if y + 1 < n_y and labels[z, y + 1, x] != i:
                     pass_value = max(value, height[z, y + 1, x])
-                    n = insert_edge(slots, a, b, saddle, n, i, labels[z, y + 1, x], pass_value)
+                    n += insert_edge(keys, saddle, i, labels[z, y + 1, x], pass_value)
                 if z + 1 < n_z and labels[z + 1, y, x] != i:
                     pass_value = max(value, height[z + 1, y, x])
-                    n = insert_edge(slots, a, b, saddle, n, i, labels[z + 1, y, x], pass_value)
-    return a[:n].copy(), b[:n].copy(), saddle[:n].copy()
+                    n += insert_edge(keys, saddle, i, labels[z + 1, y, x], pass_value)
+    return edges_of(keys, saddle, n)
 
 
 @kernel
