@@ -38,6 +38,10 @@ class AutotunePanel(StepWidget):
         for metric, title in TITLES.items():
             self.metric_box.addItem(title, metric)
         self.metric_box.setAccessibleName("score to be best")
+        self.metric_box.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.metric_box.setMinimumContentsLength(4)
         self.all_groupings = QCheckBox("all ways to join")
         self.all_groupings.setToolTip(
             "Try every way to join basins, not only the chosen one; takes several times as long"

@@ -56,9 +56,11 @@ class ErrorList(QWidget):
         self.colours.toggled.connect(self.colours_wanted)
         self.words = note(lines=2)
         rows = column(self)
-        rows.addWidget(self.summary)
+        rows.addLayout(row("", self.summary, self.colours))
         rows.addWidget(self.table)
-        rows.addLayout(row("", self.previous_button, self.next_button, self.colours, stretch=1))
+        buttons = row("", self.previous_button, self.next_button)
+        buttons.setStretch(1, 1)
+        rows.addLayout(buttons)
         rows.addWidget(self.words)
         self.show_errors(None)
 

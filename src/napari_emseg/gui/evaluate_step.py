@@ -114,8 +114,7 @@ class EvaluateStep(StepWidget):
         write_scores(path, scores, self.curves.by_grouping, errors)
 
     def detach(self) -> None:
-        super().detach()
-        self.inputs.detach()
+        self.inputs.detach()  # the combo boxes are there
         self.keys.release()
         self.viewer.events.theme.disconnect(self._on_theme_changed)
         self.viewer.dims.events.current_step.disconnect(self._on_section_changed)
