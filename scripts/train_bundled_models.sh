@@ -10,7 +10,7 @@ set=scripts/training_set.yaml
 name=drosophila_sstem
 mkdir -p "$work"
 
-emseg train "$set" "$work/$name.safetensors" --steps 12000
+emseg train "$set" "$work/$name.safetensors" --steps 12000 --overwrite
 # Then, at a quarter of the peak rate, without what is painted dark but is no membrane.
 emseg train "$set" "$work/$name.safetensors" --resume --steps 16000 \
   --membrane-reach-px 6 --validation-interval-steps 500

@@ -220,6 +220,17 @@ class TestTrain:
         assert report["steps"] == 2
         run_json(capsys, "predict", "raw.tif", str(tmp_path / "b.tif"), "--model", out)
 
+    def test_a_model_is_not_replaced_by_mistake(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        out = tmp_path / "mine.safetensors"
+        out.write_bytes(b"hours of training")
+        command = ["train", "raw.tif", "truth.tif", str(out), *self.FLAGS, "--steps", "1"]
+        assert main(command) == 2
+        assert "exists: choose another name" in capsys.readouterr().err
+        assert out.read_bytes() == b"hours of training"
+        assert run_json(capsys, *command, "--overwrite")["steps"] == 1
+
     def test_a_set_of_data(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         entry = {
             "name": "rooms",

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="labels: ids; membranes: an image of membranes (default labels)",
     )
     parser.add_argument("--resume", action="store_true", help="Go on where training stopped")
+    parser.add_argument("--overwrite", action="store_true", help="Replace a model of that name")
     add_params(parser, TrainParams)
     add_voxel_size(parser)
     add_force(parser)
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         raise InputError(f"Write emseg train RAW LABELS OUT{_SUFFIX}, or SET.yaml OUT{_SUFFIX}.")
     check_file_place(out)
     params, pairs, info = _open_set(data[0], args) if is_set else _open_pair(data, args)
+
+    _check_free(out, args)
 
     from napari_emseg.training import train
     from napari_emseg.training.dataset import check_ids, notes_on_pair
@@ -84,6 +87,16 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         "scores": result.scores,
         "notes": notes_of(*(pair.raw for pair in pairs)),
     }
+
+
+def _check_free(out: str, args: argparse.Namespace) -> None:
+    """Refuse to replace what hours of training may have made."""
+    path = Path(out)
+    if path.is_file() and path.stat().st_size and not (args.resume or args.overwrite):
+        raise InputError(
+            f"{out} exists: choose another name, go on training it with --resume, or replace it "
+            "with --overwrite."
+        )
 
 
 def _open_pair(

@@ -17,6 +17,7 @@ from napari_emseg.gui.live import live_preview_of
 from napari_emseg.gui.preview_labels import is_preview
 from napari_emseg.gui.roles import ROLES
 from napari_emseg.session import FILE_SUFFIX, SavedSession
+from napari_emseg.steps.fingerprint import has_changed
 from napari_emseg.steps.step import StepRecord, all_records
 from napari_emseg.volume import Volume
 
@@ -211,7 +212,7 @@ class SessionBar(QWidget):
             return
         layer = add_volume(context.viewer, saved.boundary, like=context.layer("raw"))
         raw, raw_before = context.session.raw, saved.session.raw
-        is_same = raw and raw_before and raw.fingerprint == raw_before.fingerprint
+        is_same = raw and raw_before and not has_changed(raw_before.fingerprint, raw.fingerprint)
         how = saved.boundary.provenance.get("unfinished")
         # Predict all goes on with this map only if it would make it of the same raw sections.
         context.maps.begin(
