@@ -105,3 +105,16 @@ def test_the_preview_of_a_section_uses_its_affinities(affinities):
         section = build_section(affinities, z, params=params).cut(0.4).view()[0]
         ids = whole.section_ids(z)
         assert np.array_equal(section + (ids[0] - 1), whole.cut(0.4).view()[z])
+
+
+def test_linking_takes_h_for_the_sections_and_a_threshold_for_the_links(capsys):
+    flags = ["--grouping", "linking", "--min-size-voxels", "0", "--sigma-px", "0"]
+    source = "affinities.h5:/affinities"
+    reports = [
+        run_json(capsys, "segment", source, "out.tif", *flags, "--mode", mode, "--h", h)
+        for mode, h in (("2d", "0.2"), ("3d", "0.2"), ("3d", "0.01"))
+    ]
+    counts = [report["segments"] for report in reports]
+    assert counts[0] > counts[1]
+    assert counts[2] > counts[1]
+    assert [len(report["notes"]) for report in reports] == [1, 0, 0]

@@ -69,6 +69,9 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 def _notes_on_unused(args: argparse.Namespace, params: SegmentParams) -> list[str]:
     """Name the threshold that was given but does not count in this grouping."""
     other = "merge_threshold" if params.threshold_name == "h" else "h"
+    if params.grouping == "linking":  # uses both
+        told = "With --mode 2d no sections are linked; --mode 3d links them."
+        return [told] if params.mode == "2d" else []
     if other not in args:
         return []
     used = params.threshold_name.replace("_", "-")

@@ -34,9 +34,10 @@ GROUPINGS: dict[str, str] = {
     "mutex_watershed": "napari_emseg.segmentation.lifted_grouping:mutex_watershed",
     "mean_affinity": "napari_emseg.segmentation.affinity_grouping:mean_affinity",
     "zlateski_seung": "napari_emseg.segmentation.affinity_grouping:zlateski_seung",
+    "linking": "napari_emseg.segmentation.linking:linking",
 }
 PARTITIONED = frozenset({"multicut", "greedy_additive", "lifted_multicut", "mutex_watershed"})
-OWN_FRAGMENTS = frozenset({"mean_affinity", "zlateski_seung"})
+OWN_FRAGMENTS = frozenset({"mean_affinity", "zlateski_seung", "linking"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +88,10 @@ def group(
     Returns
     -------
     Hierarchy or Partitions
-        Over the same fragments, or those of the affinities for a grouping of
-        ``OWN_FRAGMENTS``; cutting it at a merge threshold T in [0, 1] joins what
-        walls up to T separate. What is ``PARTITIONED`` is no hierarchy: raising T
-        may also split. In "2d" each section is by itself.
+        Over the same fragments, or others for a grouping of ``OWN_FRAGMENTS``;
+        cutting it at a merge threshold T in [0, 1] joins what walls up to T
+        separate. What is ``PARTITIONED`` is no hierarchy: raising T may also
+        split. In "2d" each section is by itself.
 
     Raises
     ------

@@ -24,6 +24,7 @@ Grouping = Literal[
     "mutex_watershed",
     "mean_affinity",
     "zlateski_seung",
+    "linking",
 ]
 
 
@@ -56,7 +57,8 @@ class SegmentParams(Params):
         description="What joins basins: their depth (h_minima), the mean wall between them "
         "(mean_boundary, mean_affinity), all walls weighed together (multicut, greedy_additive), "
         "with what is seen across other segments (lifted_multicut, mutex_watershed), or the "
-        "weakest spot of a wall (zlateski_seung).",
+        "weakest spot of a wall (zlateski_seung); or the overlap of sections cut at h (linking, "
+        "3d only).",
     )
     h: float = Field(
         default=0.2,
@@ -159,7 +161,7 @@ def build(
     boundary : Volume
         The map, or affinities.
     params : SegmentParams
-        `mode`, `sigma_px`, `floor` and `grouping` are used.
+        `mode`, `sigma_px`, `floor` and `grouping` are used, and `h` to link sections.
     flooded : Hierarchy, optional
         What this function made of `boundary` with "h_minima" and the same
         `mode`, `sigma_px` and `floor`; spares the flood.
@@ -172,10 +174,13 @@ def build(
         Or Partitions, which cut in the same way, where the grouping is none.
     """
     from napari_emseg.segmentation import group
+    from napari_emseg.segmentation.linking import LINKING, linking
 
     boundary = as_boundary(boundary)
     if flooded is None:
         flooded = _flood(boundary, params, progress)
+    if params.grouping == LINKING:
+        return linking(flooded, boundary, progress, h=params.h)
     return group(flooded, boundary, grouping=params.grouping, progress=progress)
 
 
