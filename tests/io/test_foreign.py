@@ -152,10 +152,12 @@ class TestOddities:
             h5["labels"] = foreign.membranes()
         assert open_volume(tmp_path / "a.h5").kind == "boundary"
 
-    def test_a_size_of_nothing_is_not_known(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("size", [(0.0, 0.1, 0.1), (1.0, 1.0, 1.0), "small"])
+    def test_a_size_of_nothing_is_not_known(self, size: object, tmp_path: Path) -> None:
+        """A cubic micrometre is what PlantSeg writes where it was told no size."""
         with h5py.File(tmp_path / "a.h5", "w") as h5:
             h5["raw"] = foreign.grey()
-            h5["raw"].attrs["element_size_um"] = (0.0, 0.1, 0.1)
+            h5["raw"].attrs["element_size_um"] = size
         assert open_volume(tmp_path / "a.h5").voxel_size_nm is None
 
     def test_one_of_our_own_files_gives_each_kind_asked_for(self, tmp_path: Path) -> None:

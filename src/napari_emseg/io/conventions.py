@@ -103,12 +103,13 @@ def read_size(attributes: Any) -> Size:
     size = three_numbers(attributes.get("resolution", attributes.get("voxel_size")))
     if size is None:
         in_um = three_numbers(attributes.get("element_size_um"))
-        # 1000 times a decimal such as 0.004 is 4 but for the last bit.
-        size = None if in_um is None else _nm(in_um)
+        # PlantSeg writes 1 µm where it does not know.
+        size = None if in_um is None or in_um == (1.0, 1.0, 1.0) else _nm(in_um)
     return size if size is not None and min(size) > 0 else UNKNOWN
 
 
 def _nm(in_um: tuple[float, float, float]) -> tuple[float, float, float]:
+    # 1000 times a decimal such as 0.004 is 4 but for the last bit.
     z, y, x = (round(1000 * step, 6) for step in in_um)
     return (z, y, x)
 
