@@ -72,6 +72,17 @@ def test_the_description_comes_back(network: Network, tmp_path: Path) -> None:
     assert saved.model_copy(update={"name": "", "path": None, "params": {}}) == info
 
 
+def test_what_goes_in_and_comes_out_is_known_without_the_network(tmp_path: Path) -> None:
+    for name in ("rsunet", "vd2d3d"):
+        preset = "tiny_recursive" if name == "vd2d3d" else "tiny"
+        network = build_network(name, preset)
+        info = save_model(tmp_path / f"{name}.safetensors", network, ModelInfo(network=name))
+        assert read_info(tmp_path / f"{name}.safetensors") == info
+        assert (info.dimensions, info.in_maps) == (network.dimensions, network.in_maps)
+        assert info.offsets == network.offsets
+        assert info.target == ("affinities" if name == "rsunet" else "boundary")
+
+
 def test_half_precision_halves_the_file_and_hardly_changes_the_map(
     network: Network, model_file: Path
 ) -> None:
@@ -209,6 +220,9 @@ def test_bad_weights_are_refused(model_file: Path, tensors: dict[str, Any], mess
         ({"params": {"name": "tiny"}}, "impossible network"),
         ({"params": [16]}, "bad description: params"),
         ({"in_sections": 3}, "contradicts itself"),
+        ({"dimensions": 3}, "contradicts itself about the network's dimensions"),
+        ({"offsets": [[0, 0, -1]]}, "contradicts itself"),
+        ({"offsets": [[0, 0]]}, "bad description: offsets"),
         ({"in_sections": 2}, "bad description: in_sections"),
         ({"voxel_size_nm": [50, 4, -4]}, "bad description: voxel_size_nm"),
         ({"normalisation": "none"}, "bad description: normalisation"),

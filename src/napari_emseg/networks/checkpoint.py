@@ -30,7 +30,7 @@ def save_model(
     network : Network
         From :func:`napari_emseg.networks.build_network`.
     info : ModelInfo
-        Its description; network name, params and sections are taken from `network`.
+        Its description; name, params, input and output are taken from `network`.
     half : bool
         Store convolution weights as float16, which halves the file and changes a
         boundary map by less than 0.01.
@@ -62,7 +62,8 @@ def save_model(
             "path": path,
             "network": network.name,
             "params": network.params.model_dump(mode="json"),
-            "in_sections": network.in_sections,
+            **_facts_of(network),
+            "target": "affinities" if network.offsets else "boundary",
             "problem": "",
         }
     )
@@ -110,6 +111,16 @@ def load_model(path: Path | str) -> tuple[Network, ModelInfo]:
     return network.eval(), info
 
 
+def _facts_of(network: Network) -> dict[str, Any]:
+    """Return what the description repeats of a network, so that it is known without torch."""
+    return {
+        "in_sections": network.in_sections,
+        "dimensions": network.dimensions,
+        "in_maps": network.in_maps,
+        "offsets": network.offsets,
+    }
+
+
 def _tensors_of(network: torch.nn.Module) -> dict[str, Tensor]:
     # the batch counter of a normalisation layer is of no use after training
     return {k: v for k, v in network.state_dict().items() if v.is_floating_point()}
@@ -130,8 +141,9 @@ def _check_shapes(path: Path, info: ModelInfo, shapes: dict[str, tuple[int, ...]
             blueprint = build_network(info.network, **_as_keywords(info.params))
     except (InputError, TypeError) as error:
         raise InputError(f"{path.name} describes an impossible network. {error}") from None
-    if blueprint.in_sections != info.in_sections:
-        raise InputError(f"{path.name} contradicts itself about the number of input sections.")
+    for fact, value in _facts_of(blueprint).items():
+        if value != getattr(info, fact):
+            raise InputError(f"{path.name} contradicts itself about the network's {fact}.")
     expected = {k: tuple(v.shape) for k, v in _tensors_of(blueprint).items()}
     for key in sorted(expected.keys() | shapes.keys()):
         if key not in shapes:

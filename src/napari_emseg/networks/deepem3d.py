@@ -49,7 +49,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from napari_emseg.networks.base import Network, make_params
-from napari_emseg.networks.layers import ConvBlock, boundary_logit, initialise_bilinear
+from napari_emseg.networks.layers import (
+    ConvBlock,
+    boundary_logit,
+    initialise_bilinear,
+    is_shape_only,
+)
 from napari_emseg.networks.padding import mirror_to_multiple
 from napari_emseg.networks.reach import Reach, receptive_field_px
 
@@ -314,6 +319,8 @@ def _deconvolution(channels: int, stride: int, dilation: int) -> nn.ConvTranspos
 
 
 def _initialise(network: nn.Module) -> None:
+    if is_shape_only(network):
+        return
     for module in network.modules():
         if isinstance(module, nn.ConvTranspose2d) and module.dilation[0] == 1:
             initialise_bilinear(module)

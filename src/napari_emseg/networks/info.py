@@ -42,6 +42,12 @@ class ModelInfo(BaseModel):
         Entry of ``NETWORKS`` and its parameters.
     in_sections : int
         Neighbouring sections the network sees at once: 1, 3 or 5.
+    dimensions : {2, 3}
+        Whether it takes sections or whole volumes.
+    in_maps : int
+        Boundary maps of an earlier model it takes beside the sections.
+    offsets : tuple of (z, y, x)
+        Of the affinities that come out, for target "affinities".
     voxel_size_nm : (z, y, x) in nm, or None
         Of the training data; None when unknown.
     target, normalisation : str
@@ -63,7 +69,10 @@ class ModelInfo(BaseModel):
     params: dict[str, JsonValue] = Field(default_factory=dict)
     in_sections: Literal[1, 3, 5] = 1
     voxel_size_nm: tuple[Nanometres, Nanometres, Nanometres] | None = None
-    target: Literal["boundary"] = "boundary"
+    dimensions: Literal[2, 3] = 2
+    in_maps: Literal[0, 1, 3, 5] = 0
+    target: Literal["boundary", "affinities"] = "boundary"
+    offsets: tuple[tuple[int, int, int], ...] = ()
     normalisation: Literal["per-section zero mean unit variance"] = NORMALISATION
     trained_on: str = ""
     training: dict[str, JsonValue] = Field(default_factory=dict)

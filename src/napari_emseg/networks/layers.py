@@ -102,6 +102,11 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+def is_shape_only(network: nn.Module) -> bool:
+    """Tell whether a network holds no numbers; torch takes seconds to "draw" those."""
+    return next(network.parameters()).is_meta
+
+
 def initialise_uniform(network: nn.Module, bound: float) -> None:
     """Draw all weights from [-bound, bound]."""
     for parameter in network.parameters():
@@ -110,6 +115,8 @@ def initialise_uniform(network: nn.Module, bound: float) -> None:
 
 def initialise_he(network: nn.Module) -> None:
     """Draw the weights of convolutions after He et al. 2015, doi:10.1109/ICCV.2015.123."""
+    if is_shape_only(network):
+        return
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
