@@ -107,6 +107,46 @@ def test_the_larger_segment_keeps_its_id(case):
         segment_of[segment_of == ended] = survivor
 
 
+@st.composite
+def graphs_of_faces(draw: st.DrawFn) -> tuple[RegionGraph, np.ndarray]:
+    """A graph and its faces by value, in 8 bins."""
+    graph, _ = draw(graphs())
+    random = np.random.default_rng(draw(st.integers(0, 999)))
+    counts = random.integers(0, 4, (graph.n_edges, 8)).astype(np.uint32)
+    counts[np.arange(graph.n_edges), random.integers(0, 8, graph.n_edges)] += 1
+    total = counts @ (np.arange(8) / 8)
+    return RegionGraph(graph.a, graph.b, total, counts.sum(1, np.int64), graph.n_fragments), counts
+
+
+def quantile_of(counts: np.ndarray, quantile: float) -> float:
+    """Where the cumulative count, linear within each bin, reaches the quantile."""
+    cumulative = np.append(0, np.cumsum(counts)) / counts.sum()
+    edges = np.arange(counts.size + 1) / counts.size
+    k = int(np.argmax(cumulative[1:] >= quantile))
+    return float(np.interp(quantile, cumulative[k : k + 2], edges[k : k + 2]))
+
+
+@quick
+@given(graphs_of_faces(), st.sampled_from([0.1, 0.25, 0.5, 0.9]))
+def test_every_merge_is_of_the_lowest_quantile_there_is(case, quantile):
+    graph, counts = case
+    sizes = np.ones(graph.n_fragments + 1, np.int64)
+    forest = agglomerate(graph, sizes, face_values=counts, quantile=quantile)
+    segment_of = np.arange(graph.n_fragments + 1)
+    for ended in forest.order.tolist():
+        pairs: dict[tuple[int, int], np.ndarray] = {}
+        for i, j, row in zip(graph.a, graph.b, counts, strict=True):
+            one, two = sorted((int(segment_of[i]), int(segment_of[j])))
+            if one != two:
+                pairs[one, two] = pairs.get((one, two), 0) + row
+        walls = {pair: quantile_of(row, quantile) for pair, row in pairs.items()}
+        survivor = segment_of[forest.outside[ended]]
+        wall = walls[min(ended, survivor), max(ended, survivor)]
+        assert wall == pytest.approx(min(walls.values()), abs=1e-6)
+        assert forest.height[ended] == pytest.approx(wall, abs=1e-6)  # never falls, being between
+        segment_of[segment_of == ended] = survivor
+
+
 def test_a_wall_is_pooled_with_the_one_next_to_it():
     """1 and 2 join first; then 3 has a wall of (9 * 0.2 + 0.9) / 10 with both."""
     one, two = np.array([1, 1, 2], np.uint32), np.array([2, 3, 3], np.uint32)

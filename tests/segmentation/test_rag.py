@@ -13,6 +13,7 @@ from tests.segmentation.strategies import LEVELS, shapes
 
 from napari_emseg.errors import InputError
 from napari_emseg.segmentation import build_hierarchy
+from napari_emseg.segmentation.face_values import N_BINS, measure_face_values
 from napari_emseg.segmentation.rag import build_rag
 
 
@@ -45,6 +46,18 @@ def test_each_contact_has_its_faces_and_their_sum(case):
     assert pairs == sorted(faces)
     assert rag.count.tolist() == [len(faces[pair]) for pair in pairs]
     assert rag.total.tolist() == pytest.approx([sum(faces[pair]) for pair in pairs])
+
+
+@settings(deadline=None, max_examples=40)
+@given(labelled())
+def test_face_values_are_counted_where_they_are(case):
+    fragments, boundary = case
+    rag = build_rag(fragments, boundary, n_fragments=6)
+    counts = measure_face_values(rag, fragments, lambda z: boundary[z])
+    faces = count_faces(fragments, boundary)
+    for i, j, row in zip(rag.a.tolist(), rag.b.tolist(), counts, strict=True):
+        expected, _ = np.histogram(faces[i, j], N_BINS, (0, 1))
+        assert row.tolist() == expected.tolist()
 
 
 def test_a_real_map_as_a_library_measures_it(fib_boundary):

@@ -50,11 +50,15 @@ def agglomerate(
     graph: RegionGraph,
     sizes_voxels: npt.NDArray[np.int64],
     report: Callable[[], None] = ignore,
+    *,
+    face_values: npt.NDArray[np.uint32] | None = None,
+    quantile: float = 0.5,
 ) -> Forest:
-    """Join the two segments with the lowest mean wall, again and again, until none touch.
+    """Join the two segments with the lowest wall, again and again, until none touch.
 
-    The mean is over the whole contact of the two segments and exact at every
-    step: contacts of a third segment with both are pooled.
+    A wall is the mean, or a quantile, of the face values over the whole contact
+    of two segments, and exact at every step: contacts of a third segment with
+    both are pooled.
 
     Parameters
     ----------
@@ -64,11 +68,16 @@ def agglomerate(
         Voxels of each fragment; the larger segment keeps its id.
     report : callable
         Called :func:`count_reports` times; what it raises ends the work.
+    face_values : (E, bins) uint32, optional
+        Faces of each contact by value, in bins of equal width from 0 to 1. With
+        it walls are quantiles.
+    quantile : float
+        From 0, the weakest face, to 1; 0.5 is the median. Linear within a bin.
 
     Returns
     -------
     Forest
-        ``height`` is the mean wall at which a segment ended, as a running
+        ``height`` is the wall at which a segment ended, as a running
         maximum: cutting at T gives what stopping at the first wall above T
         would have given. ``saddle`` is the same array, and ``order`` the
         sequence. `inside` and `outside` touch where the wall was lowest.
@@ -88,6 +97,10 @@ def agglomerate(
     """
     n = graph.n_fragments + 1
     network = _network(graph, sizes_voxels)
+    # Without bins walls are means.
+    spread = np.empty((0, 0), np.uint32) if face_values is None else face_values.copy()
+    if spread.size:
+        _set_quantiles(network[0], spread, quantile)
     state, heap = new_queue()
     heap = _enter(network, state, heap)
     slots = _hashed(network[1], _count_slots(graph.n_edges))
@@ -101,6 +114,8 @@ def agglomerate(
             graph.a,
             graph.b,
             network,
+            spread,
+            quantile,
             state,
             heap,
             slots,
@@ -195,6 +210,8 @@ def _join_some(
     a: Any,
     b: Any,
     network: _Network,
+    spread: Any,
+    quantile: float,
     state: Any,
     heap: Any,
     slots: Any,
@@ -218,7 +235,7 @@ def _join_some(
         inside[ended], outside[ended], height[ended] = near, far, highest
         order[n_merges] = ended
         n_merges += 1
-        heap, n_new = _move_links(network, state, heap, slots, kept, gone)
+        heap, n_new = _move_links(network, spread, quantile, state, heap, slots, kept, gone)
         n_used += n_new
         if 4 * n_used > 3 * slots.size:
             slots = _hashed(links, slots.size)
@@ -260,7 +277,16 @@ def _remove(edges: Any, links: Any, edge: Any) -> None:
 
 
 @kernel
-def _move_links(network: _Network, state: Any, heap: Any, slots: Any, kept: int, gone: int) -> Any:
+def _move_links(
+    network: _Network,
+    spread: Any,
+    quantile: float,
+    state: Any,
+    heap: Any,
+    slots: Any,
+    kept: int,
+    gone: int,
+) -> Any:
     """Give `kept` the contacts of `gone`; return the heap and how many slots were taken."""
     edges, links, nodes, _ = network
     n_new = 0
@@ -276,7 +302,9 @@ def _move_links(network: _Network, state: Any, heap: Any, slots: Any, kept: int,
                 n_new += 1
                 slots[slot] = edge
             else:
-                slots[slot], heap = _pool(edges, links, state, heap, edge, slots[slot])
+                slots[slot], is_new = _pool(edges, links, spread, quantile, edge, slots[slot])
+                if is_new:
+                    heap = enqueue(edges, state, heap, slots[slot])
             if slots[slot] == edge:
                 _add_link(links, nodes, kept, link)
         link = following
@@ -284,8 +312,8 @@ def _move_links(network: _Network, state: Any, heap: Any, slots: Any, kept: int,
 
 
 @kernel
-def _pool(edges: Any, links: Any, state: Any, heap: Any, one: Any, two: Any) -> Any:
-    """Make one contact of two between the same segments; return which, and the heap."""
+def _pool(edges: Any, links: Any, spread: Any, quantile: float, one: Any, two: Any) -> Any:
+    """Make one contact of two; return which, and whether its priority is another now."""
     if edges[one].bucket < edges[two].bucket:
         one, two = two, one  # the earlier bucket is early enough for both
     gone, kept = edges[one], edges[two]
@@ -294,8 +322,32 @@ def _pool(edges: Any, links: Any, state: Any, heap: Any, one: Any, two: Any) -> 
     kept.total += gone.total
     kept.count += gone.count
     _remove(edges, links, one)
-    mean = np.float32(kept.total / kept.count)
-    if mean != kept.priority:
-        kept.priority = mean
-        heap = enqueue(edges, state, heap, two)
-    return two, heap
+    before = kept.priority
+    if spread.size > 0:
+        for k in range(spread.shape[1]):
+            spread[two, k] += spread[one, k]
+        kept.priority = _quantile(spread, two, quantile)
+    else:
+        kept.priority = kept.total / kept.count
+    return two, kept.priority != before
+
+
+@kernel
+def _set_quantiles(edges: Any, spread: Any, quantile: float) -> None:
+    for edge in range(edges.size):
+        edges[edge].priority = _quantile(spread, edge, quantile)
+
+
+@kernel
+def _quantile(spread: Any, edge: Any, quantile: float) -> Any:
+    n_bins = spread.shape[1]
+    total = 0.0
+    for k in range(n_bins):
+        total += spread[edge, k]
+    below = 0.0
+    for k in range(n_bins):
+        here = float(spread[edge, k])
+        if here > 0 and below + here >= quantile * total:
+            return (k + (quantile * total - below) / here) / n_bins
+        below += here
+    return 1.0

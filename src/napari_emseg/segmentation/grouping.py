@@ -15,6 +15,7 @@ from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.registry import resolve
 from napari_emseg.segmentation.affinity_view import sections_of
 from napari_emseg.segmentation.agglomeration import agglomerate, count_reports
+from napari_emseg.segmentation.face_values import measure_face_values
 from napari_emseg.segmentation.forest import Forest, join
 from napari_emseg.segmentation.hierarchy import Hierarchy
 from napari_emseg.segmentation.long_range import MAX_CHANNELS
@@ -28,6 +29,7 @@ from napari_emseg.volume import Volume
 H_MINIMA = "h_minima"
 GROUPINGS: dict[str, str] = {
     "mean_boundary": "napari_emseg.segmentation.grouping:mean_boundary",
+    "quartile_boundary": "napari_emseg.segmentation.grouping:quartile_boundary",
     "multicut": "napari_emseg.segmentation.grouping:multicut",
     "greedy_additive": "napari_emseg.segmentation.grouping:greedy_additive",
     "lifted_multicut": "napari_emseg.segmentation.lifted_grouping:lifted_multicut",
@@ -170,6 +172,14 @@ PartFunction = Callable[[Part, Callable[[], None]], Grouped]
 def mean_boundary(part: Part, report: Callable[[], None]) -> Grouped:
     """Join the two segments with the lowest mean wall first."""
     return Grouped(_agglomerate(part, report)[1])
+
+
+def quartile_boundary(part: Part, report: Callable[[], None]) -> Grouped:
+    """Join the two segments with the lowest lower quartile of their wall first."""
+    section = partial(read_section, part.source)
+    rag = build_rag(part.fragments, section, part.n_fragments, report)
+    values = measure_face_values(rag, part.fragments, section)
+    return Grouped(agglomerate(rag, part.sizes_voxels, report, face_values=values, quantile=0.25))
 
 
 def multicut(part: Part, report: Callable[[], None]) -> Grouped:

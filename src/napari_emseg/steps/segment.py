@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Grouping = Literal[
     "h_minima",
     "mean_boundary",
+    "quartile_boundary",
     "multicut",
     "greedy_additive",
     "lifted_multicut",
@@ -54,11 +55,10 @@ class SegmentParams(Params):
     grouping: Grouping = Field(
         default="h_minima",
         title="Grouping",
-        description="What joins basins: their depth (h_minima), the mean wall between them "
-        "(mean_boundary, mean_affinity), all walls weighed together (multicut, greedy_additive), "
-        "with what is seen across other segments (lifted_multicut, mutex_watershed), or the "
-        "weakest spot of a wall (zlateski_seung); or the overlap of sections cut at h (linking, "
-        "3d only).",
+        description="What joins basins: their depth (h_minima), the mean or lower quartile of the "
+        "wall between them (mean_boundary, quartile_boundary, mean_affinity) or its weakest spot "
+        "(zlateski_seung), or all walls weighed together (multicut, greedy_additive), also those "
+        "seen from afar (lifted_multicut, mutex_watershed).",
     )
     h: float = Field(
         default=0.2,
