@@ -58,7 +58,8 @@ class SegmentParams(Params):
         description="What joins basins: their depth (h_minima), the mean or lower quartile of the "
         "wall between them (mean_boundary, quartile_boundary, mean_affinity) or its weakest spot "
         "(zlateski_seung), or all walls weighed together (multicut, greedy_additive), also those "
-        "seen from afar (lifted_multicut, mutex_watershed).",
+        "seen from afar (lifted_multicut, mutex_watershed); or the overlap of sections cut at h "
+        "(linking, 3d only).",
     )
     h: float = Field(
         default=0.2,
