@@ -84,8 +84,11 @@ def test_a_click_in_the_table_goes_there(walked: Workspace, qtbot: Any) -> None:
     site = step.error_list.errors.sites[3]
     assert step.error_layer.layer.data[site.position] == IS_PART
     assert step.error_list.colours.isChecked()
+    assert not walked.context.layer("ground_truth").visible  # type: ignore[union-attr]
     step.error_list.colours.click()
     assert not step.error_layer.layer.visible
+    step.error_layer.layer.visible = True  # by the eye in the layer list
+    assert step.error_list.colours.isChecked()
 
 
 def test_a_click_on_a_bar_goes_to_its_section(walked: Workspace, qtbot: Any) -> None:

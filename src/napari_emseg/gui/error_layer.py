@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_emseg.evaluation.error_view import IS_MERGE, IS_OTHER, IS_PART, IS_SPLIT, ErrorView
 from napari_emseg.gui.context import Context
@@ -27,7 +27,12 @@ _PAINTING = {"paint", "fill", "erase", "polygon", "pick"}
 
 
 class ErrorLayer(QObject):
-    """Shows errors in a labels layer whose voxels are looked up when they are seen."""
+    """Shows errors in a labels layer whose voxels are looked up when they are seen.
+
+    The signal `shown` tells when it becomes visible or hidden, by whomever.
+    """
+
+    shown = Signal(bool)
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -51,6 +56,7 @@ class ErrorLayer(QObject):
         if self.layer is not None:
             self._viewer.layers.remove(self.layer)
         self._layer, self._volume = None, None
+        self.shown.emit(False)
         if errors is not None and like is not None:
             self._volume = Volume(
                 errors,
@@ -65,8 +71,10 @@ class ErrorLayer(QObject):
         """Colour the errors, or stop."""
         if is_visible and self.layer is None and self._volume is not None:
             self._add()
-        elif self.layer is not None:
+        elif self.layer is not None and self.layer.visible != is_visible:
             self.layer.visible = is_visible
+            if is_visible:
+                self._uncover(self.layer)
 
     def show(self, site: ErrorSite) -> None:
         """Go to an error and mark both sides of it."""
@@ -106,16 +114,22 @@ class ErrorLayer(QObject):
             opacity=0.55,
         )
         self._layer.events.mode.connect(self._on_mode_changed)
+        self._layer.events.visible.connect(self._on_visible_changed)
         self._uncover(self._layer)
+        self.shown.emit(True)
         if selected is not None:
             self._viewer.layers.selection.active = selected
 
     def _uncover(self, layer: Labels) -> None:
-        """Hide the results made here, and a drawn truth that lies over the raw sections."""
+        """Hide what lies over the raw sections or the map: results made here, and the truth."""
         self._context.show_result(layer)
-        truth, raw = self._context.layer("ground_truth"), self._context.layer("raw")
-        if raw is not None and truth is not None and type(truth).__name__ == "Image":
+        truth = self._context.layer("ground_truth")
+        has_picture = any(self._context.layer(role) is not None for role in ("raw", "boundary"))
+        if truth is not None and has_picture:
             truth.visible = False
+
+    def _on_visible_changed(self, event: Any) -> None:
+        self.shown.emit(self.is_visible)
 
     def _on_mode_changed(self, event: Any) -> None:
         if self.layer is not None and str(self.layer.mode) in _PAINTING:

@@ -211,6 +211,7 @@ class EvaluateStep(StepWidget):
         self.strip.section_chosen.connect(partial(go_to_section, self.context))
         self.error_list.chosen.connect(self._on_error_chosen)
         self.error_list.colours_wanted.connect(self.error_layer.set_visible)
+        self.error_layer.shown.connect(self.error_list.set_colours)
         self.context.layer_changed.connect(self._on_layer_changed)
         self.context.plan_changed.connect(self._enable)
         self.context.hierarchy_changed.connect(self._enable)
@@ -258,7 +259,6 @@ class EvaluateStep(StepWidget):
 
     def _on_error_chosen(self, site: Any) -> None:
         self.error_layer.show(site)
-        self.error_list.set_colours(True)
         self.keys.hold(self.error_layer.layer)
 
     def _show_scores(self, *_: Any) -> None:

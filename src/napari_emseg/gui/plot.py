@@ -19,6 +19,7 @@ LEFT, RIGHT, TOP, BOTTOM = 40, 10, 24, 34
 _OTHERS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#0072b2")
 _LEGEND = {"h_minima": "H-minima"}
 NO_CURVE = "The score against h appears here."
+_LEAST_SPAN = 0.05
 _SEEN = 0.75  # share of the curves that must fit; what is far from the best may leave the plot
 
 
@@ -119,7 +120,12 @@ class ScorePlot(QWidget):
         scores = np.array([[c.at(float(x)) for x in grid] for c in self._curves.values()])
         shares = (_SEEN, 0.0) if self._is_error else (1 - _SEEN, 1.0)
         worst, best = np.quantile(scores, shares)
-        ends = [worst, best] if self._best_possible is None else [worst, best, self._best_possible]
+        ends = [worst, best]
+        if self._best_possible is not None:
+            ends.append(self._best_possible)
+            # What lies ten times farther from the best than the best from the possible says little.
+            span = max(_LEAST_SPAN, 10 * abs(self._best_possible - best))
+            ends[0] = min(worst, best + span) if self._is_error else max(worst, best - span)
         low, high = float(min(ends)), float(max(ends))
         step = nice_step(high - low, 4)
         return np.floor(low / step + 1e-9) * step, np.ceil(high / step - 1e-9) * step
