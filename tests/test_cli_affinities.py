@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ import tifffile
 from napari_emseg import Volume, open_volume, save_volume
 from napari_emseg.cli import main
 from napari_emseg.segmentation.affinities import affinities_from_boundary
-from napari_emseg.segmentation.affinity_hierarchy import build_affinity_hierarchy
-from napari_emseg.steps.segment import SegmentParams, build, build_section
+from napari_emseg.segmentation.affinity_hierarchy import PRESETS, build_affinity_hierarchy
+from napari_emseg.steps.segment import AffinityThresholds, SegmentParams, build, build_section
 
 Capture = pytest.CaptureFixture[str]
 MODES = pytest.mark.parametrize("mode", ["2d", "3d"])
@@ -118,3 +119,14 @@ def test_linking_takes_h_for_the_sections_and_a_threshold_for_the_links(capsys):
     assert counts[0] > counts[1]
     assert counts[2] > counts[1]
     assert [len(report["notes"]) for report in reports] == [1, 0, 0]
+
+
+def test_thresholds_of_other_programs_by_name(affinities, capsys):
+    assert get_args(AffinityThresholds) == tuple(PRESETS)
+    flags = ["--grouping", "zlateski_seung", "--mode", "3d", "--merge-threshold", "0"]
+    flags += ["--min-size-voxels", "0", "--affinity-thresholds", "deepseg_cli"]
+    report = run_json(capsys, "segment", "affinities.h5:/affinities", "out.tif", *flags)
+    options = {"low": 0.3, "high": 0.9, "size_threshold_voxels": 250, "dust_voxels": 250}
+    expected = build_affinity_hierarchy(affinities, grouping="zlateski_seung", **options)
+    assert report["fragments"] == expected.n_fragments
+    assert np.array_equal(open_volume("out.tif").read(), expected.cut(0).to_volume().data)

@@ -108,6 +108,15 @@ def test_same_partition_as_waterz(low, high, capfd):
     assert np.array_equal(labels == 0, theirs == 0)
 
 
+@pytest.mark.parametrize("threshold", [0.2, 0.4, 0.5, 0.6])
+def test_same_mean_affinity_segments_as_waterz(threshold, capfd):
+    waterz = pytest.importorskip("waterz")
+    affinities = random_affinities((5, 17, 23), seed=2)
+    hierarchy = build_affinity_hierarchy(affinities, low=0.0001)
+    theirs = next(waterz.agglomerate(affinities.copy(), [threshold]))
+    assert same_partition(hierarchy.cut(threshold).to_volume().data, theirs)
+
+
 # The hierarchies
 
 

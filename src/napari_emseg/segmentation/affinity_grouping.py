@@ -10,6 +10,7 @@ from napari_emseg.segmentation.affinities import view_affinities
 from napari_emseg.segmentation.affinity_hierarchy import (
     AffinityGrouping,
     build_affinity_hierarchy,
+    resolve_preset,
 )
 from napari_emseg.segmentation.affinity_view import affinities_of
 from napari_emseg.segmentation.hierarchy import Hierarchy
@@ -32,7 +33,7 @@ def mean_affinity(
     progress : Progress
         Called at least once per section.
     """
-    return _regroup(hierarchy, boundary, "mean_affinity", progress)
+    return regroup(hierarchy, boundary, "mean_affinity", progress=progress)
 
 
 def zlateski_seung(
@@ -45,28 +46,50 @@ def zlateski_seung(
     hierarchy, boundary, progress
         As for :func:`mean_affinity`.
     """
-    return _regroup(hierarchy, boundary, "zlateski_seung", progress)
+    return regroup(hierarchy, boundary, "zlateski_seung", progress=progress)
 
 
-def _regroup(
-    hierarchy: Hierarchy, boundary: Volume, grouping: AffinityGrouping, progress: Progress
+def regroup(
+    hierarchy: Hierarchy,
+    boundary: Volume,
+    grouping: AffinityGrouping,
+    *,
+    thresholds: str = "fine",
+    progress: Progress = NO_PROGRESS,
 ) -> Hierarchy:
-    affinities = affinities_of(boundary)
-    if affinities is not None:
-        grouped = build_affinity_hierarchy(
-            affinities, grouping=grouping, mode=hierarchy.mode, progress=progress
-        )
-    else:
+    """Flood affinities and join what is flooded.
+
+    Parameters
+    ----------
+    hierarchy, boundary
+        As for :func:`mean_affinity`.
+    grouping : {"mean_affinity", "zlateski_seung"}
+    thresholds : str
+        A key of ``PRESETS``. With "fine", a map without affinities has no background,
+        and basins shallower than the floor are not kept apart.
+    progress : Progress
+        Called at least once per section.
+    """
+    chosen = resolve_preset(thresholds)
+    affinities, walls = affinities_of(boundary), None
+    if affinities is None:
         smoothed: Any = replace(boundary, data=hierarchy.smoothed)
-        grouped = build_affinity_hierarchy(
-            view_affinities(smoothed),
-            walls=view_affinities(boundary),
-            grouping=grouping,
-            high=1 - hierarchy.floor,
-            background=False,
-            mode=hierarchy.mode,
-            progress=progress,
-        )
+        affinities, walls = view_affinities(smoothed), view_affinities(boundary)
+        if thresholds == "fine":
+            chosen = replace(chosen, high=1 - hierarchy.floor, background=False)
+    grouped = build_affinity_hierarchy(
+        affinities,
+        grouping=grouping,
+        low=chosen.low,
+        high=chosen.high,
+        size_threshold_voxels=chosen.size_voxels,
+        weight_threshold=chosen.weight,
+        dust_voxels=chosen.dust_voxels,
+        background=chosen.background,
+        mode=hierarchy.mode,
+        walls=walls,
+        progress=progress,
+    )
     fragments = hierarchy.fragments
     history = {**fragments.provenance, **grouped.fragments.provenance, "grouping": grouping}
     return replace(

@@ -85,6 +85,13 @@ class _Readers(NamedTuple):
     walls: AffinityReader
 
 
+def resolve_preset(name: str) -> Thresholds:
+    """Return the thresholds called `name`, or raise InputError."""
+    if name not in PRESETS:
+        raise InputError(f"There are no thresholds named '{name}'; choose one of {tuple(PRESETS)}.")
+    return PRESETS[name]
+
+
 @dataclass(frozen=True, eq=False)
 class _Part:
     """Regions of one section or volume, in numbers; entry 0 unused."""

@@ -29,6 +29,11 @@ Grouping = Literal[
 ]
 
 
+AffinityThresholds = Literal[
+    "fine", "zlateski_seung", "deepseg", "deepseg_fragments", "deepseg_cli"
+]
+
+
 class SegmentParams(Params):
     """How a boundary map becomes segments.
 
@@ -113,6 +118,13 @@ class SegmentParams(Params):
         description="Basins shallower than this are never kept apart, whatever h is.",
         json_schema_extra={"advanced": True, "step": 0.001},
     )
+    affinity_thresholds: AffinityThresholds = Field(
+        default="fine",
+        title="Affinity thresholds",
+        description="Low, high, size and weight threshold of the watershed of affinities; fine "
+        "keeps every basin apart, the others are those that the named programs use.",
+        json_schema_extra={"advanced": True},
+    )
     exact_borders: bool = Field(
         default=False,
         title="Exact borders",
@@ -174,25 +186,33 @@ def build(
     Hierarchy
         Or Partitions, which cut in the same way, where the grouping is none.
     """
-    from napari_emseg.segmentation import group
-    from napari_emseg.segmentation.linking import LINKING, linking
-
     boundary = as_boundary(boundary)
     if flooded is None:
         flooded = _flood(boundary, params, progress)
-    if params.grouping == LINKING:
-        return linking(flooded, boundary, progress, h=params.h)
-    return group(flooded, boundary, grouping=params.grouping, progress=progress)
+    return _group(flooded, boundary, params, progress)
 
 
 def build_section(boundary: Volume, z: int, *, params: SegmentParams) -> Any:
     """Build the hierarchy of section `z` by itself, for a preview; of shape (1, y, x)."""
-    from napari_emseg.segmentation import build_section, group
+    from napari_emseg.segmentation import build_section
     from napari_emseg.segmentation.affinity_view import sections_of
 
     section = sections_of(as_boundary(boundary), slice(z, z + 1))
     flooded = build_section(section.read(0), params.sigma_px, params.floor)
-    return group(flooded, section, grouping=params.grouping)
+    return _group(flooded, section, params, NO_PROGRESS)
+
+
+def _group(flooded: Hierarchy, boundary: Volume, params: SegmentParams, progress: Progress) -> Any:
+    from napari_emseg.segmentation import group
+    from napari_emseg.segmentation.affinity_grouping import regroup
+    from napari_emseg.segmentation.linking import linking
+
+    if params.grouping == "linking":
+        return linking(flooded, boundary, progress, h=params.h)
+    if params.grouping == "mean_affinity" or params.grouping == "zlateski_seung":
+        thresholds = params.affinity_thresholds
+        return regroup(flooded, boundary, params.grouping, thresholds=thresholds, progress=progress)
+    return group(flooded, boundary, grouping=params.grouping, progress=progress)
 
 
 def as_boundary(volume: Volume) -> Volume:
