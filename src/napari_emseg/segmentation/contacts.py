@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from napari_emseg.jit import kernel
 from napari_emseg.segmentation.affinities import AffinityReader
-from napari_emseg.segmentation.forest import grown
 from napari_emseg.segmentation.parallel import ignore
+from napari_emseg.segmentation.rag import add_face, empty_contacts, with_room
 
 Labels = npt.NDArray[np.uint32]
 
@@ -92,85 +92,48 @@ def find_contacts(
     -------
     Contacts
     """
-    room = 1024
-    while room < 6 * labels.shape[2]:
-        room *= 2
-    pairs, sums, slots = _empty(room)
+    contacts, slots = empty_contacts()
     n = 0
     for z in range(labels.shape[0]):
         own = reader.nearest(first_section + z)
-        pairs, sums, slots, n = _add_section(own, labels, z, pairs, sums, slots, n)
+        contacts, slots, n = _add_section(own, labels, z, contacts, slots, n)
         report()
-    a, b = (ids[:n] for ids in pairs)
-    total, count, strongest = (values[:n] for values in sums)
-    return Contacts(a, b, total, count, strongest).take(np.lexsort((b, a)))
-
-
-def _empty(room: int) -> Any:
-    pairs = np.empty(room, np.uint32), np.empty(room, np.uint32)
-    sums = np.empty(room, np.float64), np.empty(room, np.int64), np.empty(room, np.float32)
-    return pairs, sums, np.full(2 * room, -1, np.int32)
-
-
-@kernel
-def _slot(slots: Any, pairs: Any, i: Any, j: Any) -> Any:
-    """Slot of the pair (i, j), or the empty one where it belongs."""
-    a, b = pairs
-    mask = slots.size - 1
-    key = np.int64(i) * 0x9E3779B1 + np.int64(j) * 0x85EBCA6B
-    slot = (key ^ (key >> 17)) & mask
-    while slots[slot] >= 0:
-        edge = slots[slot]
-        if a[edge] == i and b[edge] == j:
-            break
-        slot = (slot + 1) & mask
-    return slot
+    contacts = contacts[:n]
+    contacts = contacts[np.lexsort((contacts["b"], contacts["a"]))]
+    return Contacts(
+        a=contacts["a"].copy(),
+        b=contacts["b"].copy(),
+        total=contacts["total"].copy(),
+        count=contacts["count"].astype(np.int64),
+        strongest=contacts["highest"].copy(),
+    )
 
 
 @kernel
-def _count(slots: Any, pairs: Any, sums: Any, n: int, i: Any, j: Any, value: Any) -> int:
-    """Add an edge to the contact of i and j, if any; return the number of contacts."""
-    if i == j or i == 0 or j == 0:
-        return n
-    if i > j:
-        i, j = j, i
-    total, count, strongest = sums
-    slot = _slot(slots, pairs, i, j)
-    edge = slots[slot]
-    if edge < 0:
-        slots[slot] = n
-        pairs[0][n], pairs[1][n] = i, j
-        total[n], count[n], strongest[n] = value, 1, value
-        return n + 1
-    total[edge] += value
-    count[edge] += 1
-    strongest[edge] = max(strongest[edge], value)
-    return n
-
-
-@kernel
-def _with_room(pairs: Any, sums: Any, n: int, room: int) -> Any:
-    pairs = grown(pairs[0], room), grown(pairs[1], room)
-    sums = grown(sums[0], room), grown(sums[1], room), grown(sums[2], room)
-    slots = np.full(2 * room, -1, np.int32)
-    for edge in range(n):
-        slots[_slot(slots, pairs, pairs[0][edge], pairs[1][edge])] = edge
-    return pairs, sums, slots
-
-
-@kernel
-def _add_section(own: Any, labels: Any, z: int, pairs: Any, sums: Any, slots: Any, n: int) -> Any:
+def _add_section(own: Any, labels: Any, z: int, contacts: Any, slots: Any, n: int) -> Any:
     """Add the edges from section `z` to the voxels before along z, y and x."""
     _, n_y, n_x = labels.shape
+    last_z, last_y, last_x = np.int64(0), np.int64(0), np.int64(0)
     for y in range(n_y):
-        if n + 3 * n_x > pairs[0].size:
-            pairs, sums, slots = _with_room(pairs, sums, n, 2 * pairs[0].size)
+        while n + 3 * n_x > contacts.size:
+            contacts, slots = with_room(contacts, n)
         for x in range(n_x):
             i = labels[z, y, x]
+            if i == 0:
+                continue
             if z > 0:
-                n = _count(slots, pairs, sums, n, labels[z - 1, y, x], i, own[0, y, x])
+                j = labels[z - 1, y, x]
+                if j != i and j != 0:
+                    edge = np.float64(own[0, y, x])
+                    last_z, n = add_face(contacts, slots, n, last_z, i, j, edge)
             if y > 0:
-                n = _count(slots, pairs, sums, n, labels[z, y - 1, x], i, own[1, y, x])
+                j = labels[z, y - 1, x]
+                if j != i and j != 0:
+                    edge = np.float64(own[1, y, x])
+                    last_y, n = add_face(contacts, slots, n, last_y, i, j, edge)
             if x > 0:
-                n = _count(slots, pairs, sums, n, labels[z, y, x - 1], i, own[2, y, x])
-    return pairs, sums, slots, n
+                j = labels[z, y, x - 1]
+                if j != i and j != 0:
+                    edge = np.float64(own[2, y, x])
+                    last_x, n = add_face(contacts, slots, n, last_x, i, j, edge)
+    return contacts, slots, n

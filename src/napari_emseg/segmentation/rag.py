@@ -15,9 +15,13 @@ from napari_emseg.segmentation.parallel import ignore
 
 Map = npt.NDArray[np.float32]
 
-_CONTACT = np.dtype(
-    [("total", np.float64), ("a", np.uint32), ("b", np.uint32), ("count", np.uint32)], align=True
+CONTACT = np.dtype(
+    [
+        *(("total", np.float64), ("a", np.uint32), ("b", np.uint32)),
+        *(("count", np.uint32), ("highest", np.float32)),
+    ]
 )
+"""Two fragments, the sum, number and maximum of the values of their faces."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +96,7 @@ def build_rag(
     >>> rag.a, rag.b, rag.mean
     (array([1], dtype=uint32), array([2], dtype=uint32), array([0.5]))
     """
-    contacts, slots = np.empty(1024, _CONTACT), np.full(2048, -1, np.int32)
+    contacts, slots = empty_contacts()
     n = 0
     above = np.empty((0, 0), np.float32)
     for z in range(fragments.shape[0]):
@@ -116,6 +120,11 @@ def build_rag(
     )
 
 
+def empty_contacts() -> tuple[npt.NDArray[Any], npt.NDArray[np.int32]]:
+    """Return room for contacts, and the slots of a hash table of them."""
+    return np.empty(1024, CONTACT), np.full(2048, -1, np.int32)
+
+
 @kernel
 def _slot(slots: Any, contacts: Any, i: Any, j: Any) -> Any:
     """Slot of the contact of i and j, or the empty one where it belongs."""
@@ -131,7 +140,7 @@ def _slot(slots: Any, contacts: Any, i: Any, j: Any) -> Any:
 
 
 @kernel
-def _add_face(contacts: Any, slots: Any, n: int, last: Any, i: Any, j: Any, value: Any) -> Any:
+def add_face(contacts: Any, slots: Any, n: int, last: Any, i: Any, j: Any, value: Any) -> Any:
     """Add a face to the contact of i and j; return it and the number of contacts."""
     if i > j:
         i, j = j, i
@@ -141,17 +150,18 @@ def _add_face(contacts: Any, slots: Any, n: int, last: Any, i: Any, j: Any, valu
         if slots[slot] < 0:
             slots[slot] = n
             new = contacts[n]
-            new.a, new.b, new.total, new.count = i, j, 0.0, 0
+            new.a, new.b, new.total, new.count, new.highest = i, j, 0.0, 0, value
             n += 1
         last = np.int64(slots[slot])
         contact = contacts[last]
     contact.total += value
     contact.count += 1
+    contact.highest = max(contact.highest, np.float32(value))
     return last, n
 
 
 @kernel
-def _with_room(contacts: Any, n: int) -> Any:
+def with_room(contacts: Any, n: int) -> Any:
     """Return contacts and slots in larger arrays."""
     larger = np.empty(2 * contacts.size, contacts.dtype)
     for k in range(n):
@@ -172,7 +182,7 @@ def _add_section(
     last_z, last_y, last_x = np.int64(0), np.int64(0), np.int64(0)
     for y in range(n_y):
         while n + 3 * n_x > contacts.size:
-            contacts, slots = _with_room(contacts, n)
+            contacts, slots = with_room(contacts, n)
         for x in range(n_x):
             i, value = labels[z, y, x], np.float64(here[y, x])
             if i == 0:
@@ -181,15 +191,15 @@ def _add_section(
                 j = labels[z - 1, y, x]
                 if j != i and j != 0:
                     face = (value + above[y, x]) * half
-                    last_z, n = _add_face(contacts, slots, n, last_z, i, j, face)
+                    last_z, n = add_face(contacts, slots, n, last_z, i, j, face)
             if y > 0:
                 j = labels[z, y - 1, x]
                 if j != i and j != 0:
                     face = (value + here[y - 1, x]) * half
-                    last_y, n = _add_face(contacts, slots, n, last_y, i, j, face)
+                    last_y, n = add_face(contacts, slots, n, last_y, i, j, face)
             if x > 0:
                 j = labels[z, y, x - 1]
                 if j != i and j != 0:
                     face = (value + here[y, x - 1]) * half
-                    last_x, n = _add_face(contacts, slots, n, last_x, i, j, face)
+                    last_x, n = add_face(contacts, slots, n, last_x, i, j, face)
     return contacts, slots, n
