@@ -96,6 +96,27 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_out(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the file to write, ``OUT``."""
+    parser.add_argument("out", help=f"{what} to write: .tif, .h5:/name or .zarr")
+
+
+def add_reading(parser: argparse.ArgumentParser, *, invert: bool = False) -> None:
+    """Add what says how the input is to be read: its voxel size, polarity and ``--force``."""
+    add_voxel_size(parser)
+    if invert:
+        add_invert(parser)
+    add_force(parser)
+
+
+def reading(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the flags of :func:`add_reading` said, as keywords of :func:`open_input`."""
+    options: dict[str, Any] = {"force": args.force, "voxel_size_nm": voxel_size(args)}
+    if "invert" in args:
+        options["invert"] = args.invert
+    return options
+
+
 def voxel_size(args: argparse.Namespace) -> ZYX | None:
     """Return what ``--voxel-size-nm`` said."""
     if args.voxel_size_nm is None:

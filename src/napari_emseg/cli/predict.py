@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari_emseg.cli.arguments import (
-    add_force,
+    add_out,
     add_params,
-    add_voxel_size,
+    add_reading,
     check_target,
     notes_of,
     open_input,
     read_params,
-    voxel_size,
+    reading,
 )
 from napari_emseg.progress import Progress
 from napari_emseg.steps.predict import PredictParams
@@ -23,17 +23,16 @@ from napari_emseg.steps.predict import PredictParams
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("raw", help="Grey-value stack")
-    parser.add_argument("out", help="Boundary map to write: .tif, .h5:/name or .zarr")
+    add_out(parser, "Boundary map")
     add_params(parser, PredictParams)
-    add_voxel_size(parser)
-    add_force(parser)
+    add_reading(parser)
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Predict a boundary map and write it."""
     params = read_params(args, PredictParams)
     check_target(args.out, "boundary", args.raw)
-    raw = open_input(args.raw, "raw", force=args.force, voxel_size_nm=voxel_size(args))
+    raw = open_input(args.raw, "raw", **reading(args))
 
     from napari_emseg.io import save_volume
     from napari_emseg.steps.predict import run as predict

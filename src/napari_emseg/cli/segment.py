@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari_emseg.cli.arguments import (
-    add_force,
-    add_invert,
+    add_out,
     add_params,
-    add_voxel_size,
+    add_reading,
     check_target,
     notes_of,
     read_params,
-    voxel_size,
+    reading,
 )
 from napari_emseg.cli.maps import add_affinities, open_map
 from napari_emseg.progress import Progress
@@ -25,25 +24,17 @@ from napari_emseg.steps.segment import SegmentParams
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("boundary", help="Boundary map, 1 = membrane; or affinities")
-    parser.add_argument("out", help="Labels to write: .tif, .h5:/name or .zarr")
+    add_out(parser, "Labels")
     add_params(parser, SegmentParams)
-    add_voxel_size(parser)
-    add_invert(parser)
     add_affinities(parser)
-    add_force(parser)
+    add_reading(parser, invert=True)
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Segment a boundary map and write the labels."""
     params = read_params(args, SegmentParams)
     check_target(args.out, "labels", args.boundary)
-    boundary = open_map(
-        args.boundary,
-        affinities=args.affinities,
-        force=args.force,
-        invert=args.invert,
-        voxel_size_nm=voxel_size(args),
-    )
+    boundary = open_map(args.boundary, affinities=args.affinities, **reading(args))
 
     from napari_emseg.io import save_volume
     from napari_emseg.steps.segment import build, write
