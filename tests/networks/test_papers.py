@@ -95,3 +95,15 @@ def test_the_nearest_affinities_come_first() -> None:
 def test_the_u_net_makes_388_pixels_of_572() -> None:
     network = build_network("unet", preset="paper", width=1).eval()
     assert network.forward_valid(torch.randn(1, 1, 572, 572)).shape[-2:] == (388, 388)
+
+
+@pytest.mark.parametrize("name", ["deepem3d", "pdeepem3d"])
+@pytest.mark.parametrize("in_sections", [1, 3, 5])
+def test_each_stem_sees_all_its_sections(name: str, in_sections: int) -> None:
+    network = build_network(name, preset="tiny", in_sections=in_sections).eval()
+    sections = torch.randn(1, in_sections, 24, 40, requires_grad=True)
+    logits = network(sections)
+    assert logits.shape == (1, 1, 24, 40)
+    logits.square().sum().backward()
+    assert sections.grad is not None
+    assert (sections.grad.abs().sum(dim=(0, 2, 3)) > 0).all()

@@ -33,6 +33,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
 
 from napari_emseg.networks.base import make_params
 from napari_emseg.networks.foveation import WindowSampling
@@ -116,6 +117,8 @@ class N3(WindowNetwork):
             initialise_uniform(self, 0.05)
         else:
             initialise_he(self)
+            # max-pooling raises what follows; start undecided
+            nn.init.normal_(self.head.weight, std=0.01)
 
 
 def build(preset: str | None = None, **params: Any) -> N3:
