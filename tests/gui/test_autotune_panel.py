@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+import pytest
 from tests.gui.conftest import PATIENCE_MS
 
 from napari_emseg.gui.layers import add_volume
@@ -45,3 +46,24 @@ def test_found_parameters_go_into_the_sliders_and_back(
     qtbot.waitUntil(lambda: not context.jobs.is_busy("autotune"), timeout=PATIENCE_MS)
     assert context.session.segment == before
     assert notices == []
+
+
+def test_all_ways_to_join_are_drawn_in_one_plot(
+    with_map: Workspace, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = Literal["h_minima", "mean_boundary"]  # the others take minutes to compile
+    monkeypatch.setattr("napari_emseg.steps.segment.Grouping", few)
+    context = with_map.context
+    truth = context.hierarchy.cut(0.3, 40).to_volume()  # type: ignore[union-attr]
+    context.set_layer("ground_truth", add_volume(context.viewer, truth))
+    step: Any = with_map.step("evaluate")
+    step.compare_button.click()
+    qtbot.waitUntil(lambda: step.curve is not None, timeout=PATIENCE_MS)
+    assert set(step.curves.by_grouping) == {"h_minima", "mean_boundary"}
+    assert step.plot.score_at(0.3) == pytest.approx(step.curve.at(0.3)["v_rand"])
+    context.session.change("segment", grouping="mean_boundary")
+    step.plot.h_chosen.emit(0.7)
+    assert context.session.segment.merge_threshold == 0.7
+    assert step.plot.score_at(0.7) == step.curves.by_grouping["mean_boundary"].at(0.7)["v_rand"]
+    context.session.change("segment", sigma_px=0.4)
+    assert step.curve is None  # of another flood

@@ -17,9 +17,9 @@ from napari_emseg.gui.error_keys import ErrorKeys
 from napari_emseg.gui.error_layer import ErrorLayer, go_to_section
 from napari_emseg.gui.error_list import ErrorList
 from napari_emseg.gui.evaluate_inputs import EvaluateInputs
-from napari_emseg.gui.evaluating import Evaluated, evaluate_all
+from napari_emseg.gui.evaluating import Evaluated, compare_groupings, evaluate_all
 from napari_emseg.gui.frame import Fold, ProgressRow, button, column, note, row
-from napari_emseg.gui.jobs import Report
+from napari_emseg.gui.jobs import Report, format_seconds
 from napari_emseg.gui.score_curves import METRICS, ScoreCurves
 from napari_emseg.gui.score_file import write_scores
 from napari_emseg.gui.score_table import ScoreTable, describe_more, overlay_text
@@ -91,6 +91,10 @@ class EvaluateStep(StepWidget):
         if threshold is not None:
             self._set_threshold(threshold)
 
+    def compare(self) -> None:
+        """Draw the curves of all ways to join, with the present smoothing."""
+        self.try_to(self._start_comparing)
+
     def export(self) -> None:
         """Ask for a file and write scores, curves and errors into it."""
         path, _ = QFileDialog.getSaveFileName(
@@ -144,8 +148,31 @@ class EvaluateStep(StepWidget):
             on_end=self._on_ended,
         )
 
+    def _start_comparing(self) -> None:
+        boundary, truth = self.context.volume("boundary"), self.context.volume("ground_truth")
+        if not self.context.is_boundary_complete:
+            raise InputError("The boundary map is not finished: press Predict all in step 2 first.")
+        params, segment = self.context.session.evaluate, self.context.session.segment
+        self.progress.show_report(0, 0, "comparing…")
+        self.context.jobs.start(
+            partial(compare_groupings, boundary, truth, self.context.hierarchy, params, segment),
+            title="Comparing ways to join",
+            key="evaluate",
+            on_report=self._on_report,
+            on_result=partial(self._on_compared, segment),
+            on_end=self._on_ended,
+        )
+
+    def _on_compared(self, segment: SegmentParams, curves: dict[str, ScoreCurve]) -> None:
+        now = self.context.session.segment
+        if all(getattr(now, name) == getattr(segment, name) for name in FLOOD_FIELDS):
+            for grouping, curve in curves.items():
+                self.curves.add(grouping, curve)
+            self._enable()
+
     def _on_report(self, report: Report) -> None:
-        self.progress.show_report(report.done, report.total, report.describe("percent"))
+        left = f", {format_seconds(report.eta_s)} left" if report.eta_s is not None else ""
+        self.progress.show_report(report.done, report.total, f"{report.message}{left}")
 
     def _on_evaluated(
         self,
@@ -195,6 +222,10 @@ class EvaluateStep(StepWidget):
         self.overlay.setChecked(self.context.session.view.show_scores)
         self.overlay.toggled.connect(self._on_overlay_toggled)
         rows.addWidget(self.overlay)
+        self.compare_button = button(
+            "Compare all ways to join", self.compare, "Draw the curve of every way to join"
+        )
+        rows.addWidget(self.compare_button)
         rows.addWidget(
             button("Export scores…", self.export, "Write scores, curves and errors as CSV or JSON")
         )
@@ -303,6 +334,8 @@ class EvaluateStep(StepWidget):
         has_labels = self.context.layer("segmentation") is not None
         ready = has_truth and (has_labels or self.context.hierarchy is not None)
         self.evaluate_button.setEnabled(ready and not is_busy)
+        has_map = self.context.layer("boundary") is not None
+        self.compare_button.setEnabled(has_truth and has_map and not is_busy)
         is_hint = self.curve is None and self.curves.hint is not None
         self.best_button.setText(_HINT if is_hint else _BEST)
         self.best_button.setToolTip(_HINT_TIP if is_hint else _BEST_TIP)

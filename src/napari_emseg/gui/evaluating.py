@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from napari_emseg.progress import Progress
 from napari_emseg.steps.evaluate import EvaluateParams
+from napari_emseg.steps.percent import Percent
 from napari_emseg.steps.segment import SegmentParams
 from napari_emseg.volume import Volume
 
@@ -58,7 +59,7 @@ def evaluate_all(
     from napari_emseg.steps.evaluate import run
     from napari_emseg.steps.segment import cut
 
-    parts = _Parts(progress, 1 + (hierarchy is not None) + (labels is not None))
+    percent = Percent(progress, 1 + (hierarchy is not None) + (labels is not None))
     options: dict[str, Any] = {
         "ground_truth_kind": params.ground_truth_kind,
         "invert": params.invert_ground_truth,
@@ -66,30 +67,57 @@ def evaluate_all(
     sections = range(*params.sections) if params.sections else None
     curve, scores = None, {}
     if hierarchy is not None:
-        curve = score_curve(hierarchy, truth, sections=sections, progress=parts, **options)
-        parts.begin_next()
+        percent.begin("Scoring every threshold")
+        curve = score_curve(hierarchy, truth, sections=sections, progress=percent, **options)
     if labels is not None:
-        scores = run(labels, truth, params=params, progress=parts)
-        parts.begin_next()
+        percent.begin("Scoring the labels")
+        scores = run(labels, truth, params=params, progress=percent)
     segments: Any = labels
     if segments is None:
         assert hierarchy is not None
         segments = cut(hierarchy, params=segment)[0].view()
-    errors = find_errors(segments, truth, sections=sections, progress=parts, **options)
+    percent.begin("Looking for errors")
+    errors = find_errors(segments, truth, sections=sections, progress=percent, **options)
     view = ErrorView(segments, truth, errors, **options)
     view.section(errors.cells.sections[0])  # look once here, not first in the window
     return Evaluated(scores, curve, errors, view)
 
 
-class _Parts:
-    """Shows several computations as one progress, in percent."""
+def compare_groupings(
+    boundary: Volume,
+    truth: Volume,
+    hierarchy: Hierarchy | None,
+    params: EvaluateParams,
+    segment: SegmentParams,
+    progress: Progress,
+) -> dict[str, ScoreCurve]:
+    """Return the score curve of every grouping of one flood; `hierarchy` may spare it.
 
-    def __init__(self, progress: Progress, n_parts: int) -> None:
-        self._progress, self._n_parts, self._finished = progress, n_parts, 0
+    Raises
+    ------
+    InputError
+        If the stacks do not fit together.
+    """
+    from napari_emseg.evaluation import score_curve
+    from napari_emseg.steps.segment import Grouping, build
 
-    def begin_next(self) -> None:
-        self._finished += 1
-
-    def update(self, done: int, total: int, message: str = "") -> None:
-        share = (self._finished + done / max(total, 1)) / self._n_parts
-        self._progress.update(round(100 * share), 100, message)
+    groupings = get_args(Grouping)
+    percent = Percent(progress, 1 + len(groupings))
+    percent.begin("Flooding")
+    plain = segment.model_copy(update={"grouping": "h_minima"})
+    flooded = hierarchy
+    if hierarchy is None or hierarchy.grouping != "h_minima":
+        flooded = build(boundary, params=plain, progress=percent)
+    curves = {}
+    for grouping in groupings:
+        percent.begin(grouping.replace("_", " "))
+        wanted = segment.model_copy(update={"grouping": grouping})
+        hierarchy = build(boundary, params=wanted, flooded=flooded, progress=percent)
+        curves[grouping] = score_curve(
+            hierarchy,
+            truth,
+            ground_truth_kind=params.ground_truth_kind,
+            invert=params.invert_ground_truth,
+            sections=range(*params.sections) if params.sections else None,
+        )
+    return curves

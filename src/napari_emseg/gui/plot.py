@@ -18,6 +18,7 @@ LEFT, RIGHT, TOP, BOTTOM = 40, 10, 24, 34
 # Okabe and Ito's colours, for the groupings that are not chosen.
 _OTHERS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#0072b2")
 _LEGEND = {"h_minima": "H-minima"}
+_LEGEND_ROWS = 5
 NO_CURVE = "The score against h appears here."
 _LEAST_SPAN = 0.05
 _SEEN = 0.75  # share of the curves that must fit; what is far from the best may leave the plot
@@ -182,7 +183,7 @@ class ScorePlot(QWidget):
     def _paint_curves(self, painter: QPainter, colour: QColor) -> None:
         others = [name for name in self._curves if name != self._chosen]
         for place, name in enumerate(others):
-            self._paint_curve(painter, name, QPen(QColor(_OTHERS[place % len(_OTHERS)]), 1.3))
+            self._paint_curve(painter, name, _pen(place))
         self._paint_curve(painter, self._chosen, QPen(colour, 2))
         self._paint_legend(painter, others, colour)
 
@@ -197,12 +198,16 @@ class ScorePlot(QWidget):
             return
         area, flags = self._area(), Qt.AlignmentFlag
         entries = [(self._chosen, colour)]
-        entries += [(n, QColor(_OTHERS[k % len(_OTHERS)])) for k, n in enumerate(others)]
+        entries += [(name, _pen(place).color()) for place, name in enumerate(others)]
+        n_columns = 1 if len(entries) <= _LEGEND_ROWS else 2
+        n_rows = -(-len(entries) // n_columns)
         # Curves hang from the top at their best: the room is below for scores, above for errors.
-        top = area.top() + 2 if self._is_error else area.bottom() - 14 * len(entries) - 2
+        top = area.top() + 2 if self._is_error else area.bottom() - 14 * n_rows - 2
+        width = (area.width() - 8) / n_columns
         for place, (name, ink) in enumerate(entries):
             painter.setPen(ink)
-            box = QRectF(area.left() + 4, top + 14 * place, area.width() - 8, 14)
+            left = area.left() + 4 + place // n_rows * width
+            box = QRectF(left, top + 14 * (place % n_rows), width, 14)
             words = _LEGEND.get(name, name.replace("_", " "))
             painter.drawText(box, flags.AlignHCenter | flags.AlignVCenter, words)
 
@@ -246,6 +251,13 @@ class ScorePlot(QWidget):
         self.setToolTip(f"{self._axis} {threshold:.3f}: {self._name} {score:.4f}")
         if event.buttons():
             self.h_chosen.emit(round(threshold, 3))
+
+
+def _pen(place: int) -> QPen:
+    """How the curve of another grouping is drawn."""
+    rounds, colour = divmod(place, len(_OTHERS))
+    style = Qt.PenStyle.DashLine if rounds else Qt.PenStyle.SolidLine
+    return QPen(QColor(_OTHERS[colour]), 1.3, style)
 
 
 def nice_step(span: float, ticks: int) -> float:

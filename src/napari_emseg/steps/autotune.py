@@ -13,6 +13,7 @@ from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.steps.evaluate import EvaluateParams, match_sections, take_sections
 from napari_emseg.steps.params import Params
+from napari_emseg.steps.percent import Percent
 from napari_emseg.steps.segment import SegmentParams, build, cut
 from napari_emseg.volume import Volume
 
@@ -158,7 +159,7 @@ def autotune(
     tuning, validation = split_sections(truth, evaluate.ground_truth_kind, params.validation_share)
     groupings = params.groupings or (segment.grouping,)
     n_floods = len(params.sigmas_px) + 2
-    percent = _Percent(progress, n_floods * (1 + len(groupings)) + 3)
+    percent = Percent(progress, n_floods * (1 + len(groupings)) + 3)
     search = _Search(
         take_sections(boundary, tuning, "boundary map"),
         take_sections(truth, tuning, "ground truth"),
@@ -235,7 +236,7 @@ class _Search:
         truth: Volume,
         evaluate: EvaluateParams,
         metric: Metric,
-        percent: _Percent,
+        percent: Percent,
     ) -> None:
         self._boundary, self._truth, self._metric = boundary, truth, metric
         self._percent = percent
@@ -307,22 +308,6 @@ class _Search:
 
     def _loss(self, score: float) -> float:
         return score if self._metric == "voi" else -score
-
-
-class _Percent:
-    """Shows several computations of about the same length as one progress."""
-
-    def __init__(self, progress: Progress, n_parts: int) -> None:
-        self._progress, self._n_parts = progress, n_parts
-        self._begun, self._title = 0, ""
-
-    def begin(self, title: str) -> None:
-        """Go on with the next computation."""
-        self._begun, self._title = min(self._begun + 1, self._n_parts), title
-
-    def update(self, done: int, total: int, message: str = "") -> None:
-        share = (self._begun - 1 + done / max(total, 1)) / self._n_parts
-        self._progress.update(round(100 * share), 100, self._title)
 
 
 def _score(
