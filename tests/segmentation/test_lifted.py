@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from tests.segmentation.literal_affinities import literal_mutex_watershed
 
 from napari_emseg.progress import Cancelled
+from napari_emseg.segmentation import build_hierarchy, group
 from napari_emseg.segmentation.affinities import affinities_from_boundary
 from napari_emseg.segmentation.lifted import (
     lifted_costs,
@@ -118,6 +119,28 @@ def test_lifted_edges_are_pairs_that_do_not_touch():
     assert lifted.b.tolist() == [3, 4]
     assert lifted.count.tolist() == [2, 1]
     assert lifted.mean.tolist() == pytest.approx([0.75, 0])
+
+
+def test_pairs_that_touch_can_count_too():
+    fragments = np.array([[[1, 1, 2, 3, 3, 0, 4]]], np.uint32)
+    channel = ((0, 0, -2), np.full((1, 1, 7), 0.25, np.float32))
+    apart = find_lifted_edges(fragments, 4, [channel])
+    every = find_lifted_edges(fragments, 4, [channel], with_touching=True)
+    # x = 3 to 1 and 6 to 4; and 2 to 0 and 4 to 2, which touch.
+    assert list(zip(apart.a, apart.b, strict=True)) == [(1, 3), (3, 4)]
+    assert list(zip(every.a, every.b, strict=True)) == [(1, 2), (1, 3), (2, 3), (3, 4)]
+    assert every.mean.tolist() == [0.75] * 4
+
+
+@pytest.mark.parametrize("grouping", ["lifted_multicut", "mutex_watershed"])
+def test_two_rooms_with_nothing_between_but_a_wall_stay_two(grouping):
+    rooms = np.zeros((1, 20, 31), np.float32)
+    rooms[0, :, 15] = 0.9
+    rooms[0, :, 7] = 0.2  # no wall to speak of
+    grouped = group(build_hierarchy(rooms, sigma_px=0), rooms, grouping=grouping)
+    labels = grouped.cut(0.4).view()[0, 10]
+    assert labels[2] == labels[12]
+    assert labels[2] != labels[25]
 
 
 def test_channels_add_up():

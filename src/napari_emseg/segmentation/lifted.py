@@ -102,7 +102,7 @@ def lifted_costs(
 
 def mutex_watershed_tables(
     graph: RegionGraph,
-    lifted: RegionGraph,
+    seen: RegionGraph,
     thresholds: Sequence[float] = THRESHOLDS,
     *,
     report: Callable[[], None] = ignore,
@@ -110,16 +110,16 @@ def mutex_watershed_tables(
     """Run the mutex watershed on fragments, at several thresholds.
 
     As :func:`mutex_labels` does on voxels: from the surest edge to the least
-    sure one, a contact joins two segments unless they are forbidden to, and a
-    lifted edge forbids. How sure a contact is is 1 - its mean wall, a lifted
-    edge its mean wall.
+    sure one, a contact joins two segments unless they are forbidden to, and what
+    is seen apart is forbidden. How sure a contact is is 1 - its mean wall, a
+    long-range edge its mean wall.
 
     Parameters
     ----------
     graph : RegionGraph
         Contacts; walls in [0, 1].
-    lifted : RegionGraph
-        Pairs that do not touch; walls in [0, 1].
+    seen : RegionGraph
+        Pairs that long-range edges connect, touching or not; walls in [0, 1].
     thresholds : sequence of float
         0.5 is the method as published; ``2 * threshold - 1`` is added to the
         sureness of contacts, so more joins more.
@@ -151,7 +151,7 @@ def mutex_watershed_tables(
     tables = np.zeros((len(thresholds), graph.n_fragments + 1), np.uint32)
     for table, threshold in zip(tables, thresholds, strict=True):
         sureness = 2 * threshold - graph.mean
-        labels = mutex_watershed_clustering(_network(graph), sureness, _pairs(lifted), lifted.mean)
+        labels = mutex_watershed_clustering(_network(graph), sureness, _pairs(seen), seen.mean)
         table[:] = _connected(graph, np.asarray(labels))
         report()
     return tables

@@ -9,6 +9,7 @@ import numpy as np
 from napari_emseg.segmentation.affinities import (
     NEAREST,
     AffinityReader,
+    Along,
     Map,
     Offset,
     affinities_from_boundary,
@@ -30,27 +31,33 @@ Report = Callable[[], None]
 
 def lifted_multicut(part: Part, report: Report) -> Grouped:
     """Cut the walls that cost least to cut, and what is seen apart from afar."""
-    graph, lifted, forest = _graphs(part, report)
+    graph, lifted, forest = _graphs(part, "mean", report)
     return Grouped(forest, lifted_multicut_tables(graph, lifted, report=report))
 
 
 def mutex_watershed(part: Part, report: Report) -> Grouped:
     """Join over the surest contacts first, but never what is seen more surely apart."""
-    graph, lifted, forest = _graphs(part, report)
-    return Grouped(forest, mutex_watershed_tables(graph, lifted, report=report))
+    # Fragments that touch must be seen apart too, or nothing would ever forbid them to join.
+    graph, seen, forest = _graphs(part, "max", report, with_touching=True)
+    return Grouped(forest, mutex_watershed_tables(graph, seen, report=report))
 
 
-def _graphs(part: Part, report: Report) -> tuple[RegionGraph, RegionGraph, Forest]:
+def _graphs(
+    part: Part, along: Along, report: Report, *, with_touching: bool = False
+) -> tuple[RegionGraph, RegionGraph, Forest]:
     """Measure contacts and what is seen from afar; agglomerate for the minimum size."""
     affinities = affinities_of(part.source)
     if affinities is None:
         graph = build_rag(part.fragments, _boundary(part), part.n_fragments)
-        channels = _from_boundary(part)
+        channels = _from_boundary(part, along)
     else:
         reader = open_affinities(affinities)
         graph = _contacts(part, reader)
-        channels = _from_affinities(reader) if _has_long_range(reader) else _from_boundary(part)
-    lifted = find_lifted_edges(part.fragments, part.n_fragments, channels, report)
+        is_far = _has_long_range(reader)
+        channels = _from_affinities(reader) if is_far else _from_boundary(part, along)
+    lifted = find_lifted_edges(
+        part.fragments, part.n_fragments, channels, report, with_touching=with_touching
+    )
     return graph, lifted, agglomerate(graph, part.sizes_voxels, report)
 
 
@@ -60,11 +67,11 @@ def _contacts(part: Part, reader: AffinityReader) -> RegionGraph:
     return RegionGraph(contacts.a, contacts.b, wall, contacts.count, part.n_fragments)
 
 
-def _from_boundary(part: Part) -> Iterator[tuple[Offset, Map]]:
+def _from_boundary(part: Part, along: Along) -> Iterator[tuple[Offset, Map]]:
     is_section = part.fragments.shape[0] == 1
     boundary = Volume(_boundary(part), kind="boundary")
     for offset in choose_long_range(part.source.voxel_size_nm, is_section=is_section):
-        yield offset, affinities_from_boundary(boundary, [offset]).data[0]
+        yield offset, affinities_from_boundary(boundary, [offset], along=along).data[0]
 
 
 def _boundary(part: Part) -> Map:

@@ -1,4 +1,4 @@
-"""Long-range edges between fragments that do not touch."""
+"""Long-range edges between fragments."""
 
 from __future__ import annotations
 
@@ -48,8 +48,10 @@ def find_lifted_edges(
     n_fragments: int,
     channels: Iterable[tuple[Offset, Map]],
     report: Callable[[], None] = ignore,
+    *,
+    with_touching: bool = False,
 ) -> RegionGraph:
-    """Measure what long-range affinities see between fragments that do not touch.
+    """Measure what long-range affinities see between fragments.
 
     Parameters
     ----------
@@ -60,6 +62,8 @@ def find_lifted_edges(
         Affinities, one offset at a time, so that only one need be in memory.
     report : callable
         Called once per channel; what it raises ends the work.
+    with_touching : bool
+        Whether pairs that touch count too, or only those that do not.
 
     Returns
     -------
@@ -81,6 +85,9 @@ def find_lifted_edges(
     pairs, features = [np.empty((0, 2), np.uint64)], [np.empty((0, 2))]
     for offset, affinities in channels:
         found = lifted_edges_from_affinities(graph, fragments, [offset], number_of_threads=1)
+        if with_touching:
+            both = np.concatenate([found, graph.uv_ids()])
+            found = both[np.lexsort((both[:, 1], both[:, 0]))]
         found = found[found[:, 0] > 0]
         values = affinities[np.newaxis]
         pairs.append(found)
@@ -89,7 +96,9 @@ def find_lifted_edges(
         )
         report()
     mean, count = np.concatenate(features).T
-    unique, place = np.unique(np.concatenate(pairs), axis=0, return_inverse=True)
+    is_seen = count > 0
+    mean, count = mean[is_seen], count[is_seen]
+    unique, place = np.unique(np.concatenate(pairs)[is_seen], axis=0, return_inverse=True)
     place, n_edges = place.reshape(-1), unique.shape[0]
     a, b = unique.astype(np.uint32).T
     return RegionGraph(
