@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,9 +10,11 @@ from hypothesis import strategies as st
 from tests.segmentation.literal_affinities import literal_mutex_watershed
 
 from napari_emseg.errors import InputError
+from napari_emseg.evaluation import score_curve
 from napari_emseg.progress import Cancelled
+from napari_emseg.segmentation import Partitions
 from napari_emseg.segmentation.affinities import NEAREST, affinities_from_boundary
-from napari_emseg.segmentation.mutex import common_fragments, mutex_labels, mutex_tables
+from napari_emseg.segmentation.mutex import common_fragments, mutex_labels, mutex_watershed
 
 FAR = ((0, 0, -3), (0, -2, 2), (-2, 0, 0), (-1, 1, 1))
 OFFSETS = (*NEAREST, *FAR)
@@ -81,7 +84,8 @@ def test_a_wall_with_a_gap_is_closed_by_what_is_seen_across_it():
     boundary[0, :, 5] = 0.9
     boundary[0, 4, 5] = 0.3  # leaks in the watershed
     affinities = affinities_from_boundary(boundary, (*NEAREST, (0, 0, -4)), along="max")
-    fragments, tables, _ = mutex_tables(affinities, thresholds=[0.5, 1.0], mode="3d")
+    partitions = mutex_watershed(affinities, thresholds=[0.5, 1.0])
+    fragments, tables = partitions.fragments.data, partitions.tables
     left, right = fragments[0, :, :5], fragments[0, :, 6:]
     assert not set(tables[0, left.ravel()]) & set(tables[0, right.ravel()])
     assert np.unique(tables[1, 1:]).size == 1
@@ -91,9 +95,8 @@ def test_a_wall_with_a_gap_is_closed_by_what_is_seen_across_it():
 def test_tables_say_what_each_threshold_gives(mode):
     affinities = random_affinities((3, 6, 7), 5)
     thresholds = (0.2, 0.5, 0.8)
-    fragments, tables, starts = mutex_tables(
-        affinities, thresholds=thresholds, mode=mode, offsets=OFFSETS
-    )
+    partitions = mutex_watershed(affinities, thresholds=thresholds, mode=mode, offsets=OFFSETS)
+    fragments, tables = partitions.fragments.data, partitions.tables
     assert np.array_equal(np.unique(fragments), np.arange(1, tables.shape[1]))
     in_plane = [c for c, (dz, _, _) in enumerate(OFFSETS) if dz == 0 or c == 0]
     for table, threshold in zip(tables, thresholds, strict=True):
@@ -108,7 +111,21 @@ def test_tables_say_what_each_threshold_gives(mode):
                 affinities[in_plane, z : z + 1], [OFFSETS[c] for c in in_plane], threshold=threshold
             )
             assert same_partition(segments[z], alone)
-            assert set(np.unique(fragments[z])) == set(range(starts[z], starts[z + 1]))
+            assert set(np.unique(fragments[z])) == set(partitions.section_ids(z))
+
+
+@pytest.mark.parametrize("mode", ["2d", "3d"])
+def test_partitions_are_cut_scored_and_stored_like_any(mode, tmp_path):
+    affinities = random_affinities((3, 6, 7), 5)
+    partitions = mutex_watershed(affinities, thresholds=(0.3, 0.6), mode=mode, offsets=OFFSETS)
+    sizes = np.bincount(partitions.cut(0.3, 5).to_volume().data.ravel())
+    assert sizes[sizes > 0].min() >= 5
+    curve = score_curve(partitions, np.ones((3, 6, 7), np.uint32))
+    assert curve.h.tolist() == pytest.approx([0, 0.45])
+    with h5py.File(tmp_path / "session.h5", "w") as file:
+        partitions.write(file.create_group("partitions"))
+        again = Partitions.read(file["partitions"])
+    assert np.array_equal(again.cut(0.6, 3).segment_of, partitions.cut(0.6, 3).segment_of)
 
 
 def test_fragments_are_connected_and_shared():
@@ -121,9 +138,11 @@ def test_fragments_are_connected_and_shared():
 
 def test_nearest_edges_alone_are_not_enough():
     with pytest.raises(InputError, match="long-range"):
-        mutex_tables(np.zeros((3, 2, 4, 4), np.float32))
+        mutex_watershed(np.zeros((3, 2, 4, 4), np.float32))
     with pytest.raises(InputError, match="long-range"):
-        mutex_tables(np.zeros((4, 2, 4, 4), np.float32), offsets=[*NEAREST, (-2, 0, 0)], mode="2d")
+        mutex_watershed(
+            np.zeros((4, 2, 4, 4), np.float32), offsets=[*NEAREST, (-2, 0, 0)], mode="2d"
+        )
 
 
 @pytest.mark.parametrize("mode", ["2d", "3d"])
@@ -133,4 +152,6 @@ def test_stopping_stops(mode):
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        mutex_tables(random_affinities((2, 4, 4), 0), offsets=OFFSETS, mode=mode, progress=Stop())
+        mutex_watershed(
+            random_affinities((2, 4, 4), 0), offsets=OFFSETS, mode=mode, progress=Stop()
+        )

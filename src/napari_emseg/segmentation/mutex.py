@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,13 @@ from napari_emseg.segmentation.affinities import (
     Offset,
     open_affinities,
 )
+from napari_emseg.segmentation.agglomeration import agglomerate
+from napari_emseg.segmentation.contacts import find_contacts
+from napari_emseg.segmentation.forest import Forest, join
 from napari_emseg.segmentation.hierarchy import Mode
 from napari_emseg.segmentation.parallel import Steps, map_threads
+from napari_emseg.segmentation.partitions import Partitions, join_tables
+from napari_emseg.segmentation.rag import RegionGraph
 from napari_emseg.volume import Volume
 
 Labels = npt.NDArray[np.uint32]
@@ -82,7 +87,7 @@ def mutex_labels(
     return np.asarray(labels).astype(np.uint32)
 
 
-def mutex_tables(
+def mutex_watershed(
     affinities: Volume | npt.NDArray[Any],
     *,
     thresholds: Sequence[float] = THRESHOLDS,
@@ -90,15 +95,15 @@ def mutex_tables(
     mode: Mode = "3d",
     offsets: Sequence[Sequence[int]] | None = None,
     progress: Progress = NO_PROGRESS,
-) -> tuple[Labels, npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-    """Run the mutex watershed at several thresholds, as tables over common fragments.
+) -> Partitions:
+    """Run the mutex watershed on voxels, at several thresholds.
 
     Parameters
     ----------
     affinities : Volume or (c, z, y, x) array
         1 = same neuron. Takes about 5 bytes a voxel and channel.
     thresholds : sequence of float
-        As in :func:`mutex_labels`.
+        As in :func:`mutex_labels`; ascending.
     strides : (z, y, x) int
         As in :func:`mutex_labels`.
     mode : {"2d", "3d"}
@@ -110,12 +115,8 @@ def mutex_tables(
 
     Returns
     -------
-    fragments : (z, y, x) uint32
-        Connected voxels that are together at every threshold, ids 1..F.
-    tables : (K, F + 1) uint32
-        The segment of each fragment at each threshold: the id of its first one.
-    section_starts : (n_z + 1,) int64
-        In "2d" the first id of each section, then F + 1; empty in "3d".
+    Partitions
+        Over the connected voxels that are together at every threshold.
 
     Raises
     ------
@@ -125,26 +126,31 @@ def mutex_tables(
     if mode not in get_args(Mode):
         raise InputError(f"The mode must be one of {get_args(Mode)}, not '{mode}'.")
     reader = open_affinities(affinities, offsets)
-    channels = _usable_channels(reader, mode)
+    problem = _Problem(reader, _usable_channels(reader, mode), tuple(thresholds), tuple(strides))
     if mode == "3d":
-        parts = [_tables_of(reader, channels, slice(None), thresholds, strides, progress)]
+        parts = [_solve(problem, 0, reader.shape[0], progress)]
     else:
         steps = Steps(progress, reader.shape[0])
         parts = map_threads(
-            lambda z: _tables_of(
-                reader, channels, slice(z, z + 1), thresholds, strides, NO_PROGRESS
-            ),
+            lambda z: _solve(problem, z, 1, NO_PROGRESS),
             reader.shape[0],
             partial(steps.finish_one, "Mutex watershed of each section"),
         )
-    starts = np.cumsum([1] + [tables.shape[1] - 1 for _, tables in parts]).astype(np.int64)
-    fragments = np.concatenate(
-        [ids + np.uint32(start - 1) for (ids, _), start in zip(parts, starts, strict=False)]
+    starts = np.cumsum([1] + [part.forest.n_fragments for part in parts]).astype(np.int64)
+    numbered = [part.fragments + np.uint32(s - 1) for part, s in zip(parts, starts, strict=False)]
+    fragments = np.concatenate(numbered)
+    return Partitions(
+        fragments=reader.volume.derive(fragments, kind="fragments", mode=mode),
+        thresholds=np.array(thresholds, np.float32),
+        tables=join_tables([part.tables for part in parts]),
+        forest=join([part.forest for part in parts]),
+        fragment_sizes_voxels=np.bincount(fragments.reshape(-1)).astype(np.int64),
+        mode=mode,
+        sigma_px=0.0,
+        floor=0.0,
+        section_starts=starts if mode == "2d" else starts[:0],
+        grouping="mutex_watershed",
     )
-    tables = [np.zeros((len(thresholds), 1), np.uint32)]
-    for (_, part), start in zip(parts, starts, strict=False):
-        tables.append(part[:, 1:] + np.uint32(start - 1))
-    return fragments, np.concatenate(tables, axis=1), starts if mode == "2d" else starts[:0]
 
 
 def common_fragments(
@@ -186,22 +192,38 @@ def common_fragments(
     return fragments, tables
 
 
-def _tables_of(
-    reader: AffinityReader,
-    channels: Sequence[int],
-    sections: slice,
-    thresholds: Sequence[float],
-    strides: Sequence[int],
-    progress: Progress,
-) -> tuple[Labels, npt.NDArray[np.uint32]]:
-    which = range(*sections.indices(reader.shape[0]))
-    affinities = np.stack([reader.read(channels, z) for z in which], axis=1)
+class _Problem(NamedTuple):
+    """What is solved, for the volume or for each section."""
+
+    reader: AffinityReader
+    channels: list[int]
+    thresholds: tuple[float, ...]
+    strides: tuple[int, ...]
+
+
+class _Solved(NamedTuple):
+    """Fragments (z, y, x) with ids 1..F, tables (K, F + 1), and which fragments touch most."""
+
+    fragments: Labels
+    tables: npt.NDArray[np.uint32]
+    forest: Forest
+
+
+def _solve(problem: _Problem, first: int, n_sections: int, progress: Progress) -> _Solved:
+    reader, channels, thresholds, strides = problem
+    sections = range(first, first + n_sections)
+    affinities = np.stack([reader.read(channels, z) for z in sections], axis=1)
     offsets = [reader.offsets[channel] for channel in channels]
     labelings = []
     for done, threshold in enumerate(thresholds):
         progress.update(done, len(thresholds), "Mutex watershed")
         labelings.append(mutex_labels(affinities, offsets, threshold=threshold, strides=strides))
-    return common_fragments(labelings)
+    fragments, tables = common_fragments(labelings)
+    contacts = find_contacts(reader, fragments, first)
+    wall = contacts.count - contacts.total
+    graph = RegionGraph(contacts.a, contacts.b, wall, contacts.count, tables.shape[1] - 1)
+    sizes = np.bincount(fragments.reshape(-1)).astype(np.int64)
+    return _Solved(fragments, tables, agglomerate(graph, sizes))
 
 
 def _usable_channels(reader: AffinityReader, mode: Mode) -> list[int]:
