@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from napari_emseg.progress import Cancelled
 from napari_emseg.segmentation import agglomeration
 from napari_emseg.segmentation.agglomeration import agglomerate, count_reports
-from napari_emseg.segmentation.cutting import cut_heights
+from napari_emseg.segmentation.cutting import cut_heights, list_root_first
 from napari_emseg.segmentation.forest import Forest
 from napari_emseg.segmentation.rag import RegionGraph
 
@@ -36,7 +36,8 @@ def graphs(draw: st.DrawFn) -> tuple[RegionGraph, np.ndarray]:
 
 def cut(forest: Forest, threshold: float) -> np.ndarray:
     table = np.zeros(forest.n_fragments + 1, np.uint32)
-    cut_heights(forest.outside, forest.height, np.float32(threshold), 1, table.size, table)
+    order = list_root_first(forest.outside)
+    cut_heights(forest.outside, forest.height, order, np.float32(threshold), table)
     return table
 
 

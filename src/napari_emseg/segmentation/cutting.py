@@ -4,31 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from napari_emseg.jit import kernel
 from napari_emseg.segmentation.forest import find_root
 
 
 @kernel
-def cut_heights(outside: Any, height: Any, h: Any, first: int, stop: int, table: Any) -> int:
-    """Give fragments `first` to `stop` the id of the deepest minimum their water reaches.
+def cut_heights(outside: Any, height: Any, root_first: Any, h: Any, table: Any) -> None:
+    """Give fragments the id of the deepest minimum their water reaches.
 
-    Only minima of dynamics above `h` keep their water. `table` must be zero
-    where it is not yet known. Return the number of minima that were kept.
+    Only minima of dynamics above `h` keep their water. `root_first` lists the
+    fragments to cut, each after that to which its water goes.
     """
-    n_segments = 0
-    for i in range(first, stop):
-        j = i
-        while table[j] == 0 and height[j] <= h:
+    for k in range(root_first.size):
+        i = root_first[k]
+        table[i] = i if height[i] > h else table[outside[i]]
+
+
+@kernel
+def list_root_first(outside: Any) -> Any:
+    """List all fragments, each after its `outside`, else close to ascending."""
+    listed = np.zeros(outside.size, np.bool_)
+    listed[0] = True
+    order, path = np.empty(outside.size - 1, np.uint32), np.empty(outside.size, np.uint32)
+    n = 0
+    for i in range(1, outside.size):
+        n_path = 0
+        j = np.uint32(i)
+        while not listed[j]:
+            listed[j] = True
+            path[n_path] = j
+            n_path += 1
             j = outside[j]
-        if table[j] == 0:
-            table[j] = j
-            n_segments += 1
-        segment = table[j]
-        j = i
-        while table[j] == 0:
-            table[j] = segment
-            j = outside[j]
-    return n_segments
+        while n_path > 0:
+            n_path -= 1
+            order[n] = path[n_path]
+            n += 1
+    return order
 
 
 @kernel

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation.basins import count_voxels
-from napari_emseg.segmentation.cutting import absorb_small, cut_heights, relabel
+from napari_emseg.segmentation.cutting import absorb_small, relabel
 from napari_emseg.segmentation.drowning import cut_levels, drown
 from napari_emseg.segmentation.forest import Edges, collect_edges, join_edges, sort_keys
 from napari_emseg.segmentation.levels import levels_of
@@ -37,8 +37,7 @@ def flood_cut(cut: Cut, progress: Progress = NO_PROGRESS) -> Labels:
         after the flood, have then joined the neighbour they are least separated from.
     """
     hierarchy, forest = cut.hierarchy, cut.hierarchy.forest
-    table = np.zeros(forest.n_fragments + 1, np.uint32)
-    cut_heights(forest.outside, forest.height, np.float32(cut.h), 1, table.size, table)
+    table = hierarchy.cut(cut.h).segment_of
     level = cut_levels(forest, hierarchy.minimum, cut.h, table)
     height = levels_of(hierarchy.smoothed).copy()
     labels: Labels = np.array(hierarchy.fragments.read(), np.uint32, order="C")

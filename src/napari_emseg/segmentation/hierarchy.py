@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation.basins import MAX_VOXELS
-from napari_emseg.segmentation.cutting import absorb_small, cut_heights
+from napari_emseg.segmentation.cutting import absorb_small, cut_heights, list_root_first
 from napari_emseg.segmentation.flooding import Flooded, count_reports, flood
 from napari_emseg.segmentation.forest import Forest, MergeTree, join, sorted_tree
 from napari_emseg.segmentation.levels import LevelMap, Levels, levels_of
@@ -203,6 +203,12 @@ class Hierarchy:
         )
         return starts
 
+    @cached_property
+    def _root_first(self) -> npt.NDArray[np.uint32]:
+        """All fragments, section by section in "2d", each after its ``forest.outside``."""
+        order: npt.NDArray[np.uint32] = list_root_first(self.forest.outside)
+        return order
+
     def _cut_ids(
         self,
         table: Table,
@@ -212,7 +218,8 @@ class Hierarchy:
         min_size_voxels: int,
     ) -> None:
         forest = self.forest
-        cut_heights(forest.outside, forest.height, np.float32(h), ids.start, ids.stop, table)
+        root_first = self._root_first[ids.start - 1 : ids.stop - 1]
+        cut_heights(forest.outside, forest.height, root_first, np.float32(h), table)
         if min_size_voxels > 1:
             absorb_small(
                 forest.inside,
