@@ -220,5 +220,5 @@ def test_a_wrong_input_is_one_sentence() -> None:
                 network(torch.zeros(1, 7, 32, 32))
             with pytest.raises(InputError, match="not a volume"):
                 network(torch.zeros(1, network.in_sections, 3, 32, 32))
-    with pytest.raises(InputError, match=r"boundary maps of its 5 sections.*'modern'"):
+    with pytest.raises(InputError, match=r"boundary maps of its 5 sections.*'recursive'"):
         build_network("vd2d3d", "tiny_recursive")(torch.zeros(1, 5, 32, 32))

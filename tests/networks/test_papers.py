@@ -84,6 +84,30 @@ def test_recursive_input_changes_the_map_and_lower_layers_come_from_vd2d() -> No
     assert not torch.equal(network(sections), network(changed))
 
 
+def test_an_own_first_stage_makes_the_maps_and_is_not_trained() -> None:
+    torch.manual_seed(0)
+    trained = build_network("vd2d", width=4).eval()
+    whole = build_network("vd2d3d", preset="recursive", width=4, hidden=8)
+    part = build_network("vd2d3d", preset="tiny_recursive").eval()
+    assert isinstance(whole, VD2D3D)
+    assert isinstance(part, VD2D3D)
+    assert isinstance(trained, VD2D)
+    whole.start_from(trained)
+    part.load_state_dict(
+        {k: v for k, v in whole.state_dict().items() if not k.startswith("first.")}
+    )
+    sections = torch.randn(1, 5, 200, 197)
+    maps = torch.cat([trained.forward_valid(sections[:, [z]]).sigmoid() for z in range(5)], 1)
+    expected = part.forward_valid(torch.cat([sections[..., 54:-54, 54:-54], maps], 1))
+    assert whole.receptive_field_px == (5, 193, 193)
+    torch.testing.assert_close(whole.forward_valid(sections), expected)
+    whole.train()(sections[..., :9, :9]).sum().backward()
+    assert whole.first is not None
+    assert not whole.first.training
+    assert all(p.grad is None for p in whole.first.parameters())
+    assert all(p.grad is not None for p in whole.stages.parameters())
+
+
 def test_the_nearest_affinities_come_first() -> None:
     offsets = build_network("rsunet", preset="paper", widths=(2, 2)).offsets
     assert offsets[:3] == ((-1, 0, 0), (0, -1, 0), (0, 0, -1))

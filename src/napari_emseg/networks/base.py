@@ -112,8 +112,8 @@ class Network(nn.Module):
         if self.in_maps and x.shape[1] == self.in_sections:
             raise InputError(
                 f"Network '{self.name}' with recursive input also takes the boundary maps of its "
-                f"{self.in_maps} sections, which are not given here: choose preset 'modern', "
-                "which needs none."
+                f"{self.in_maps} sections, which are not given here: choose preset 'recursive', "
+                "which makes them, or 'modern', which needs none."
             )
         raise InputError(
             f"Network '{self.name}' takes {channels} channels, but {x.shape[1]} are given."

@@ -23,16 +23,17 @@ each pooling. The table is read from the authors' released network file
 (znn-release, networks/VD2D3D.znn). Not from the paper: initial weights after He
 et al. 2015, as in their later release, whose dropout of 0.5 after stage 5 is left
 out unless asked for. The modern preset has ReLU and batch normalisation
-throughout and no recursive input, so that it trains by itself.
+throughout and no recursive input, so that it trains by itself. Preset "recursive"
+is the paper's with the VD2D inside, frozen, so that sections alone go in.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from napari_emseg.networks.base import Network, make_params
@@ -44,7 +45,7 @@ from napari_emseg.networks.layers import (
     make_activation,
 )
 from napari_emseg.networks.padding import mirror
-from napari_emseg.networks.vd2d import VD2D
+from napari_emseg.networks.vd2d import VD2D, VD2DParams
 from napari_emseg.networks.window import Stage, StageLayers, join_phases
 
 _SECTIONS = 5
@@ -74,6 +75,11 @@ class VD2D3DParams(BaseModel):
         title="Recursive input",
         description="Whether boundary maps of an earlier network go in beside the sections.",
     )
+    first_stage: bool = Field(
+        False,
+        title="Own first stage",
+        description="Whether the boundary maps are made by a VD2D inside, which is not trained.",
+    )
     before_pooling: Literal["tanh", "relu"] = Field(
         "tanh", title="Before pooling", description="Non-linearity before each pooling."
     )
@@ -87,9 +93,16 @@ class VD2D3DParams(BaseModel):
         5, title="Sections in", description="Always 5, the middle one predicted."
     )
 
+    @model_validator(mode="after")
+    def _first_stage_needs_recursion(self) -> VD2D3DParams:
+        if self.first_stage and not self.recursive:
+            raise ValueError("a first stage is of use with recursive input only")
+        return self
+
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
+    "recursive": {"first_stage": True},
     "modern": {"recursive": False, "before_pooling": "relu", "normalise": True},
     "tiny": {
         "width": 4,
@@ -106,7 +119,7 @@ class VD2D3D(Network):
     """2D then 3D pixel classifier with boundary maps as second input, after Lee et al. 2015.
 
     Takes (N, 5, Y, X) sections or, recursive, (N, 10, Y, X): behind the sections
-    the boundary map of each.
+    the boundary map of each. With an own first stage sections suffice.
     """
 
     name = "vd2d3d"
@@ -115,12 +128,18 @@ class VD2D3D(Network):
         super().__init__()
         self.params = params
         self.in_sections = params.in_sections
-        self.in_maps = _SECTIONS if params.recursive else 0
-        self.margin_px = _WINDOW_PX // 2
-        self.receptive_field_px = (_SECTIONS, _WINDOW_PX, _WINDOW_PX)
+        self.first = _first_stage(params) if params.first_stage else None
+        self.in_maps = _SECTIONS if params.recursive and self.first is None else 0
+        self.margin_px = _WINDOW_PX // 2 + (self.first.margin_px if self.first else 0)
+        side = 2 * self.margin_px + 1
+        self.receptive_field_px = (_SECTIONS, side, side)
         self.size_multiple_px = 1
         # measured: all 5 sections pass at once
         self.memory_bytes_per_px = 5 * 42 * params.width
+        if self.first is not None:
+            self.memory_bytes_per_px = max(
+                self.memory_bytes_per_px, _SECTIONS * self.first.memory_bytes_per_px
+            )
         half = params.width // 2
         last: Activation = params.before_pooling
         stages = [
@@ -147,8 +166,17 @@ class VD2D3D(Network):
         self.head = nn.Conv2d(params.hidden, 2, 1)
         initialise_he(self)
 
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, of all but the first stage."""
+        super().train(mode)
+        if self.first is not None:
+            self.first.eval()
+        return self
+
     def start_from(self, trained: VD2D) -> None:
         """Copy stages 1 to 3 of a trained VD2D of the same width, as the paper does.
+
+        It becomes the first stage too, where there is one.
 
         Examples
         --------
@@ -157,6 +185,8 @@ class VD2D3D(Network):
         """
         for own, other in zip(self.stages, trained.stages, strict=False):
             own.load_state_dict(other.state_dict())
+        if self.first is not None:
+            self.first.load_state_dict(trained.state_dict())
 
     def forward(self, sections: Tensor) -> Tensor:
         self.check_input(sections)
@@ -172,11 +202,13 @@ class VD2D3D(Network):
 
         Returns
         -------
-        Tensor, float32, (N, 1, Y - 84, X - 84)
+        Tensor, float32, (N, 1, Y - 84, X - 84), less with an own first stage
         """
         self.check_input(sections)
+        if self.first is not None:
+            sections = _with_maps(sections, self.first)
         n = sections.shape[0]
-        height, width = (size - 2 * self.margin_px for size in sections.shape[-2:])
+        height, width = (size - _WINDOW_PX + 1 for size in sections.shape[-2:])
         step = 2**_POOLINGS
         x = mirror(sections, (0, 0), (-height % step, -width % step))
         x = self._flat(x[:, :_SECTIONS], x[:, _SECTIONS:])
@@ -203,6 +235,19 @@ class VD2D3D(Network):
 def build(preset: str | None = None, **params: Any) -> VD2D3D:
     """Make a :class:`VD2D3D`; see :func:`napari_emseg.networks.build_network`."""
     return VD2D3D(make_params(VD2D3DParams, PRESETS, preset, params))
+
+
+def _first_stage(params: VD2D3DParams) -> VD2D:
+    same = params.model_dump(include={"width", "before_pooling", "normalise"})
+    return VD2D(VD2DParams(**same)).requires_grad_(False).eval()
+
+
+def _with_maps(sections: Tensor, first: VD2D) -> Tensor:
+    """Put behind the sections the boundary map of each, and crop them to its size."""
+    n, _, height, width = sections.shape
+    maps = first.forward_valid(sections.reshape(-1, 1, height, width)).sigmoid()
+    rim = slice(first.margin_px, -first.margin_px)
+    return torch.cat([sections[..., rim, rim], maps.view(n, _SECTIONS, *maps.shape[-2:])], 1)
 
 
 def _second_input(width: int) -> nn.Sequential:
