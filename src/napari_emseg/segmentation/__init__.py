@@ -6,9 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_emseg.segmentation.affinities import affinities_from_boundary
+    from napari_emseg.segmentation.affinity_hierarchy import build_affinity_hierarchy
     from napari_emseg.segmentation.forest import MergeTree
     from napari_emseg.segmentation.grouping import GROUPINGS, group
     from napari_emseg.segmentation.hierarchy import Hierarchy, build_hierarchy, build_section
+    from napari_emseg.segmentation.linking import link_sections
+    from napari_emseg.segmentation.mutex import mutex_watershed
     from napari_emseg.segmentation.partitions import Partitions
     from napari_emseg.segmentation.segmentation import Segmentation, SegmentView
 
@@ -19,9 +23,13 @@ _MODULE_OF = {
     "Partitions": "partitions",
     "SegmentView": "segmentation",
     "Segmentation": "segmentation",
+    "affinities_from_boundary": "affinities",
+    "build_affinity_hierarchy": "affinity_hierarchy",
     "build_hierarchy": "hierarchy",
     "build_section": "hierarchy",
     "group": "grouping",
+    "link_sections": "linking",
+    "mutex_watershed": "mutex",
 }
 
 __all__ = [
@@ -31,9 +39,13 @@ __all__ = [
     "Partitions",
     "SegmentView",
     "Segmentation",
+    "affinities_from_boundary",
+    "build_affinity_hierarchy",
     "build_hierarchy",
     "build_section",
     "group",
+    "link_sections",
+    "mutex_watershed",
 ]
 
 
