@@ -258,7 +258,10 @@ def build_hierarchy(
     mode : {"2d", "3d"}
         Each section by itself (4 neighbours) or the volume (6 neighbours).
     floor : float
-        Minima of dynamics up to this are never told apart.
+        Minima of dynamics up to this are never told apart. On maps of three
+        data sets V_rand does not change by it up to 0.02 for H-minima, and by
+        about 0.001 from 0.002 to 0.01 for agglomeration, which without a floor
+        takes longer and can be worse; above 0.02 borders are lost.
     progress : Progress
         Called once per section and phase.
 
