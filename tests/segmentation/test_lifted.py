@@ -12,7 +12,8 @@ from tests.segmentation.literal_affinities import literal_mutex_watershed
 
 from napari_emseg.progress import Cancelled
 from napari_emseg.segmentation import build_hierarchy, group
-from napari_emseg.segmentation.affinities import affinities_from_boundary
+from napari_emseg.segmentation.affinities import NEAREST, affinities_from_boundary
+from napari_emseg.segmentation.affinity_view import boundary_of
 from napari_emseg.segmentation.lifted import (
     lifted_costs,
     lifted_multicut_tables,
@@ -21,6 +22,7 @@ from napari_emseg.segmentation.lifted import (
 from napari_emseg.segmentation.long_range import choose_long_range, find_lifted_edges
 from napari_emseg.segmentation.multicut import wall_costs
 from napari_emseg.segmentation.rag import RegionGraph, build_rag
+from napari_emseg.volume import Volume
 
 solvers = pytest.mark.parametrize("solve", [lifted_multicut_tables, mutex_watershed_tables])
 
@@ -175,3 +177,23 @@ def test_stopping_stops(solve):
 
     with pytest.raises(Cancelled):
         solve(*random_graph(0), [0.5], report=stop)
+
+
+@pytest.mark.parametrize("grouping", ["lifted_multicut", "mutex_watershed"])
+@pytest.mark.parametrize("mode", ["2d", "3d"])
+def test_long_range_affinities_that_come_along_are_used(grouping, mode):
+    wall = np.zeros((2, 12, 30), np.float32)
+    wall[:, :, 10] = wall[:, :, 20] = 0.3  # three fragments that would rather be one
+    offsets = (*NEAREST, (0, 0, -15))
+    affinities = affinities_from_boundary(wall, offsets).data
+    counts = []
+    for far in (1.0, 0.0):
+        affinities[3] = far
+        known = Volume(affinities.copy(), kind="affinities", provenance={"offsets": offsets})
+        boundary = boundary_of(known)
+        grouped = group(
+            build_hierarchy(boundary, sigma_px=0, mode=mode), boundary, grouping=grouping
+        )
+        counts.append(grouped.cut(0.5).n_segments // (2 if mode == "2d" else 1))
+    assert counts[0] == 1
+    assert counts[1] > 1

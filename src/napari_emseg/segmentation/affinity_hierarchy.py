@@ -23,6 +23,7 @@ from napari_emseg.segmentation.affinity_watershed import (
     check_thresholds,
     find_affinity_basins,
 )
+from napari_emseg.segmentation.agglomeration import agglomerate
 from napari_emseg.segmentation.contacts import Contacts, find_contacts
 from napari_emseg.segmentation.cutting import relabel
 from napari_emseg.segmentation.forest import Forest, build_forest, find_root, join
@@ -336,12 +337,7 @@ def _group(part: _Part, grouping: AffinityGrouping) -> Forest:
     if grouping == "zlateski_seung":
         edges = contacts.a, contacts.b, np.float32(1) - contacts.strongest
         return build_forest(edges, np.zeros(sizes.size, np.float32))
-    from napari_emseg.segmentation.agglomeration import agglomerate
-    from napari_emseg.segmentation.rag import RegionGraph
-
-    wall = contacts.count - contacts.total
-    graph = RegionGraph(contacts.a, contacts.b, wall, contacts.count, sizes.size - 1)
-    return agglomerate(graph, sizes)
+    return agglomerate(contacts.walls(sizes.size - 1), sizes)
 
 
 @kernel

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_emseg.jit import kernel
 from napari_emseg.segmentation.affinities import AffinityReader
 from napari_emseg.segmentation.parallel import ignore
-from napari_emseg.segmentation.rag import add_face, empty_contacts, with_room
+from napari_emseg.segmentation.rag import RegionGraph, add_face, empty_contacts, with_room
 
 Labels = npt.NDArray[np.uint32]
 
@@ -38,6 +38,10 @@ class Contacts:
     total: npt.NDArray[np.float64]
     count: npt.NDArray[np.int64]
     strongest: npt.NDArray[np.float32]
+
+    def walls(self, n_regions: int) -> RegionGraph:
+        """Return the contacts as walls of 1 - affinity."""
+        return RegionGraph(self.a, self.b, self.count - self.total, self.count, n_regions)
 
     def take(self, which: npt.NDArray[Any]) -> Contacts:
         """Return some of the contacts, chosen by index or mask."""

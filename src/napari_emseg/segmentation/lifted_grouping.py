@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -12,8 +13,8 @@ from napari_emseg.segmentation.affinities import (
     Along,
     Map,
     Offset,
-    affinities_from_boundary,
     open_affinities,
+    view_affinities,
 )
 from napari_emseg.segmentation.affinity_view import affinities_of
 from napari_emseg.segmentation.agglomeration import agglomerate
@@ -24,7 +25,6 @@ from napari_emseg.segmentation.lifted import lifted_multicut_tables, mutex_water
 from napari_emseg.segmentation.long_range import choose_long_range, find_lifted_edges
 from napari_emseg.segmentation.rag import RegionGraph, build_rag
 from napari_emseg.segmentation.smoothing import read_section
-from napari_emseg.volume import Volume
 
 Report = Callable[[], None]
 
@@ -48,11 +48,11 @@ def _graphs(
     """Measure contacts and what is seen from afar; agglomerate for the minimum size."""
     affinities = affinities_of(part.source)
     if affinities is None:
-        graph = build_rag(part.fragments, _boundary(part), part.n_fragments)
+        graph = build_rag(part.fragments, partial(read_section, part.source), part.n_fragments)
         channels = _from_boundary(part, along)
     else:
         reader = open_affinities(affinities)
-        graph = _contacts(part, reader)
+        graph = find_contacts(reader, part.fragments).walls(part.n_fragments)
         is_far = _has_long_range(reader)
         channels = _from_affinities(reader) if is_far else _from_boundary(part, along)
     lifted = find_lifted_edges(
@@ -61,21 +61,11 @@ def _graphs(
     return graph, lifted, agglomerate(graph, part.sizes_voxels, report)
 
 
-def _contacts(part: Part, reader: AffinityReader) -> RegionGraph:
-    contacts = find_contacts(reader, part.fragments)
-    wall = contacts.count - contacts.total
-    return RegionGraph(contacts.a, contacts.b, wall, contacts.count, part.n_fragments)
-
-
 def _from_boundary(part: Part, along: Along) -> Iterator[tuple[Offset, Map]]:
     is_section = part.fragments.shape[0] == 1
-    boundary = Volume(_boundary(part), kind="boundary")
     for offset in choose_long_range(part.source.voxel_size_nm, is_section=is_section):
-        yield offset, affinities_from_boundary(boundary, [offset], along=along).data[0]
-
-
-def _boundary(part: Part) -> Map:
-    return np.stack([read_section(part.source, z) for z in range(part.fragments.shape[0])])
+        computed = view_affinities(part.source, [offset], along=along)
+        yield offset, np.stack([computed.read((0, z)) for z in range(computed.shape[1])])
 
 
 def _from_affinities(reader: AffinityReader) -> Iterator[tuple[Offset, Map]]:

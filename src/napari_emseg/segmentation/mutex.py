@@ -23,7 +23,6 @@ from napari_emseg.segmentation.forest import Forest, join
 from napari_emseg.segmentation.hierarchy import Mode
 from napari_emseg.segmentation.parallel import Steps, map_threads
 from napari_emseg.segmentation.partitions import Partitions, join_tables
-from napari_emseg.segmentation.rag import RegionGraph
 from napari_emseg.volume import Volume
 
 Labels = npt.NDArray[np.uint32]
@@ -219,9 +218,7 @@ def _solve(problem: _Problem, first: int, n_sections: int, progress: Progress) -
         progress.update(done, len(thresholds), "Mutex watershed")
         labelings.append(mutex_labels(affinities, offsets, threshold=threshold, strides=strides))
     fragments, tables = common_fragments(labelings)
-    contacts = find_contacts(reader, fragments, first)
-    wall = contacts.count - contacts.total
-    graph = RegionGraph(contacts.a, contacts.b, wall, contacts.count, tables.shape[1] - 1)
+    graph = find_contacts(reader, fragments, first).walls(tables.shape[1] - 1)
     sizes = np.bincount(fragments.reshape(-1)).astype(np.int64)
     return _Solved(fragments, tables, agglomerate(graph, sizes))
 
