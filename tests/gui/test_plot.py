@@ -73,6 +73,22 @@ def test_every_grouping_has_its_colour_and_the_sliders_move_on_one(plot: ScorePl
     assert plot.score_at(0.45) == 0.95
 
 
+def test_of_many_groupings_the_best_have_colours_and_all_are_ranked(
+    plot: ScorePlot, qtbot: Any
+) -> None:
+    scores = {
+        f"way_{k}": Curve(CURVE.threshold, CURVE.score, (0.1, 0.9 + k / 100)) for k in range(6)
+    }
+    plot.set_curves({**scores, "h_minima": CURVE}, chosen="h_minima", name="V_rand")
+    assert plot._others() == (["way_5", "way_4", "way_3"], ["way_2", "way_1", "way_0"])
+    qtbot.mouseMove(plot, QPoint(150, 60))
+    ranked = plot.toolTip().splitlines()
+    assert ranked[-7:] == [
+        *(f"{0.9 + k / 100:.4f} at 0.1  way {k}" for k in (5, 4, 3, 2, 1, 0)),
+        "0.9000 at 0.17  H-minima",
+    ]
+
+
 def test_errors_hang_from_below(plot: ScorePlot) -> None:
     errors = Curve(np.array([0, 0.1]), np.array([2.0, 0.5]), best=(0.2, 0.5))
     plot.set_curves({"h_minima": errors}, chosen="h_minima", name="VOI", is_error=True)

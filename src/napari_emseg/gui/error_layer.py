@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QColor
 
 from napari_emseg.evaluation.error_view import IS_MERGE, IS_OTHER, IS_PART, IS_SPLIT, ErrorView
 from napari_emseg.gui.context import Context
@@ -104,13 +105,11 @@ class ErrorLayer(QObject):
         assert self._volume is not None
         like = _compared_layer(self._context)
         selected = self._viewer.layers.selection.active
-        colours: dict[int | None, str] = dict.fromkeys((0, None), "transparent")
-        colours.update(COLOURS.items())
         self._layer = add_volume(
             self._viewer,
             self._volume,
             like=like,
-            colormap=DirectLabelColormap(color_dict=colours),
+            colormap=_colormap(),
             opacity=0.55,
         )
         self._layer.events.mode.connect(self._on_mode_changed)
@@ -135,6 +134,12 @@ class ErrorLayer(QObject):
         if self.layer is not None and str(self.layer.mode) in _PAINTING:
             self.layer.mode = "pan_zoom"
             show_info("This layer shows errors only. Select a labels layer to paint in it.")
+
+
+def _colormap() -> CyclicLabelColormap:
+    """Each value its colour; napari's direct colormaps take seconds to compile at first."""
+    colours = [QColor(COLOURS[value]).getRgbF() for value in sorted(COLOURS)]
+    return CyclicLabelColormap(colors=np.array([(0, 0, 0, 0), *colours]), background_value=0)
 
 
 def go_to_section(context: Context, section: int) -> None:

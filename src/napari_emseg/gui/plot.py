@@ -15,10 +15,9 @@ from napari_emseg.gui.colours import mix
 
 Floats = npt.NDArray[np.floating]
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 24, 34
-# Okabe and Ito's colours, for the groupings that are not chosen.
-_OTHERS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#0072b2")
-_LEGEND = {"h_minima": "H-minima"}
-_LEGEND_ROWS = 5
+# Okabe and Ito's colours, for the best of the groupings that are not chosen.
+_OTHERS = ("#e69f00", "#56b4e9", "#009e73")
+_LINE_PX = 13
 NO_CURVE = "The score against h appears here."
 _LEAST_SPAN = 0.05
 _SEEN = 0.75  # share of the curves that must fit; what is far from the best may leave the plot
@@ -59,7 +58,7 @@ class ScorePlot(QWidget):
         self.setAccessibleName("Score against the threshold; click to choose one")
 
     def sizeHint(self) -> QSize:
-        return QSize(300, 160)
+        return QSize(300, 176)
 
     def set_curves(
         self,
@@ -181,11 +180,24 @@ class ScorePlot(QWidget):
         painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
 
     def _paint_curves(self, painter: QPainter, colour: QColor) -> None:
-        others = [name for name in self._curves if name != self._chosen]
-        for place, name in enumerate(others):
-            self._paint_curve(painter, name, _pen(place))
+        named, rest = self._others()
+        faint = mix(colour, self._colour("background"), 0.3)
+        for name in rest:
+            self._paint_curve(painter, name, QPen(faint, 1))
+        for name, ink in zip(named, _OTHERS, strict=False):
+            self._paint_curve(painter, name, QPen(QColor(ink), 1.3))
         self._paint_curve(painter, self._chosen, QPen(colour, 2))
-        self._paint_legend(painter, others, colour)
+        if named:
+            entries = [(self._chosen, colour)]
+            entries += [(name, QColor(ink)) for name, ink in zip(named, _OTHERS, strict=False)]
+            self._paint_legend(painter, entries)
+
+    def _others(self) -> tuple[list[str], list[str]]:
+        """Curves beside the chosen one, best first: those with a colour of their own, the rest."""
+        sign = 1 if self._is_error else -1
+        names = sorted(self._curves, key=lambda name: sign * self._curves[name].best[1])
+        names.remove(self._chosen)
+        return names[: len(_OTHERS)], names[len(_OTHERS) :]
 
     def _paint_curve(self, painter: QPainter, name: str, pen: QPen) -> None:
         grid = np.linspace(0, self._x_max, max(2, int(self._area().width())))
@@ -193,23 +205,20 @@ class ScorePlot(QWidget):
         painter.setPen(pen)
         painter.drawPolyline(QPolygonF(points))
 
-    def _paint_legend(self, painter: QPainter, others: list[str], colour: QColor) -> None:
-        if not others:
-            return
-        area, flags = self._area(), Qt.AlignmentFlag
-        entries = [(self._chosen, colour)]
-        entries += [(name, _pen(place).color()) for place, name in enumerate(others)]
-        n_columns = 1 if len(entries) <= _LEGEND_ROWS else 2
-        n_rows = -(-len(entries) // n_columns)
-        # Curves hang from the top at their best: the room is below for scores, above for errors.
-        top = area.top() + 2 if self._is_error else area.bottom() - 14 * n_rows - 2
-        width = (area.width() - 8) / n_columns
-        for place, (name, ink) in enumerate(entries):
+    def _paint_legend(self, painter: QPainter, entries: list[tuple[str, QColor]]) -> None:
+        """Name the curves where there is most room: below, between their two falls."""
+        lines = [(f"{readable(n)} {self._curves[n].best[1]:.4f}", ink) for n, ink in entries]
+        metrics, area = painter.fontMetrics(), self._area()
+        width = max(metrics.horizontalAdvance(words) for words, _ in lines) + 8
+        height = _LINE_PX * len(lines)
+        box = QRectF(area.center().x() - width / 2, area.bottom() - height - 1, width, height)
+        background = QColor(self._colour("background"))
+        background.setAlpha(200)
+        painter.fillRect(box, background)
+        for place, (words, ink) in enumerate(lines):
             painter.setPen(ink)
-            left = area.left() + 4 + place // n_rows * width
-            box = QRectF(left, top + 14 * (place % n_rows), width, 14)
-            words = _LEGEND.get(name, name.replace("_", " "))
-            painter.drawText(box, flags.AlignHCenter | flags.AlignVCenter, words)
+            line = QRectF(box.left(), box.top() + _LINE_PX * place, width, _LINE_PX)
+            painter.drawText(line, Qt.AlignmentFlag.AlignCenter, words)
 
     def _paint_markers(self, painter: QPainter, text: QColor, accent: QColor) -> None:
         area, flags = self._area(), Qt.AlignmentFlag
@@ -235,6 +244,15 @@ class ScorePlot(QWidget):
             at.setY(min(max(at.y(), area.top()), area.bottom()))
             painter.drawEllipse(at, 3, 3)
 
+    def _ranking(self) -> str:
+        """List the best of every grouping, where there are several."""
+        if len(self._curves) == 1:
+            return ""
+        sign = 1 if self._is_error else -1
+        ranked = sorted(self._curves.items(), key=lambda entry: sign * entry[1].best[1])
+        lines = [f"{c.best[1]:.4f} at {c.best[0]:.3g}  {readable(name)}" for name, c in ranked]
+        return "\n\n" + "\n".join(["Best of every way to join:", *lines])
+
     def _threshold_at(self, x: float) -> float:
         area = self._area()
         return float(np.clip((x - area.left()) / area.width(), 0, 1)) * self._x_max
@@ -248,16 +266,14 @@ class ScorePlot(QWidget):
             return
         threshold = self._threshold_at(event.position().x())
         score = self.score_at(threshold)
-        self.setToolTip(f"{self._axis} {threshold:.3f}: {self._name} {score:.4f}")
+        self.setToolTip(f"{self._axis} {threshold:.3f}: {self._name} {score:.4f}{self._ranking()}")
         if event.buttons():
             self.h_chosen.emit(round(threshold, 3))
 
 
-def _pen(place: int) -> QPen:
-    """How the curve of another grouping is drawn."""
-    rounds, colour = divmod(place, len(_OTHERS))
-    style = Qt.PenStyle.DashLine if rounds else Qt.PenStyle.SolidLine
-    return QPen(QColor(_OTHERS[colour]), 1.3, style)
+def readable(grouping: str) -> str:
+    """Name a grouping for people."""
+    return "H-minima" if grouping == "h_minima" else grouping.replace("_", " ")
 
 
 def nice_step(span: float, ticks: int) -> float:
