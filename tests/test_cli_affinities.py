@@ -13,7 +13,8 @@ import tifffile
 from napari_emseg import Volume, open_volume, save_volume
 from napari_emseg.cli import main
 from napari_emseg.segmentation.affinities import affinities_from_boundary
-from napari_emseg.segmentation.affinity_hierarchy import PRESETS, build_affinity_hierarchy
+from napari_emseg.segmentation.affinity_hierarchy import build_affinity_hierarchy
+from napari_emseg.segmentation.small_regions import PRESETS
 from napari_emseg.steps.segment import AffinityThresholds, SegmentParams, build, build_section
 
 Capture = pytest.CaptureFixture[str]

@@ -20,12 +20,9 @@ from napari_emseg.errors import InputError
 from napari_emseg.progress import Cancelled
 from napari_emseg.segmentation import Hierarchy
 from napari_emseg.segmentation.affinities import affinities_from_boundary, open_affinities
-from napari_emseg.segmentation.affinity_hierarchy import (
-    PRESETS,
-    Thresholds,
-    build_affinity_hierarchy,
-)
+from napari_emseg.segmentation.affinity_hierarchy import build_affinity_hierarchy
 from napari_emseg.segmentation.affinity_watershed import find_affinity_basins
+from napari_emseg.segmentation.small_regions import PRESETS, Thresholds
 
 quick = settings(deadline=None, max_examples=40)
 groupings = pytest.mark.parametrize("grouping", ["mean_affinity", "zlateski_seung"])

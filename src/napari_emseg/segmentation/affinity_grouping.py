@@ -10,10 +10,10 @@ from napari_emseg.segmentation.affinities import view_affinities
 from napari_emseg.segmentation.affinity_hierarchy import (
     AffinityGrouping,
     build_affinity_hierarchy,
-    resolve_preset,
 )
 from napari_emseg.segmentation.affinity_view import affinities_of
 from napari_emseg.segmentation.hierarchy import Hierarchy
+from napari_emseg.segmentation.small_regions import resolve_preset
 from napari_emseg.volume import Volume
 
 
