@@ -22,6 +22,7 @@ from hierarchy_large import enlarge
 
 from napari_emseg.segmentation import Hierarchy, build_hierarchy, group
 from napari_emseg.segmentation.agglomeration import agglomerate
+from napari_emseg.segmentation.hierarchy import FLOOR
 from napari_emseg.segmentation.rag import RegionGraph, build_rag
 
 TREE_LIMIT_S = 10.0  # 100x1024x1024
@@ -32,7 +33,8 @@ def main() -> None:
     boundary = enlarge(options.map, tuple(options.shape), options.noise)
     group(build_hierarchy(boundary[:2, :64, :64], mode="3d"), boundary[:2, :64, :64])  # compile
 
-    hierarchy = build_hierarchy(boundary, sigma_px=options.sigma_px, mode="3d")
+    flood = {"sigma_px": options.sigma_px, "floor": options.floor}
+    hierarchy = build_hierarchy(boundary, mode="3d", **flood)
     fragments, sizes = hierarchy.fragments.data, hierarchy.fragment_sizes_voxels
     rag, measured = clock(lambda: build_rag(fragments, boundary, hierarchy.n_fragments))
     _, joined = clock(lambda: agglomerate(rag, sizes))
@@ -67,6 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--noise", type=float, default=0.1)
     parser.add_argument("--sigma-px", type=float, default=0.5)
+    parser.add_argument("--floor", type=float, default=FLOOR)
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--no-peers", action="store_true")
     return parser.parse_args()

@@ -130,12 +130,16 @@ def _slot(slots: Any, contacts: Any, i: Any, j: Any) -> Any:
     """Slot of the contact of i and j, or the empty one where it belongs."""
     mask = slots.size - 1
     key = np.int64(i) * 0x9E3779B1 + np.int64(j) * 0x85EBCA6B
-    slot = (key ^ (key >> 17)) & mask
+    key ^= key >> 17
+    # Contacts of fragments that lie together lie together here too, unless there are many.
+    slot = (16 * np.int64(i) + (key & 15)) & mask
+    n_tries = 0
     while slots[slot] >= 0:
         contact = contacts[slots[slot]]
         if contact.a == i and contact.b == j:
             break
-        slot = (slot + 1) & mask
+        n_tries += 1
+        slot = (key if n_tries == 8 else slot + 1) & mask
     return slot
 
 
