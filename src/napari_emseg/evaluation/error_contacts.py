@@ -16,7 +16,6 @@ from napari_emseg.evaluation.error_cells import (
     Ints,
     Verdict,
 )
-from napari_emseg.evaluation.error_kernels import bridge_gaps, mark_thick
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +73,8 @@ class ContactFinder:
 
     def add(self, z: int, cell_map: CellMap) -> None:
         """Look at section `z`, given the cell of each voxel (-1: none)."""
+        from napari_emseg.evaluation.error_kernels import mark_thick
+
         self._note_insides(z, cell_map)
         mark_thick(cell_map, self._min_width_px, self.is_thick)
         filled, source = self._bridge_gaps(cell_map)
@@ -114,6 +115,8 @@ class ContactFinder:
 
     def _bridge_gaps(self, cell_map: CellMap) -> tuple[CellMap, Ints]:
         """Fill voxels without a cell from the nearest that has one; return whence, too."""
+        from napari_emseg.evaluation.error_kernels import bridge_gaps
+
         source = np.arange(cell_map.size)
         is_gap = (cell_map < 0) | ~self._is_segment[cell_map]
         if not is_gap.any():
