@@ -106,5 +106,5 @@ def test_it_comes_back_from_a_file(network: WindowNetwork, tmp_path: Path) -> No
 
 
 def test_training_on_whole_patches_is_refused_in_one_sentence(network: WindowNetwork) -> None:
-    with pytest.raises(InputError, match=r"learns from single windows.*train it without them"):
+    with pytest.raises(InputError, match=r"learns from single windows.*preset 'modern'"):
         network(torch.randn(1, 1, 40, 40))

@@ -267,7 +267,7 @@ class WindowNetwork(Network):
         if torch.is_grad_enabled() and sections.shape[0] * height * width > _MOST_WINDOWS:
             raise InputError(
                 f"Network '{self.name}' with foveation or non-uniform sampling learns from single "
-                "windows, not from whole patches: train it without them."
+                "windows, not from whole patches: choose preset 'modern'."
             )
         rows, columns = torch.arange(height), torch.arange(width)
         positions = torch.cartesian_prod(rows, columns).to(sections.device) + self.margin_px
