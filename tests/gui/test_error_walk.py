@@ -84,6 +84,10 @@ def test_a_click_in_the_table_goes_there(walked: Workspace, qtbot: Any) -> None:
     site = step.error_list.errors.sites[3]
     assert step.error_layer.layer.data[site.position] == IS_PART
     assert step.error_list.colours.isChecked()
+    qtbot.keyClick(table, "N")  # the keys walk from the list, too
+    assert table.currentRow() == 4
+    qtbot.keyClick(step.error_list.next_button, "P")
+    assert table.currentRow() == 3
     assert not walked.context.layer("ground_truth").visible  # type: ignore[union-attr]
     step.error_list.colours.click()
     assert not step.error_layer.layer.visible

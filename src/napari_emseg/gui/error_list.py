@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -30,6 +30,7 @@ _COLUMNS = (
     ("section", "Where to look"),
     ("segments", "Ids of the segments"),
 )
+_STEPS: dict[int, int] = {Qt.Key.Key_N: 1, Qt.Key.Key_P: -1}
 _KIND = {"split": IS_SPLIT, "merge": IS_MERGE}
 _KEYS = "Key {key}; with a labels layer selected napari takes P for its brush"
 
@@ -102,6 +103,13 @@ class ErrorList(QWidget):
         with QSignalBlocker(self.colours):
             self.colours.setChecked(on)
 
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        by = _STEPS.get(event.key()) if event is not None else None
+        if by is None:
+            super().keyPressEvent(event)
+        else:
+            self.step(by)
+
     def _on_table_current(self, index: int, _column: int, before: int, _before: int) -> None:
         if index != before:
             self._announce(index)
@@ -132,7 +140,13 @@ class ErrorList(QWidget):
 
 
 class _Table(QTableWidget):
-    """As wide as the dock, a few rows high, whatever is in it."""
+    """As wide as the dock, a few rows high, whatever is in it; N and P are the list's."""
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if event is not None and event.key() in _STEPS:
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
 
     def sizeHint(self) -> QSize:
         head, vertical = self.horizontalHeader(), self.verticalHeader()
