@@ -85,6 +85,15 @@ def test_the_flags_that_tune_gives_make_what_it_scored(capsys: Capture) -> None:
     assert scores["v_rand"] == pytest.approx(report["best_value"], abs=1e-9)
 
 
+def test_tune_says_how_a_merge_threshold_scores(capsys: Capture) -> None:
+    flags = ["--sigma-px", "0", "--merge-threshold", "0.3"]
+    report = run_json(capsys, "tune", "map.tif", "truth.tif", *flags)
+    assert report["grouping"] == "mean_boundary"
+    run_json(capsys, "segment", "map.tif", "out.tif", *flags, "--min-size-voxels", "0")
+    value = run_json(capsys, "evaluate", "out.tif", "truth.tif")["v_rand"]
+    assert f"With --merge-threshold 0.3 v_rand is {value:.4f}." in report["notes"]
+
+
 def test_a_recipe_keeps_the_grouping(folder: Path) -> None:
     params = SegmentParams(sigma_px=0, merge_threshold=0.3)
     save_recipe(Recipe((("segment", params),)), "recipe.yaml")

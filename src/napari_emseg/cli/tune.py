@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
 
 from napari_emseg.cli.arguments import (
     add_force,
@@ -22,6 +24,9 @@ from napari_emseg.steps.evaluate import EvaluateParams, match_sections, notes_on
 from napari_emseg.steps.params import parse_params
 from napari_emseg.steps.segment import Grouping, SegmentParams, build
 from napari_emseg.volume import Volume
+
+if TYPE_CHECKING:
+    from napari_emseg.evaluation import ScoreCurve
 
 METRICS = ("v_rand", "v_info", "voi")
 _SEARCH_FLAGS = {"sigmas_px": "--search-sigma", "validation_share": "--keep-aside"}
@@ -113,8 +118,20 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             *curve.notes,
             *notes_on_mode(segment.mode, truth, evaluate.ground_truth_kind),
             f"For this score, segment with {_flags(segment, best_h, args.invert)}.",
+            *_notes_on_given(args, segment, curve),
         ],
     }
+
+
+def _notes_on_given(
+    args: argparse.Namespace, params: SegmentParams, curve: ScoreCurve
+) -> list[str]:
+    """Say how the merge threshold scores that was given, if one was."""
+    if "merge_threshold" not in args or params.threshold_name == "h":
+        return []
+    place = int(np.searchsorted(curve.h, curve.h.dtype.type(params.merge_threshold), "right")) - 1
+    value = curve.values(args.metric)[place]
+    return [f"With --merge-threshold {params.merge_threshold:g} {args.metric} is {value:.4f}."]
 
 
 def _search(
