@@ -11,7 +11,14 @@ from napari_emseg.training import AugmentParams, TrainParams
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"in_sections": 2}, {"steps": 0}, {"learning_rate": 0}, {"minutes": -1}, {"unknown": 1}],
+    [
+        {"in_sections": 2},
+        {"in_sections": 7},
+        {"steps": 0},
+        {"learning_rate": 0},
+        {"minutes": -1},
+        {"unknown": 1},
+    ],
 )
 def test_values_out_of_range_are_refused(wrong):
     with pytest.raises(ValidationError):
@@ -31,7 +38,8 @@ def test_params_survive_json():
 
 
 def test_only_what_was_chosen_reaches_the_network():
-    assert TrainParams(width=8).network_params() == {"width": 8, "in_sections": 1}
+    assert TrainParams(width=8).network_params() == {"width": 8}
+    assert TrainParams(in_sections=3).network_params() == {"in_sections": 3}
 
 
 def test_importing_the_params_does_not_import_torch():

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from napari_emseg.errors import InputError
+from napari_emseg.networks import build_network
 from napari_emseg.networks.checkpoint import load_model
 from napari_emseg.progress import Cancelled
 from napari_emseg.training import AugmentParams, TrainParams, train
@@ -47,7 +48,8 @@ def test_training_learns_the_cells(cells, tiny, tmp_path):
     info = load_model(result.model_path)[1]
     assert info.voxel_size_nm == (50, 4, 4)
     assert info.trained_on == "cells sections 0-2"
-    assert TrainParams.model_validate(info.training["params"]) == params
+    expected = params.model_copy(update={"in_sections": 1})  # the network's own
+    assert TrainParams.model_validate(info.training["params"]) == expected
     assert info.training["data"][0]["validation_sections"] == "3-4"
     assert info.scores["cells v_rand"] == pytest.approx(result.scores["cells"]["v_rand"], abs=1e-4)
 
@@ -212,3 +214,13 @@ def test_a_perfect_map_has_no_loss():
 def test_sections_are_written_short():
     assert format_sections([7, 0, 1, 2, 5, 8]) == "0-2, 5, 7-8"
     assert format_sections([]) == ""
+
+
+def test_a_network_takes_as_many_sections_as_its_preset_says(cells, tiny, tmp_path):
+    params = tiny.model_copy(
+        update={"network": "deepem3d", "preset": "tiny", "width": None, "depth": None, "steps": 1}
+    )
+    own = build_network("deepem3d", "tiny").in_sections
+    assert own > 1
+    result = train([cells], tmp_path / "m.safetensors", params=params)
+    assert load_model(result.model_path)[1].in_sections == own

@@ -20,7 +20,7 @@ from napari_emseg.gui.jobs import Report
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.preview_labels import PreviewLabels
 from napari_emseg.progress import Progress
-from napari_emseg.steps.segment import FLOOD_FIELDS, HIERARCHY_FIELDS, SegmentParams
+from napari_emseg.steps.segment import FLOOD_FIELDS, SegmentParams
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
@@ -110,9 +110,10 @@ class LivePreview(QObject):
         timer.timeout.connect(action)
         return timer
 
-    def key(self, fields: tuple[str, ...] = HIERARCHY_FIELDS) -> tuple[Any, ...]:
-        """Name what a hierarchy depends on: the map, and the parameters in `fields`."""
+    def key(self, fields: tuple[str, ...] = ()) -> tuple[Any, ...]:
+        """Name what a hierarchy depends on: the map, and all parameters or those in `fields`."""
         params = self._context.session.segment
+        fields = fields or params.hierarchy_fields
         layer = self._context.layer("boundary")
         boundary = self._context.session.boundary
         # The Gaussian of a volume is as wide in nm along z as along x.
@@ -139,7 +140,7 @@ class LivePreview(QObject):
 
     def _on_params_changed(self, new: SegmentParams, old: SegmentParams) -> None:
         was_awake, self._is_awake, self._wants_view = self._is_awake, True, True
-        is_deep = any(getattr(new, name) != getattr(old, name) for name in HIERARCHY_FIELDS)
+        is_deep = any(getattr(new, name) != getattr(old, name) for name in new.hierarchy_fields)
         if is_deep or not was_awake:
             self._refresh_hierarchies()
         else:

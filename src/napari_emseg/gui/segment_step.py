@@ -20,7 +20,7 @@ from napari_emseg.gui.step_widget import StepWidget
 from napari_emseg.progress import Progress
 from napari_emseg.session import View
 from napari_emseg.steps.fields import describe_fields
-from napari_emseg.steps.segment import HIERARCHY_FIELDS, SegmentParams
+from napari_emseg.steps.segment import SegmentParams
 from napari_emseg.steps.step import last_record
 from napari_emseg.volume import Volume
 
@@ -212,8 +212,8 @@ class SegmentStep(StepWidget):
             value = getattr(params, name)
             if number.value != value:
                 number.set_value(value)
-        for name in ("h", "merge_threshold"):
-            self.numbers[name].setVisible(name == params.threshold_name)
+        self.numbers["h"].setVisible("h" in (params.threshold_name, *params.hierarchy_fields))
+        self.numbers["merge_threshold"].setVisible(params.threshold_name == "merge_threshold")
         for combo, value in (
             (self.grouping, params.grouping),
             (self.short_segments, params.short_segments),
@@ -272,10 +272,7 @@ def _write(
 ) -> tuple[Volume, Hierarchy]:
     from napari_emseg.steps.segment import build, write
 
-    fits = hierarchy is not None and all(
-        getattr(hierarchy, name) == getattr(params, name) for name in HIERARCHY_FIELDS
-    )
-    if hierarchy is None or not fits:
+    if hierarchy is None:  # else it is that of the present parameters
         hierarchy = build(boundary, params=params, progress=progress)
     labels = write(hierarchy, boundary, params=params)
     # The hierarchy may be older than the voxel size.

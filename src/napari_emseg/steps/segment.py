@@ -155,9 +155,15 @@ class SegmentParams(Params):
         value: float = getattr(self, self.threshold_name)
         return value
 
+    @property
+    def hierarchy_fields(self) -> tuple[str, ...]:
+        """The parameters that call for another hierarchy when they change."""
+        more = {"linking": ("h",), **dict.fromkeys(AFFINITY_GROUPINGS, ("affinity_thresholds",))}
+        return (*FLOOD_FIELDS, "grouping", *more.get(self.grouping, ()))
+
 
 FLOOD_FIELDS = ("mode", "sigma_px", "floor")
-HIERARCHY_FIELDS = (*FLOOD_FIELDS, "grouping")
+AFFINITY_GROUPINGS = ("mean_affinity", "zlateski_seung")
 
 
 def build(
@@ -174,7 +180,7 @@ def build(
     boundary : Volume
         The map, or affinities.
     params : SegmentParams
-        `mode`, `sigma_px`, `floor` and `grouping` are used, and `h` to link sections.
+        Those of its `hierarchy_fields` are used.
     flooded : Hierarchy, optional
         What this function made of `boundary` with "h_minima" and the same
         `mode`, `sigma_px` and `floor`; spares the flood.

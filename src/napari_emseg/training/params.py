@@ -102,8 +102,12 @@ class TrainParams(BaseModel):
     depth: int | None = _number(
         None, 1, 8, "Depth", "Number of resolution levels; empty: the network's own."
     )
-    in_sections: int = _number(
-        1, 1, 9, "Sections in", "Neighbouring sections the network sees at once (1, 3 or 5)."
+    in_sections: int | None = _number(
+        None,
+        1,
+        5,
+        "Sections in",
+        "Neighbouring sections the network sees at once (1, 3 or 5); empty: the network's own.",
     )
     steps: int = _number(4000, 1, 10_000_000, "Steps", "Number of optimiser steps.")
     minutes: float | None = Field(
@@ -191,14 +195,11 @@ class TrainParams(BaseModel):
 
     @model_validator(mode="after")
     def _sections_are_odd(self) -> TrainParams:
-        if self.in_sections % 2 == 0:
-            raise ValueError(f"in_sections must be odd (1, 3, 5 ...), not {self.in_sections}")
+        if self.in_sections not in (None, 1, 3, 5):
+            raise ValueError(f"in_sections must be 1, 3 or 5, not {self.in_sections}")
         return self
 
     def network_params(self) -> dict[str, int]:
         """Keyword arguments for :func:`napari_emseg.networks.build_network`."""
-        chosen = {"width": self.width, "depth": self.depth}
-        return {
-            **{key: value for key, value in chosen.items() if value is not None},
-            "in_sections": self.in_sections,
-        }
+        chosen = {"width": self.width, "depth": self.depth, "in_sections": self.in_sections}
+        return {key: value for key, value in chosen.items() if value is not None}

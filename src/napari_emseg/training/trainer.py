@@ -132,7 +132,7 @@ class _Trainer:
         params: TrainParams,
         info: ModelInfo | None,
     ) -> None:
-        self.pairs, self.params = pairs, params
+        self.pairs = pairs
         self.info = info or describe_model(pairs, params.network)
         self.model_path = out_path.with_suffix(".safetensors")
         self.state_path = out_path.with_suffix(STATE_SUFFIX)
@@ -140,10 +140,12 @@ class _Trainer:
         self.device = torch.device(choose_device(params.device))
         network = build_network(params.network, params.preset, **params.network_params())
         self.network = _channels_last(network.to(self.device))
+        # Where the network's own number of sections was asked for, it is now known.
+        self.params = params.model_copy(update={"in_sections": network.in_sections})
         self.average = copy.deepcopy(self.network).eval()
         self.optimiser = _make_optimiser(self.network, params)
         self.generator = torch.Generator().manual_seed(params.seed)
-        self.sampler = _Sampler(pairs, params)
+        self.sampler = _Sampler(pairs, self.params, network.in_sections)
         self.counters = Counters()
         self.losses: list[float] = []
 
@@ -318,10 +320,12 @@ class _Trainer:
 class _Sampler:
     """Draws augmented batches from all pairs, all training sections held in memory."""
 
-    def __init__(self, pairs: Sequence[TrainingPair], params: TrainParams) -> None:
+    def __init__(
+        self, pairs: Sequence[TrainingPair], params: TrainParams, in_sections: int
+    ) -> None:
         self.params = params
         self.weights = [pair.weight for pair in pairs]
-        self.sections = [_read_sections(pair, params) for pair in pairs]
+        self.sections = [_read_sections(pair, params, in_sections) for pair in pairs]
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw images (N, C, H, W) float32 and targets (N, 1, H, W) uint8."""
@@ -341,8 +345,10 @@ class _Sampler:
         return batch, torch.stack(targets)
 
 
-def _read_sections(pair: TrainingPair, params: TrainParams) -> list[tuple[Tensor, Tensor]]:
-    reader = SectionReader(pair.raw, params.in_sections, None)
+def _read_sections(
+    pair: TrainingPair, params: TrainParams, in_sections: int
+) -> list[tuple[Tensor, Tensor]]:
+    reader = SectionReader(pair.raw, in_sections, None)
     sections = []
     for z in pair.train_sections:
         image = reader.read(z)
