@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from qtpy.QtGui import (
+    QColor,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QPolygonF,
+    QResizeEvent,
+)
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_emseg.gui.colours import mix
@@ -33,8 +42,12 @@ class Curve:
 
     def at(self, threshold: float) -> float:
         """Score at `threshold`: that of the last step at or below it."""
-        index = int(np.searchsorted(self.threshold, threshold, side="right")) - 1
-        return float(self.score[max(index, 0)])
+        return float(self.sample(np.array([threshold]))[0])
+
+    def sample(self, thresholds: Floats) -> Floats:
+        """Scores at many thresholds."""
+        index = np.searchsorted(self.threshold, thresholds, side="right") - 1
+        return np.asarray(self.score[np.maximum(index, 0)])
 
 
 class ScorePlot(QWidget):
@@ -46,6 +59,7 @@ class ScorePlot(QWidget):
         super().__init__()
         self._colour = colour
         self._curves: dict[str, Curve] = {}
+        self._picture: tuple[QPixmap, tuple[str, ...]] | None = None
         self._chosen, self._words = "", NO_CURVE
         self._name, self._axis = "V_rand", "H-minima (h)"
         self._is_error = False
@@ -91,6 +105,7 @@ class ScorePlot(QWidget):
         last = max(1.6 * curve.best[0] for curve in curves.values())
         self._x_max = float(min(1.0, max(0.3, last)))
         self._y_range = self._find_y_range()
+        self._picture = None
         self.update()
 
     def clear(self, words: str = NO_CURVE) -> None:
@@ -117,7 +132,7 @@ class ScorePlot(QWidget):
 
     def _find_y_range(self) -> tuple[float, float]:
         grid = np.linspace(0, self._x_max, 200)
-        scores = np.array([[c.at(float(x)) for x in grid] for c in self._curves.values()])
+        scores = np.array([curve.sample(grid) for curve in self._curves.values()])
         shares = (_SEEN, 0.0) if self._is_error else (1 - _SEEN, 1.0)
         worst, best = np.quantile(scores, shares)
         ends = [worst, best]
@@ -135,6 +150,10 @@ class ScorePlot(QWidget):
         x = area.left() + area.width() * threshold / self._x_max
         return QPointF(x, area.bottom() - area.height() * (score - low) / max(high - low, 1e-9))
 
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._picture = None
+
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -144,13 +163,34 @@ class ScorePlot(QWidget):
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
             painter.drawText(self.rect().adjusted(8, 0, -8, 0), flags, self._words)
             return
+        painter.drawPixmap(0, 0, self._curves_picture())
+        self._paint_marker(painter, text)
+
+    def _curves_picture(self) -> QPixmap:
+        """Paint all but the marker, once: that moves far more often than the curves do."""
+        inks = tuple(self._colour(role).name() for role in ("text", "background", "current"))
+        if self._picture is None or self._picture[1] != inks:
+            ratio = self.devicePixelRatioF()
+            picture = QPixmap(self.size() * ratio)
+            picture.setDevicePixelRatio(ratio)
+            picture.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(picture)
+            painter.setFont(self.font())
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            self._paint_all(painter)
+            painter.end()
+            self._picture = picture, inks
+        return self._picture[0]
+
+    def _paint_all(self, painter: QPainter) -> None:
+        text, background = self._colour("text"), self._colour("background")
         self._paint_axes(painter, text, mix(text, background, 0.2))
         painter.save()
         painter.setClipRect(self._area().adjusted(-1, -3, 1, 3))
         self._paint_best_possible(painter, mix(text, background, 0.6))
         self._paint_curves(painter, mix(self._colour("current"), text, 0.75))
         painter.restore()
-        self._paint_markers(painter, text, self._colour("warning"))
+        self._paint_best(painter, text, self._colour("warning"))
 
     def _paint_axes(self, painter: QPainter, text: QColor, faint: QColor) -> None:
         area, (low, high) = self._area(), self._y_range
@@ -201,9 +241,9 @@ class ScorePlot(QWidget):
 
     def _paint_curve(self, painter: QPainter, name: str, pen: QPen) -> None:
         grid = np.linspace(0, self._x_max, max(2, int(self._area().width())))
-        points = [self._point(float(x), self._curves[name].at(float(x))) for x in grid]
+        scores = self._curves[name].sample(grid)
         painter.setPen(pen)
-        painter.drawPolyline(QPolygonF(points))
+        painter.drawPolyline(QPolygonF(list(map(self._point, grid, scores))))
 
     def _paint_legend(self, painter: QPainter, entries: list[tuple[str, QColor]]) -> None:
         """Name the curves where there is most room: below, between their two falls."""
@@ -220,7 +260,7 @@ class ScorePlot(QWidget):
             line = QRectF(box.left(), box.top() + _LINE_PX * place, width, _LINE_PX)
             painter.drawText(line, Qt.AlignmentFlag.AlignCenter, words)
 
-    def _paint_markers(self, painter: QPainter, text: QColor, accent: QColor) -> None:
+    def _paint_best(self, painter: QPainter, text: QColor, accent: QColor) -> None:
         area, flags = self._area(), Qt.AlignmentFlag
         where, value = self._curves[self._chosen].best
         best = self._point(where, value)
@@ -236,6 +276,9 @@ class ScorePlot(QWidget):
         width = painter.fontMetrics().horizontalAdvance(words)
         painter.setPen(QPen(accent, 1.5))
         painter.drawEllipse(QPointF(area.right() - width - 9, 8), 4, 4)
+
+    def _paint_marker(self, painter: QPainter, text: QColor) -> None:
+        area = self._area()
         if self._current <= self._x_max:
             at = self._point(self._current, self.score_at(self._current))
             painter.setPen(QPen(text, 1, Qt.PenStyle.DashLine))
