@@ -39,16 +39,21 @@ _SHORT_TITLES = {"merge_threshold": "Threshold", "min_sections": "Min depth"}
 _GROUPINGS = {
     "h_minima": "depth of basins (H-minima)",
     "mean_boundary": "mean wall",
-    "contact_boundary": "mean wall, large contacts first",
-    "quantile_boundary": "quantile of the wall",
-    "mean_affinity": "mean affinity",
-    "zlateski_seung": "strongest affinity (Zlateski-Seung)",
+    "quartile_boundary": "upper quarter of the wall",
     "multicut": "multicut",
-    "greedy_additive": "greedy additive multicut",
-    "kernighan_lin": "multicut (Kernighan-Lin)",
+    "greedy_additive": "multicut, greedy",
     "lifted_multicut": "lifted multicut",
     "mutex_watershed": "mutex watershed",
-    "linking": "sections linked by overlap",
+    "mean_affinity": "mean affinity",
+    "zlateski_seung": "strongest affinity (Zlateski-Seung)",
+    "linking": "overlap of sections",
+}
+_WATERSHEDS = {
+    "fine": "keep every basin",
+    "zlateski_seung": "as Zlateski and Seung",
+    "deepseg": "as DeepSeg",
+    "deepseg_fragments": "as DeepSeg before joining",
+    "deepseg_cli": "as DeepSeg's command line",
 }
 _SHORT = {"join": "join the neighbour they touch most", "drop": "are dropped (0)"}
 
@@ -100,6 +105,8 @@ class SegmentStep(StepWidget):
         self.fill_holes.toggled.connect(lambda on: self._change(fill_holes=on))
         self.short_segments = make_choice(fields["short_segments"], _SHORT)
         self.short_segments.currentIndexChanged.connect(self._on_short_chosen)
+        self.watershed = make_choice(fields["affinity_thresholds"], _WATERSHEDS)
+        self.watershed.currentIndexChanged.connect(self._on_watershed_chosen)
         self.rows.addWidget(self._make_advanced())
         self.main_button = self.write_button
         self._connect()
@@ -176,6 +183,7 @@ class SegmentStep(StepWidget):
         rows.addWidget(self.numbers["floor"])
         rows.addWidget(self.numbers["min_sections"])
         rows.addLayout(row("Short ones", self.short_segments))
+        rows.addLayout(row("Affinities", self.watershed))
         rows.addLayout(row("", self.exact, self.fill_holes))
         return Fold("Advanced", content)
 
@@ -199,6 +207,9 @@ class SegmentStep(StepWidget):
     def _on_grouping_chosen(self, _index: int) -> None:
         self._change(grouping=self.grouping.currentData())
 
+    def _on_watershed_chosen(self, _index: int) -> None:
+        self._change(affinity_thresholds=self.watershed.currentData())
+
     def _on_short_chosen(self, _index: int) -> None:
         self._change(short_segments=self.short_segments.currentData())
 
@@ -217,6 +228,7 @@ class SegmentStep(StepWidget):
         for combo, value in (
             (self.grouping, params.grouping),
             (self.short_segments, params.short_segments),
+            (self.watershed, params.affinity_thresholds),
         ):
             with QSignalBlocker(combo):
                 combo.setCurrentIndex(max(0, combo.findData(value)))
@@ -229,6 +241,7 @@ class SegmentStep(StepWidget):
             with QSignalBlocker(toggle):
                 toggle.setChecked(is_on)
         self.exact.setEnabled(params.grouping == "h_minima")
+        self.watershed.setEnabled("affinity_thresholds" in params.hierarchy_fields)
         for widget in (self.numbers["min_sections"], self.short_segments):
             widget.setEnabled(params.mode == "3d")
         self._refresh_equivalents()
