@@ -39,7 +39,7 @@ _SHORT_TITLES = {"merge_threshold": "Threshold", "min_sections": "Min depth"}
 _GROUPINGS = {
     "h_minima": "depth of basins (H-minima)",
     "mean_boundary": "mean wall",
-    "quartile_boundary": "upper quarter of the wall",
+    "quartile_boundary": "lower quartile of the wall",
     "multicut": "multicut",
     "greedy_additive": "multicut, greedy",
     "lifted_multicut": "lifted multicut",
