@@ -168,3 +168,32 @@ def test_smoothing_in_3d_depends_on_the_voxel_size(mode: Any, typed: Any, state:
     labels = ref("labels", "labels", made_by=record)
     session = Session(boundary=ref("map", "boundary"), segmentation=labels, segment=params)
     assert plan(session).segment.state == state
+
+
+@pytest.mark.parametrize(
+    ("grouping", "change", "state"),
+    [
+        ("h_minima", {"merge_threshold": 0.9}, "up to date"),
+        ("h_minima", {"h": 0.9}, "out of date"),
+        ("mean_boundary", {"h": 0.9}, "up to date"),
+        ("mean_boundary", {"merge_threshold": 0.9}, "out of date"),
+        ("mean_boundary", {"exact_borders": True}, "up to date"),
+        ("linking", {"h": 0.9}, "out of date"),
+        ("multicut", {"affinity_thresholds": "deepseg"}, "up to date"),
+        ("mean_affinity", {"affinity_thresholds": "deepseg"}, "out of date"),
+        ("h_minima", {"min_sections": 3}, "up to date"),
+    ],
+)
+def test_what_makes_no_difference_does_not_outdate_labels(
+    grouping: Any, change: dict[str, Any], state: str
+) -> None:
+    params = SegmentParams(grouping=grouping, merge_threshold=0.3)
+    labels = ref("labels", "labels", made_by=made("segment", params, boundary="map"))
+    session = Session(**{**FULL, "segmentation": labels}, segment=params.model_copy(update=change))
+    assert plan(session).segment.state == state
+
+
+@pytest.mark.parametrize("step", ["fuse", "postprocess"])
+def test_a_map_made_from_others_is_told_as_such(step: str) -> None:
+    improved = ref("map", "boundary", made_by=StepRecord(step, {}, {}))
+    assert "from others" in plan(Session(**{**FULL, "boundary": improved})).boundaries.reason

@@ -223,8 +223,8 @@ class SegmentStep(StepWidget):
             value = getattr(params, name)
             if number.value != value:
                 number.set_value(value)
-        self.numbers["h"].setVisible("h" in (params.threshold_name, *params.hierarchy_fields))
-        self.numbers["merge_threshold"].setVisible(params.threshold_name == "merge_threshold")
+        for name in ("h", "merge_threshold"):
+            self.numbers[name].setVisible(name not in params.idle_fields)
         for combo, value in (
             (self.grouping, params.grouping),
             (self.short_segments, params.short_segments),
@@ -240,10 +240,13 @@ class SegmentStep(StepWidget):
         ):
             with QSignalBlocker(toggle):
                 toggle.setChecked(is_on)
-        self.exact.setEnabled(params.grouping == "h_minima")
-        self.watershed.setEnabled("affinity_thresholds" in params.hierarchy_fields)
-        for widget in (self.numbers["min_sections"], self.short_segments):
-            widget.setEnabled(params.mode == "3d")
+        for name, widget in (
+            ("exact_borders", self.exact),
+            ("affinity_thresholds", self.watershed),
+            ("min_sections", self.numbers["min_sections"]),
+            ("short_segments", self.short_segments),
+        ):
+            widget.setEnabled(name not in params.idle_fields)
         self._refresh_equivalents()
 
     def _show_view(self, view: View, *_: Any) -> None:

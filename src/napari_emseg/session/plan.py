@@ -10,6 +10,7 @@ from napari_emseg.session.model import Reference, Session
 from napari_emseg.steps.fields import describe_fields
 from napari_emseg.steps.fingerprint import has_changed
 from napari_emseg.steps.params import Params
+from napari_emseg.steps.segment import SegmentParams
 from napari_emseg.steps.step import StepRecord
 
 State = Literal["ready", "running", "up to date", "out of date", "waiting"]
@@ -96,6 +97,8 @@ def _plan_boundaries(session: Session) -> StepState:
         if raw is None:
             return StepState("waiting", "waiting for a stack: choose one in step 1")
         return StepState("ready", "ready: press Predict all")
+    if boundary.made_by is not None and boundary.made_by.step in ("fuse", "postprocess"):
+        return StepState("up to date", "up to date: a map made from others")
     if boundary.made_by is None or boundary.made_by.step != "predict":
         return StepState("up to date", "up to date: a map from elsewhere")
     because = _why_stale(boundary.made_by, session.predict, {"raw": raw})
@@ -161,8 +164,9 @@ def _fresh_or_stale(because: str) -> StepState:
 def _why_stale(made_by: StepRecord, params: Params, inputs: Mapping[str, Reference | None]) -> str:
     """Say why something made earlier is not what would be made now, "" if it is."""
     now = params.model_dump(mode="json")
+    idle = params.idle_fields if isinstance(params, SegmentParams) else frozenset()
     for parameter in describe_fields(type(params)):
-        if parameter.name in _WITHOUT_EFFECT:
+        if parameter.name in _WITHOUT_EFFECT | idle:
             continue
         before = made_by.params.get(parameter.name, now[parameter.name])
         after = now[parameter.name]

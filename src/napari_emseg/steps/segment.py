@@ -161,6 +161,19 @@ class SegmentParams(Params):
         more = {"linking": ("h",), **dict.fromkeys(AFFINITY_GROUPINGS, ("affinity_thresholds",))}
         return (*FLOOD_FIELDS, "grouping", *more.get(self.grouping, ()))
 
+    @property
+    def idle_fields(self) -> frozenset[str]:
+        """The parameters that make no difference, the others being what they are."""
+        matters = {
+            "h": "h" in (self.threshold_name, *self.hierarchy_fields),
+            "merge_threshold": self.threshold_name == "merge_threshold",
+            "affinity_thresholds": "affinity_thresholds" in self.hierarchy_fields,
+            "exact_borders": self.grouping == "h_minima",
+            "min_sections": self.mode == "3d",
+            "short_segments": self.mode == "3d" and self.min_sections > 1,
+        }
+        return frozenset(name for name, is_used in matters.items() if not is_used)
+
 
 FLOOD_FIELDS = ("mode", "sigma_px", "floor")
 AFFINITY_GROUPINGS = ("mean_affinity", "zlateski_seung")
