@@ -41,6 +41,7 @@ def stylesheet(viewer: Viewer) -> str:
             background: transparent; border: none; padding: 2px 0; color: {text.name()};
         }}
         QToolButton[role="heading"] {{ font-weight: bold; }}
+        QToolButton[role="stop"] {{ border: none; padding: 0 4px; text-decoration: underline; }}
         QToolButton[role="heading"]:focus, QToolButton[role="fold"]:focus {{
             border: 1px solid {accent.name()};
         }}

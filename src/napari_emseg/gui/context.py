@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
-    from napari_emseg.segmentation import Hierarchy
+    from napari_emseg.segmentation import Cuttable
 
 _STEP_OF_JOB = {"predict": "boundaries", "hierarchy": "segment", "write": "segment"}
 
@@ -50,7 +50,7 @@ class Context(QObject):
         self.viewer = viewer
         self.session = Session()
         self.jobs = Jobs()
-        self.hierarchy: Hierarchy | None = None
+        self.hierarchy: Cuttable | None = None
         self.maps = Maps()
         self._layers: dict[str, weakref.ref[Layer]] = {}
         self._docks: weakref.WeakSet[QWidget] = weakref.WeakSet()
@@ -142,7 +142,7 @@ class Context(QObject):
             raise InputError(f"There is no {NOUNS[role]} yet: choose or make one first.")
         return volume_of(layer, self._kind(role, layer))
 
-    def set_hierarchy(self, hierarchy: Hierarchy | None) -> None:
+    def set_hierarchy(self, hierarchy: Cuttable | None) -> None:
         """Keep (or forget) the hierarchy of the boundary map."""
         if hierarchy is not self.hierarchy:
             self.hierarchy = hierarchy

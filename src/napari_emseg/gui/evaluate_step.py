@@ -56,7 +56,7 @@ class EvaluateStep(StepWidget):
         self.kind = self.inputs.kind
         self.rows.addWidget(self.inputs)
         self._add_buttons()
-        self.progress = ProgressRow()
+        self.progress = ProgressRow(partial(context.jobs.stop, "evaluate"))
         self.rows.addWidget(self.progress)
         self.table = ScoreTable()
         self.rows.addWidget(self.table)

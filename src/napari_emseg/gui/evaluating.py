@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_emseg.evaluation import ScoreCurve
     from napari_emseg.evaluation.error_sites import Errors
     from napari_emseg.evaluation.error_view import ErrorView
-    from napari_emseg.segmentation import Hierarchy
+    from napari_emseg.segmentation import Cuttable
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Evaluated:
 
 def evaluate_all(
     labels: Volume | None,
-    hierarchy: Hierarchy | None,
+    hierarchy: Cuttable | None,
     truth: Volume,
     params: EvaluateParams,
     segment: SegmentParams,
@@ -86,7 +86,7 @@ def evaluate_all(
 def compare_groupings(
     boundary: Volume,
     truth: Volume,
-    hierarchy: Hierarchy | None,
+    hierarchy: Cuttable | None,
     params: EvaluateParams,
     segment: SegmentParams,
     progress: Progress,
@@ -99,15 +99,16 @@ def compare_groupings(
         If the stacks do not fit together.
     """
     from napari_emseg.evaluation import score_curve
-    from napari_emseg.steps.segment import Grouping, build
+    from napari_emseg.segmentation import Hierarchy
+    from napari_emseg.steps.segment import Grouping, build, flood
 
     groupings = get_args(Grouping)
     percent = Percent(progress, 1 + len(groupings))
     percent.begin("Flooding")
-    plain = segment.model_copy(update={"grouping": "h_minima"})
-    flooded = hierarchy
-    if hierarchy is None or hierarchy.grouping != "h_minima":
-        flooded = build(boundary, params=plain, progress=percent)
+    if isinstance(hierarchy, Hierarchy) and hierarchy.grouping == "h_minima":
+        flooded = hierarchy
+    else:
+        flooded = flood(boundary, params=segment, progress=percent)
     curves = {}
     for grouping in groupings:
         percent.begin(grouping.replace("_", " "))

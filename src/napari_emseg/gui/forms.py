@@ -127,6 +127,8 @@ class NumberRow(QWidget):
 def make_choice(field: FieldDescription, words: dict[str, str] | None = None) -> QComboBox:
     """Make a combo box whose data are the field's choices and whose texts are `words`."""
     box = QComboBox()
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
     for choice in field.choices:
         box.addItem((words or {}).get(choice, choice), choice)
     box.setCurrentIndex(max(0, box.findData(field.default)))

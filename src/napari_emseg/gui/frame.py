@@ -180,9 +180,9 @@ def line() -> QFrame:
 
 
 class ProgressRow(QWidget):
-    """A bar and words under it that keep their room while nothing runs."""
+    """A bar, and words under it with a Stop, that keep their room while nothing runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_stop: Callable[[], None] | None = None) -> None:
         super().__init__()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -195,7 +195,17 @@ class ProgressRow(QWidget):
         layout = column(self)
         layout.setSpacing(2)
         layout.addWidget(self.bar)
-        layout.addWidget(self.words)
+        self._on_stop = on_stop
+        self.stop_button = QToolButton()
+        self.stop_button.setText("Stop")
+        self.stop_button.setToolTip("Stop; what was there before stays")
+        self.stop_button.setProperty("role", "stop")
+        self.stop_button.setMaximumHeight(self.words.sizeHint().height())
+        self.stop_button.clicked.connect(self._on_stop_clicked)
+        words = QHBoxLayout()
+        words.addWidget(self.words, 1)
+        words.addWidget(self.stop_button)
+        layout.addLayout(words)
         self.idle()
 
     def show_report(self, done: int, total: int, words: str) -> None:
@@ -204,8 +214,16 @@ class ProgressRow(QWidget):
         self.bar.setRange(0, total)
         self.bar.setValue(done)
         self.words.setText(words)
+        self.stop_button.setVisible(self._on_stop is not None)
 
     def idle(self, words: str = " ") -> None:
         """Hide the bar."""
         self.bar.setVisible(False)
+        self.stop_button.setVisible(False)
         self.words.setText(words)
+
+    def _on_stop_clicked(self) -> None:
+        self.words.setText("stopping…")
+        self.stop_button.setVisible(False)
+        if self._on_stop is not None:
+            self._on_stop()

@@ -75,7 +75,7 @@ class ImproveMap(QWidget):
         buttons = row("", self.fit_button, self.make_button)
         buttons.setStretch(1, 1)
         rows.addLayout(buttons)
-        self.progress = ProgressRow()
+        self.progress = ProgressRow(partial(context.jobs.stop, "improve"))
         rows.addWidget(self.progress)
         events = context.viewer.layers.events
         events.inserted.connect(self._list_maps)

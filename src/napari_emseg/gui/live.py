@@ -26,7 +26,7 @@ from napari_emseg.volume import Volume
 if TYPE_CHECKING:
     from napari.layers import Labels
 
-    from napari_emseg.segmentation import Hierarchy
+    from napari_emseg.segmentation import Cuttable, Hierarchy
 
 SETTLE_MS = 350  # after the last move of a slider the whole stack is flooded
 COUNT_MS = 120
@@ -98,7 +98,7 @@ class LivePreview(QObject):
         if self.layer is not None:
             self.layer.contour = width_px
 
-    def adopt(self, hierarchy: Hierarchy) -> None:
+    def adopt(self, hierarchy: Cuttable) -> None:
         """Show a hierarchy made elsewhere: restored, or built while labels were written."""
         self._wants_view = False
         self._on_whole_built(self.key(), hierarchy)
@@ -185,7 +185,7 @@ class LivePreview(QObject):
             on_end=partial(self._on_section_ended, key, z),
         )
 
-    def _on_section_built(self, key: tuple[Any, ...], z: int, made: tuple[Hierarchy, int]) -> None:
+    def _on_section_built(self, key: tuple[Any, ...], z: int, made: tuple[Cuttable, int]) -> None:
         hierarchy, index = made
         self._section_failed = False
         if key[0] != self.key()[0] or self._shown == (*self.key(), "whole"):
@@ -229,7 +229,7 @@ class LivePreview(QObject):
         return flooded if key == self.key(FLOOD_FIELDS) else None
 
     def _on_job_built(
-        self, key: tuple[Any, ...], flood_key: tuple[Any, ...], made: tuple[Hierarchy, Hierarchy]
+        self, key: tuple[Any, ...], flood_key: tuple[Any, ...], made: tuple[Hierarchy, Cuttable]
     ) -> None:
         flooded, hierarchy = made
         self._flooded = flood_key, flooded
@@ -238,7 +238,7 @@ class LivePreview(QObject):
     def _on_report(self, report: Report) -> None:
         self.reported.emit(report)
 
-    def _on_whole_built(self, key: tuple[Any, ...], hierarchy: Hierarchy) -> None:
+    def _on_whole_built(self, key: tuple[Any, ...], hierarchy: Cuttable) -> None:
         if key != self.key() or self._context.layer("boundary") is None:
             return
         self._need_labels().set_whole(hierarchy)
@@ -331,7 +331,7 @@ class LivePreview(QObject):
 
 def _build_section(
     boundary: Volume, z: int, params: SegmentParams, progress: Progress
-) -> tuple[Hierarchy, int]:
+) -> tuple[Cuttable, int]:
     """Return a small hierarchy that shows what section `z` will be, and which of its sections."""
     from napari_emseg.segmentation.affinity_view import sections_of
     from napari_emseg.steps.segment import build, build_section
@@ -349,14 +349,13 @@ def _build_section(
 
 def _build_whole(
     boundary: Volume, params: SegmentParams, flooded: Hierarchy | None, progress: Progress
-) -> tuple[Hierarchy, Hierarchy]:
+) -> tuple[Hierarchy, Cuttable]:
     """Return the hierarchy of the flood, and that of the grouping wanted."""
     from napari_emseg.segmentation import SegmentView
-    from napari_emseg.steps.segment import build
+    from napari_emseg.steps.segment import build, flood
 
     if flooded is None:
-        plain = params.model_copy(update={"grouping": "h_minima"})
-        flooded = build(boundary, params=plain, progress=progress)
+        flooded = flood(boundary, params=params, progress=progress)
     hierarchy = build(boundary, params=params, flooded=flooded, progress=progress)
     table = hierarchy.cut_section(0, params.threshold, params.min_size_voxels)
     SegmentView(hierarchy.fragments.data, table)[0]  # compile here, not in the window
@@ -364,7 +363,7 @@ def _build_whole(
 
 
 def _count_all(
-    hierarchy: Hierarchy, threshold: float, min_size_voxels: int, progress: Progress
+    hierarchy: Cuttable, threshold: float, min_size_voxels: int, progress: Progress
 ) -> int:
     table = hierarchy.cut(threshold, min_size_voxels).segment_of
     return int(np.count_nonzero(table[1:] == np.arange(1, table.size)))

@@ -13,7 +13,7 @@ from napari_emseg.sectionwise import SectionwiseArray
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-    from napari_emseg.segmentation import Hierarchy
+    from napari_emseg.segmentation import Cuttable
 
 _KEPT_SECTIONS = 8
 
@@ -30,8 +30,8 @@ class PreviewLabels(SectionwiseArray):
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__(shape, np.uint32)
         self.threshold, self.min_size_voxels = 0.0, 0
-        self._whole: Hierarchy | None = None
-        self._sections: dict[int, tuple[Hierarchy, int]] = {}
+        self._whole: Cuttable | None = None
+        self._sections: dict[int, tuple[Cuttable, int]] = {}
         self._table: npt.NDArray[np.uint32] | None = None  # of the last section, or of all in 3d
         self._labels: dict[int, npt.NDArray[np.uint32]] = {}
 
@@ -40,13 +40,13 @@ class PreviewLabels(SectionwiseArray):
         self.threshold, self.min_size_voxels = threshold, min_size_voxels
         self._forget()
 
-    def set_whole(self, hierarchy: Hierarchy) -> None:
+    def set_whole(self, hierarchy: Cuttable) -> None:
         """Show this hierarchy from now on, in every section."""
         self._whole, self._sections = hierarchy, {}
         self._forget()
 
     def set_section(
-        self, z: int, hierarchy: Hierarchy, *, index: int = 0, keep_others: bool
+        self, z: int, hierarchy: Cuttable, *, index: int = 0, keep_others: bool
     ) -> None:
         """Show section `index` of this small hierarchy in section `z` while there is no whole."""
         self._whole = None

@@ -25,7 +25,7 @@ from napari_emseg.steps.step import last_record
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
-    from napari_emseg.segmentation import Hierarchy
+    from napari_emseg.segmentation import Cuttable
 
 _SLIDER_MAXIMA = {
     "sigma_px": 5.0,
@@ -97,7 +97,7 @@ class SegmentStep(StepWidget):
             "Make a labels layer of the whole stack that can be painted in and saved",
         )
         self.rows.addWidget(self.write_button)
-        self.progress = ProgressRow()
+        self.progress = ProgressRow(self.stop)
         self.rows.addWidget(self.progress)
         self.exact = make_check(fields["exact_borders"])
         self.exact.toggled.connect(lambda on: self._change(exact_borders=on))
@@ -116,6 +116,11 @@ class SegmentStep(StepWidget):
     def write_labels(self) -> None:
         """Write the segmentation of the whole stack into a new labels layer."""
         self.try_to(self._start_writing)
+
+    def stop(self) -> None:
+        """Stop writing labels, or segmenting the other sections."""
+        for job in ("write", "hierarchy"):
+            self.context.jobs.stop(job)
 
     def _start_writing(self) -> None:
         boundary = self.context.volume("boundary")
@@ -137,7 +142,7 @@ class SegmentStep(StepWidget):
         self.progress.show_report(0, 0, "writing labels…")
 
     def _on_written(
-        self, boundary: Volume, key: tuple[Any, ...], made: tuple[Volume, Hierarchy]
+        self, boundary: Volume, key: tuple[Any, ...], made: tuple[Volume, Cuttable]
     ) -> None:
         labels, hierarchy = made
         base = boundary.name.removesuffix(" boundaries")
@@ -284,8 +289,8 @@ class SegmentStep(StepWidget):
 
 
 def _write(
-    hierarchy: Hierarchy | None, boundary: Volume, params: SegmentParams, progress: Progress
-) -> tuple[Volume, Hierarchy]:
+    hierarchy: Cuttable | None, boundary: Volume, params: SegmentParams, progress: Progress
+) -> tuple[Volume, Cuttable]:
     from napari_emseg.steps.segment import build, write
 
     if hierarchy is None:  # else it is that of the present parameters

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from napari_emseg.segmentation.hierarchy import Hierarchy, build_hierarchy, build_section
     from napari_emseg.segmentation.linking import link_sections
     from napari_emseg.segmentation.mutex import mutex_watershed
-    from napari_emseg.segmentation.partitions import Partitions
+    from napari_emseg.segmentation.partitions import Cuttable, Partitions
     from napari_emseg.segmentation.segmentation import Segmentation, SegmentView
 
 _MODULE_OF = {
+    "Cuttable": "partitions",
     "GROUPINGS": "grouping",
     "Hierarchy": "hierarchy",
     "MergeTree": "forest",
@@ -34,6 +35,7 @@ _MODULE_OF = {
 
 __all__ = [
     "GROUPINGS",
+    "Cuttable",
     "Hierarchy",
     "MergeTree",
     "Partitions",

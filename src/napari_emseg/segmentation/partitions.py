@@ -195,6 +195,10 @@ class Partitions:
         )
 
 
+Cuttable = Hierarchy | Partitions
+"""What a threshold and a minimum size cut into segments."""
+
+
 def join_tables(parts: list[npt.NDArray[np.uint32]]) -> npt.NDArray[np.uint32]:
     """Put tables (K, F + 1) side by side; the ids of each are shifted past those before it.
 
@@ -208,7 +212,7 @@ def join_tables(parts: list[npt.NDArray[np.uint32]]) -> npt.NDArray[np.uint32]:
     return np.concatenate([parts[0][:, :1], *shifted], axis=1)
 
 
-def read_grouped(group: Any) -> Hierarchy | Partitions:
+def read_grouped(group: Any) -> Cuttable:
     """Read what :meth:`Hierarchy.write` or :meth:`Partitions.write` stored.
 
     Raises

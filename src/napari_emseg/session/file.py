@@ -27,7 +27,7 @@ from napari_emseg.volume import Volume
 if TYPE_CHECKING:
     import h5py
 
-    from napari_emseg.segmentation import Hierarchy, Partitions
+    from napari_emseg.segmentation import Cuttable
 
 FILE_SUFFIX = ".emseg"
 FILE_VERSION = 1
@@ -62,7 +62,7 @@ class SavedSession:
     boundary: Volume | None = None
     labels: Volume | None = None
     ground_truth: Volume | None = None
-    hierarchy: Hierarchy | Partitions | None = None
+    hierarchy: Cuttable | None = None
     segment_of: npt.NDArray[np.uint32] | None = None
     other_labels: tuple[Volume, ...] = ()
     done_sections: npt.NDArray[np.bool_] | None = None
@@ -78,7 +78,7 @@ def save_session(
     boundary: Volume | None = None,
     labels: Volume | None = None,
     ground_truth: Volume | None = None,
-    hierarchy: Hierarchy | None = None,
+    hierarchy: Cuttable | None = None,
     segment_of: npt.NDArray[np.uint32] | None = None,
     other_labels: Sequence[Volume] = (),
     done_sections: npt.NDArray[np.bool_] | None = None,
@@ -231,9 +231,7 @@ def _read_session(file: h5py.File, target: Path) -> SavedSession:
     )
 
 
-def _read_table(
-    file: h5py.File, hierarchy: Hierarchy | Partitions | None
-) -> npt.NDArray[np.uint32] | None:
+def _read_table(file: h5py.File, hierarchy: Cuttable | None) -> npt.NDArray[np.uint32] | None:
     if "segment_of" not in file:
         return None
     table = np.asarray(file["segment_of"])

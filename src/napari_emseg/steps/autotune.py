@@ -14,11 +14,11 @@ from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.steps.evaluate import EvaluateParams, match_sections, take_sections
 from napari_emseg.steps.params import Params
 from napari_emseg.steps.percent import Percent
-from napari_emseg.steps.segment import SegmentParams, build, cut
+from napari_emseg.steps.segment import SegmentParams, build, cut, flood
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
-    from napari_emseg.segmentation import Hierarchy
+    from napari_emseg.segmentation import Cuttable
 
 Metric = Literal["v_rand", "v_info", "voi"]
 Range = tuple[int, int]
@@ -245,7 +245,7 @@ class _Search:
             "ground_truth_kind": evaluate.ground_truth_kind,
         }
         self._trials: list[Trial] = []
-        self._best: tuple[Trial, Hierarchy] | None = None
+        self._best: tuple[Trial, Cuttable] | None = None
 
     @property
     def ranked(self) -> list[Trial]:
@@ -262,9 +262,8 @@ class _Search:
         """Flood once, and find the best threshold of each grouping."""
         from napari_emseg.evaluation import score_curve
 
-        flood = params.model_copy(update={"grouping": "h_minima"})
         self._percent.begin(f"Smoothing {params.sigma_px:g} px")
-        flooded = build(self._boundary, params=flood, progress=self._percent)
+        flooded = flood(self._boundary, params=params, progress=self._percent)
         for grouping in groupings:
             tried = params.model_copy(update={"grouping": grouping})
             self._percent.begin(f"Smoothing {params.sigma_px:g} px, {grouping}")
@@ -301,7 +300,7 @@ class _Search:
                 found = trial.params.model_copy(update={"min_size_voxels": size}), score
         return found
 
-    def _remember(self, trial: Trial, hierarchy: Hierarchy) -> None:
+    def _remember(self, trial: Trial, hierarchy: Cuttable) -> None:
         self._trials.append(trial)
         if self._best is None or self._loss(trial.score) < self._loss(self.best.score):
             self._best = trial, hierarchy

@@ -12,7 +12,7 @@ from napari_emseg.steps.step import Step, record_step, with_record
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
-    from napari_emseg.segmentation import Hierarchy, Partitions, Segmentation
+    from napari_emseg.segmentation import Cuttable, Hierarchy, Segmentation
 
 
 Grouping = Literal[
@@ -185,7 +185,7 @@ def build(
     params: SegmentParams,
     flooded: Hierarchy | None = None,
     progress: Progress = NO_PROGRESS,
-) -> Any:
+) -> Cuttable:
     """Build the hierarchy that every threshold and minimum size cuts; the slow half of the step.
 
     Parameters
@@ -195,8 +195,7 @@ def build(
     params : SegmentParams
         Those of its `hierarchy_fields` are used.
     flooded : Hierarchy, optional
-        What this function made of `boundary` with "h_minima" and the same
-        `mode`, `sigma_px` and `floor`; spares the flood.
+        What :func:`flood` made of `boundary` with the same parameters.
     progress : Progress, optional
         Told the sections done.
 
@@ -207,11 +206,11 @@ def build(
     """
     boundary = as_boundary(boundary)
     if flooded is None:
-        flooded = _flood(boundary, params, progress)
+        flooded = flood(boundary, params=params, progress=progress)
     return _group(flooded, boundary, params, progress)
 
 
-def build_section(boundary: Volume, z: int, *, params: SegmentParams) -> Any:
+def build_section(boundary: Volume, z: int, *, params: SegmentParams) -> Cuttable:
     """Build the hierarchy of section `z` by itself, for a preview; of shape (1, y, x)."""
     from napari_emseg.segmentation import build_section
     from napari_emseg.segmentation.affinity_view import sections_of
@@ -221,7 +220,9 @@ def build_section(boundary: Volume, z: int, *, params: SegmentParams) -> Any:
     return _group(flooded, section, params, NO_PROGRESS)
 
 
-def _group(flooded: Hierarchy, boundary: Volume, params: SegmentParams, progress: Progress) -> Any:
+def _group(
+    flooded: Hierarchy, boundary: Volume, params: SegmentParams, progress: Progress
+) -> Cuttable:
     from napari_emseg.segmentation import group
     from napari_emseg.segmentation.affinity_grouping import regroup
     from napari_emseg.segmentation.linking import linking
@@ -243,11 +244,14 @@ def as_boundary(volume: Volume) -> Volume:
     return boundary_of(volume)
 
 
-def _flood(boundary: Volume, params: SegmentParams, progress: Progress) -> Hierarchy:
+def flood(
+    boundary: Volume, *, params: SegmentParams, progress: Progress = NO_PROGRESS
+) -> Hierarchy:
+    """Flood a map, the same for all groupings: the part of :func:`build` that takes longest."""
     from napari_emseg.segmentation import build_hierarchy
 
     return build_hierarchy(
-        boundary,
+        as_boundary(boundary),
         sigma_px=params.sigma_px,
         mode=params.mode,
         floor=params.floor,
@@ -256,7 +260,7 @@ def _flood(boundary: Volume, params: SegmentParams, progress: Progress) -> Hiera
 
 
 def cut(
-    hierarchy: Hierarchy | Partitions, *, params: SegmentParams, progress: Progress = NO_PROGRESS
+    hierarchy: Cuttable, *, params: SegmentParams, progress: Progress = NO_PROGRESS
 ) -> tuple[Segmentation, list[str]]:
     """Cut `hierarchy` and clean the segments up.
 
@@ -292,7 +296,7 @@ def cut(
 
 
 def write(
-    hierarchy: Hierarchy | Partitions,
+    hierarchy: Cuttable,
     boundary: Volume,
     *,
     params: SegmentParams,
