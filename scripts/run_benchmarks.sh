@@ -4,6 +4,17 @@ set -u
 python="${1:-python}"
 for script in benchmarks/*.py; do
   run=("$python" "$script")
+  case "$(basename "$script")" in
+    method_table.py)
+      if [ -z "${EMSEG_DATA:-}" ]; then
+        echo "{\"script\": \"$script\", \"skipped\": \"set EMSEG_DATA to the folder of recorded data\"}"
+        continue
+      fi
+      run+=(--data "$EMSEG_DATA") ;;
+    postprocessing.py)
+      echo "{\"script\": \"$script\", \"skipped\": \"needs a map and its ground truth\"}"
+      continue ;;
+  esac
   if grep -q napari_emseg.gui "$script" && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
     run=(xvfb-run -a -s "-screen 0 1600x1000x24" "${run[@]}")
   fi
