@@ -1,4 +1,4 @@
-"""Compiled loops are remembered, per version of the package."""
+"""Compiled loops are remembered, apart for each state of the package's files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from napari_emseg import jit
 
 CODE = """
 import numpy as np
@@ -33,9 +37,28 @@ def run(home: Path) -> int:
 def test_a_second_process_does_not_compile_again(tmp_path: Path) -> None:
     first, second = run(tmp_path), run(tmp_path)
     assert (first, second) == (0, 1)
-    from napari_emseg import __version__
+    assert list(tmp_path.rglob("kernels/**/*.nbi"))
 
-    assert list(tmp_path.rglob(f"kernels-{__version__}/**/*.nbi"))
+
+def test_another_state_of_any_file_is_another_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "package"
+    (package / "segmentation").mkdir(parents=True)
+    for name in ("jit.py", "segmentation/one.py", "segmentation/two.py"):
+        (package / name).write_text("pass")
+    monkeypatch.setattr(jit, "__file__", str(package / "jit.py"))
+    monkeypatch.setattr(jit.platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path))
+    before = jit._cache_folder.__wrapped__()
+    assert jit._cache_folder.__wrapped__() == before
+    before.mkdir(parents=True)
+    old = before.with_name("old")
+    old.mkdir()
+    os.utime(old, (0, 0))
+    (package / "segmentation/two.py").write_text("pass  # changed")
+    assert jit._cache_folder.__wrapped__() != before
+    assert before.exists()
+    assert not old.exists()
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:

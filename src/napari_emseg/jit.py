@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 import platformdirs
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+_KEPT_S = 7 * 24 * 3600
 
 
 def kernel(function: Function) -> Function:
@@ -21,7 +25,7 @@ def kernel(function: Function) -> Function:
     to, the function is compiled anew in each process.
     """
     try:
-        with _cache_of_this_version():
+        with _own_cache():
             compiled: Function = numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # numba found no folder for its cache
         compiled = numba.njit(nogil=True)(function)
@@ -29,17 +33,42 @@ def kernel(function: Function) -> Function:
 
 
 @contextmanager
-def _cache_of_this_version() -> Iterator[None]:
-    """Let numba look for what it remembers in a folder of this version of the package.
+def _own_cache() -> Iterator[None]:
+    """Let numba remember in a folder that no other state of the package's files shares.
 
-    What another version left would be unpickled before numba sees that it is
-    out of date, and fail where a type is no more.
+    Numba itself looks at the file of a function only: a function would go on with
+    what it once took from another file, and types that are no more would fail to load.
     """
     chosen = numba.config.CACHE_DIR
     if not chosen:
-        folder = platformdirs.user_cache_dir("napari-emseg", appauthor=False)
-        numba.config.CACHE_DIR = os.path.join(folder, f"kernels-{version('napari-emseg')}")
+        numba.config.CACHE_DIR = str(_cache_folder())
     try:
         yield
     finally:
         numba.config.CACHE_DIR = chosen
+
+
+@cache
+def _cache_folder() -> Path:
+    package = Path(__file__).parent
+    state = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        if path.relative_to(package).parts[0] not in ("gui", "cli"):  # they compile nothing
+            status = path.stat()
+            state.update(f"{path} {status.st_mtime_ns} {status.st_size}\n".encode())
+    place = hashlib.sha256(str(package).encode()).hexdigest()[:8]
+    root = Path(platformdirs.user_cache_dir("napari-emseg", appauthor=False)) / "kernels" / place
+    folder = root / state.hexdigest()[:16]
+    if not folder.exists():
+        _remove_old(root)
+    return folder
+
+
+def _remove_old(root: Path) -> None:
+    """Remove what earlier states of the package left, unless it may be in use."""
+    for folder in root.glob("*"):
+        try:
+            if time.time() - folder.stat().st_mtime > _KEPT_S:
+                shutil.rmtree(folder)
+        except OSError:  # somebody else's, or gone already
+            continue

@@ -58,15 +58,18 @@ def same_partition(one: np.ndarray, two: np.ndarray) -> bool:
 
 
 @quick
-@given(graphs())
-def test_every_merge_is_of_the_weakest_wall_there_is(case):
+@given(graphs(), st.sampled_from([0.0, 3.0, 100.0]))
+def test_every_merge_is_of_the_weakest_wall_there_is(case, prior):
     graph, sizes = case
-    forest = agglomerate(graph, sizes)
+    forest = agglomerate(graph, sizes, prior_faces=prior)
     segment_of = np.arange(graph.n_fragments + 1)
     edges = set(zip(graph.a.tolist(), graph.b.tolist(), strict=True))
     highest = 0.0
     for ended in forest.order.tolist():
-        means = {pair: total / n for pair, (total, n) in pooled(graph, segment_of).items()}
+        means = {
+            pair: (total + prior) / (n + prior)
+            for pair, (total, n) in pooled(graph, segment_of).items()
+        }
         inside, outside = int(forest.inside[ended]), int(forest.outside[ended])
         assert (min(inside, outside), max(inside, outside)) in edges
         assert segment_of[inside] == ended
@@ -106,6 +109,15 @@ def test_the_larger_segment_keeps_its_id(case):
         of_each = [sizes[1:][segment_of[1:] == i].sum() for i in (ended, survivor)]
         assert (of_each[0], -ended) < (of_each[1], -survivor)
         segment_of[segment_of == ended] = survivor
+
+
+def test_a_prior_lets_the_large_contact_of_two_alike_join_first():
+    one, two = np.array([1, 1], np.uint32), np.array([2, 3], np.uint32)
+    graph = RegionGraph(one, two, np.array([0.4, 40.0]), np.array([2, 200]), n_fragments=3)
+    sizes = np.array([0, 9, 5, 5])
+    heights = agglomerate(graph, sizes, prior_faces=10).height
+    assert heights[2] == pytest.approx(10.4 / 12)
+    assert heights[3] == pytest.approx(50 / 210)
 
 
 @st.composite

@@ -33,13 +33,20 @@ _SLIDER_MAXIMA = {
     "merge_threshold": 1.0,
     "min_size_voxels": 1000,
     "min_sections": 10,
+    "prior_faces": 200,
+    "wall_quantile": 1.0,
     "floor": 0.1,
 }
-_SHORT_TITLES = {"merge_threshold": "Threshold", "min_sections": "Min depth"}
+_SHORT_TITLES = {
+    "merge_threshold": "Threshold",
+    "min_sections": "Min depth",
+    "prior_faces": "Prior",
+    "wall_quantile": "Quantile",
+}
 _GROUPINGS = {
     "h_minima": "depth of basins (H-minima)",
     "mean_boundary": "mean wall",
-    "quartile_boundary": "lower quartile of the wall",
+    "quantile_boundary": "quantile of the wall",
     "multicut": "multicut",
     "greedy_additive": "multicut, greedy",
     "lifted_multicut": "lifted multicut",
@@ -186,7 +193,8 @@ class SegmentStep(StepWidget):
         self.boundary = self.combo("boundary", "The boundary map to segment")
         rows.addLayout(row("Map", self.boundary))
         rows.addWidget(self.numbers["floor"])
-        rows.addWidget(self.numbers["min_sections"])
+        for name in ("prior_faces", "wall_quantile", "min_sections"):
+            rows.addWidget(self.numbers[name])
         rows.addLayout(row("Short ones", self.short_segments))
         rows.addLayout(row("Affinities", self.watershed))
         rows.addLayout(row("", self.exact, self.fill_holes))
@@ -248,6 +256,8 @@ class SegmentStep(StepWidget):
         for name, widget in (
             ("exact_borders", self.exact),
             ("affinity_thresholds", self.watershed),
+            ("prior_faces", self.numbers["prior_faces"]),
+            ("wall_quantile", self.numbers["wall_quantile"]),
             ("min_sections", self.numbers["min_sections"]),
             ("short_segments", self.short_segments),
         ):

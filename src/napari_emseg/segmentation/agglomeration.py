@@ -53,6 +53,7 @@ def agglomerate(
     *,
     face_values: npt.NDArray[np.uint32] | None = None,
     quantile: float = 0.5,
+    prior_faces: float = 0.0,
 ) -> Forest:
     """Join the two segments with the lowest wall, again and again, until none touch.
 
@@ -73,6 +74,9 @@ def agglomerate(
         it walls are quantiles.
     quantile : float
         From 0, the weakest face, to 1; 0.5 is the median. Linear within a bin.
+    prior_faces : float
+        For means: every contact counts as if it had so many faces of membrane
+        (1) more, so that small contacts need better evidence to join.
 
     Returns
     -------
@@ -96,7 +100,7 @@ def agglomerate(
     array([ inf, 0.5 , 0.25,  inf], dtype=float32)
     """
     n = graph.n_fragments + 1
-    network = _network(graph, sizes_voxels)
+    network = _network(graph, sizes_voxels, prior_faces)
     # Without bins walls are means.
     spread = np.empty((0, 0), np.uint32) if face_values is None else face_values.copy()
     if spread.size:
@@ -116,6 +120,7 @@ def agglomerate(
             network,
             spread,
             quantile,
+            prior_faces,
             state,
             heap,
             slots,
@@ -136,11 +141,14 @@ def agglomerate(
 _Network = tuple[Any, Any, Any, npt.NDArray[np.uint32]]
 
 
-def _network(graph: RegionGraph, sizes_voxels: npt.NDArray[np.int64]) -> _Network:
+def _network(
+    graph: RegionGraph, sizes_voxels: npt.NDArray[np.int64], prior_faces: float
+) -> _Network:
     n = graph.n_fragments + 1
     edges = np.zeros(graph.n_edges, _EDGE)
     edges["total"], edges["count"] = graph.total, graph.count
-    edges["priority"], edges["origin"] = graph.mean, np.arange(graph.n_edges)
+    edges["priority"] = (graph.total + prior_faces) / (graph.count + prior_faces)
+    edges["origin"] = np.arange(graph.n_edges)
     links = np.zeros(2 * graph.n_edges, _LINK)
     links["node"][::2], links["node"][1::2] = graph.a, graph.b
     nodes = np.zeros(n, _NODE)
@@ -212,6 +220,7 @@ def _join_some(
     network: _Network,
     spread: Any,
     quantile: float,
+    prior_faces: float,
     state: Any,
     heap: Any,
     slots: Any,
@@ -235,7 +244,9 @@ def _join_some(
         inside[ended], outside[ended], height[ended] = near, far, highest
         order[n_merges] = ended
         n_merges += 1
-        heap, n_new = _move_links(network, spread, quantile, state, heap, slots, kept, gone)
+        heap, n_new = _move_links(
+            network, spread, quantile, prior_faces, state, heap, slots, kept, gone
+        )
         n_used += n_new
         if 4 * n_used > 3 * slots.size:
             slots = _hashed(links, slots.size)
@@ -281,6 +292,7 @@ def _move_links(
     network: _Network,
     spread: Any,
     quantile: float,
+    prior_faces: float,
     state: Any,
     heap: Any,
     slots: Any,
@@ -302,7 +314,9 @@ def _move_links(
                 n_new += 1
                 slots[slot] = edge
             else:
-                slots[slot], is_new = _pool(edges, links, spread, quantile, edge, slots[slot])
+                slots[slot], is_new = _pool(
+                    edges, links, spread, quantile, prior_faces, edge, slots[slot]
+                )
                 if is_new:
                     heap = enqueue(edges, state, heap, slots[slot])
             if slots[slot] == edge:
@@ -312,7 +326,9 @@ def _move_links(
 
 
 @kernel
-def _pool(edges: Any, links: Any, spread: Any, quantile: float, one: Any, two: Any) -> Any:
+def _pool(
+    edges: Any, links: Any, spread: Any, quantile: float, prior_faces: float, one: Any, two: Any
+) -> Any:
     """Make one contact of two; return which, and whether its priority is another now."""
     if edges[one].bucket < edges[two].bucket:
         one, two = two, one  # the earlier bucket is early enough for both
@@ -328,7 +344,7 @@ def _pool(edges: Any, links: Any, spread: Any, quantile: float, one: Any, two: A
             spread[two, k] += spread[one, k]
         kept.priority = _quantile(spread, two, quantile)
     else:
-        kept.priority = kept.total / kept.count
+        kept.priority = (kept.total + prior_faces) / (kept.count + prior_faces)
     return two, kept.priority != before
 
 

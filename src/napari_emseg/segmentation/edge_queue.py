@@ -44,6 +44,11 @@ def _key(priority: Any, edge: Any) -> Any:
 
 
 @kernel
+def _bucket_of(key: Any) -> Any:
+    return np.int64(key >> np.uint64(32 + _SHIFT)) + 1
+
+
+@kernel
 def enqueue(edges: Any, state: Any, heap: Any, edge: Any) -> Any:
     """Queue `edge`, anew after its priority changed; return the heap.
 
@@ -78,8 +83,14 @@ def take_first(edges: Any, state: Any, heap: Any) -> Any:
 
 @kernel
 def _open_buckets(edges: Any, state: Any, heap: Any) -> Any:
-    """Open one bucket after the other until something is in the heap."""
-    while state[_HEAPED] == 0 and _FIRST + state[_OPEN] + 1 < state.size:
+    """Open one bucket after the other until the first in the heap is before all others.
+
+    A pooled contact of lower priority than both was pushed early, past buckets
+    that are not open yet.
+    """
+    while _FIRST + state[_OPEN] + 1 < state.size and (
+        state[_HEAPED] == 0 or _bucket_of(heap[0]) > state[_OPEN]
+    ):
         state[_OPEN] += 1
         edge = np.int64(state[_FIRST + state[_OPEN]])
         while edge >= 0:

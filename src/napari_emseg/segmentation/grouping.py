@@ -29,7 +29,7 @@ from napari_emseg.volume import Volume
 H_MINIMA = "h_minima"
 GROUPINGS: dict[str, str] = {
     "mean_boundary": "napari_emseg.segmentation.grouping:mean_boundary",
-    "quartile_boundary": "napari_emseg.segmentation.grouping:quartile_boundary",
+    "quantile_boundary": "napari_emseg.segmentation.grouping:quantile_boundary",
     "multicut": "napari_emseg.segmentation.grouping:multicut",
     "greedy_additive": "napari_emseg.segmentation.grouping:greedy_additive",
     "lifted_multicut": "napari_emseg.segmentation.lifted_grouping:lifted_multicut",
@@ -72,6 +72,7 @@ def group(
     *,
     grouping: str = "mean_boundary",
     progress: Progress = NO_PROGRESS,
+    **options: float,
 ) -> Hierarchy | Partitions:
     """Join the fragments of a hierarchy in another way than by H-minima.
 
@@ -86,6 +87,9 @@ def group(
         A key of ``GROUPINGS``, or "h_minima" for the hierarchy as it is.
     progress : Progress
         Called at least once per section.
+    **options : float
+        ``prior_faces`` of "mean_boundary", ``quantile`` of "quantile_boundary"; see
+        :func:`~napari_emseg.segmentation.agglomeration.agglomerate`.
 
     Returns
     -------
@@ -127,7 +131,7 @@ def group(
     if grouping in OWN_FRAGMENTS:
         regrouped: Hierarchy = function(hierarchy, boundary, progress)
         return regrouped
-    part_function: PartFunction = function
+    part_function: PartFunction = partial(function, **options)
     parts = _group_parts(hierarchy, boundary, part_function, grouping in PARTITIONED, progress)
     data = hierarchy.fragments.data
     fragments = hierarchy.fragments.derive(data, kind="fragments", grouping=grouping)
@@ -169,17 +173,19 @@ class Grouped:
 PartFunction = Callable[[Part, Callable[[], None]], Grouped]
 
 
-def mean_boundary(part: Part, report: Callable[[], None]) -> Grouped:
+def mean_boundary(part: Part, report: Callable[[], None], *, prior_faces: float = 0.0) -> Grouped:
     """Join the two segments with the lowest mean wall first."""
-    return Grouped(_agglomerate(part, report)[1])
+    return Grouped(_agglomerate(part, report, prior_faces)[1])
 
 
-def quartile_boundary(part: Part, report: Callable[[], None]) -> Grouped:
-    """Join the two segments with the lowest lower quartile of their wall first."""
+def quantile_boundary(part: Part, report: Callable[[], None], *, quantile: float = 0.25) -> Grouped:
+    """Join the two segments with the lowest quantile of their wall first."""
     section = partial(read_section, part.source)
     rag = build_rag(part.fragments, section, part.n_fragments, report)
     values = measure_face_values(rag, part.fragments, section)
-    return Grouped(agglomerate(rag, part.sizes_voxels, report, face_values=values, quantile=0.25))
+    return Grouped(
+        agglomerate(rag, part.sizes_voxels, report, face_values=values, quantile=quantile)
+    )
 
 
 def multicut(part: Part, report: Callable[[], None]) -> Grouped:
@@ -192,10 +198,12 @@ def greedy_additive(part: Part, report: Callable[[], None]) -> Grouped:
     return _cut_walls(part, "greedy_additive", report)
 
 
-def _agglomerate(part: Part, report: Callable[[], None]) -> tuple[RegionGraph, Forest]:
+def _agglomerate(
+    part: Part, report: Callable[[], None], prior_faces: float = 0.0
+) -> tuple[RegionGraph, Forest]:
     section = partial(read_section, part.source)
     rag = build_rag(part.fragments, section, part.n_fragments, report)
-    return rag, agglomerate(rag, part.sizes_voxels, report)
+    return rag, agglomerate(rag, part.sizes_voxels, report, prior_faces=prior_faces)
 
 
 def _cut_walls(part: Part, solver: Solver, report: Callable[[], None]) -> Grouped:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Grouping = Literal[
     "h_minima",
     "mean_boundary",
-    "quartile_boundary",
+    "quantile_boundary",
     "multicut",
     "greedy_additive",
     "lifted_multicut",
@@ -60,8 +60,8 @@ class SegmentParams(Params):
     grouping: Grouping = Field(
         default="h_minima",
         title="Grouping",
-        description="What joins basins: their depth (h_minima), the mean or lower quartile of the "
-        "wall between them (mean_boundary, quartile_boundary, mean_affinity) or its weakest spot "
+        description="What joins basins: their depth (h_minima), the mean or a quantile of the "
+        "wall between them (mean_boundary, quantile_boundary, mean_affinity) or its weakest spot "
         "(zlateski_seung), or all walls weighed together (multicut, greedy_additive), also those "
         "seen from afar (lifted_multicut, mutex_watershed); or the overlap of sections cut at h "
         "(linking, 3d only).",
@@ -118,6 +118,24 @@ class SegmentParams(Params):
         description="Basins shallower than this are never kept apart, whatever h is.",
         json_schema_extra={"advanced": True, "step": 0.001},
     )
+    prior_faces: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        title="Contact prior",
+        description="For mean_boundary: each contact counts as if it had so many faces of membrane "
+        "more, so that small contacts need better evidence to join.",
+        json_schema_extra={"advanced": True},
+    )
+    wall_quantile: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        title="Wall quantile",
+        description="For quantile_boundary: which part of the wall counts; 0 is its weakest face, "
+        "0.5 the median.",
+        json_schema_extra={"advanced": True, "step": 0.05},
+    )
     affinity_thresholds: AffinityThresholds = Field(
         default="fine",
         title="Affinity thresholds",
@@ -158,7 +176,12 @@ class SegmentParams(Params):
     @property
     def hierarchy_fields(self) -> tuple[str, ...]:
         """The parameters that call for another hierarchy when they change."""
-        more = {"linking": ("h",), **dict.fromkeys(AFFINITY_GROUPINGS, ("affinity_thresholds",))}
+        more = {
+            "linking": ("h",),
+            "mean_boundary": ("prior_faces",),
+            "quantile_boundary": ("wall_quantile",),
+            **dict.fromkeys(AFFINITY_GROUPINGS, ("affinity_thresholds",)),
+        }
         return (*FLOOD_FIELDS, "grouping", *more.get(self.grouping, ()))
 
     @property
@@ -167,7 +190,10 @@ class SegmentParams(Params):
         matters = {
             "h": "h" in (self.threshold_name, *self.hierarchy_fields),
             "merge_threshold": self.threshold_name == "merge_threshold",
-            "affinity_thresholds": "affinity_thresholds" in self.hierarchy_fields,
+            **{
+                name: name in self.hierarchy_fields
+                for name in ("affinity_thresholds", "prior_faces", "wall_quantile")
+            },
             "exact_borders": self.grouping == "h_minima",
             "min_sections": self.mode == "3d",
             "short_segments": self.mode == "3d" and self.min_sections > 1,
@@ -232,7 +258,12 @@ def _group(
     if params.grouping == "mean_affinity" or params.grouping == "zlateski_seung":
         thresholds = params.affinity_thresholds
         return regroup(flooded, boundary, params.grouping, thresholds=thresholds, progress=progress)
-    return group(flooded, boundary, grouping=params.grouping, progress=progress)
+    options: dict[str, float] = {}
+    if params.grouping == "mean_boundary":
+        options["prior_faces"] = params.prior_faces
+    if params.grouping == "quantile_boundary":
+        options["quantile"] = params.wall_quantile
+    return group(flooded, boundary, grouping=params.grouping, progress=progress, **options)
 
 
 def as_boundary(volume: Volume) -> Volume:
