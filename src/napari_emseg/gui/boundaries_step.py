@@ -66,7 +66,6 @@ class BoundariesStep(StepWidget):
         self.progress = ProgressRow()
         self.rows.addWidget(self.progress)
         self.improve = ImproveMap(context)
-        self.rows.addWidget(Fold("Improve the map", self.improve))
         self.rows.addWidget(self._make_advanced(fields["device"]))
         self.main_button = self.predict_button
         self._name_model()
@@ -135,7 +134,8 @@ class BoundariesStep(StepWidget):
         content = QWidget()
         rows = column(content)
         self.device = make_choice(device, _DEVICES)
-        rows.addLayout(row("Compute on", self.device))
+        rows.addLayout(row("Device", self.device))
+        rows.addWidget(Fold("Improve the map", self.improve))
         return Fold("Advanced", content)
 
     def _connect(self) -> None:

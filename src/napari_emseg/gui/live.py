@@ -314,10 +314,10 @@ class LivePreview(QObject):
             return
         here = labels.count(self._context.section)
         if hierarchy is None:
-            self.counted.emit(f"{here:,} segments here")
+            self.counted.emit(f"{_segments(here)} here")
             return
         if hierarchy.mode == "3d":
-            self.counted.emit(f"{here:,} segments")
+            self.counted.emit(_segments(here))
             return
         params = self._context.session.segment
         self._context.jobs.start(
@@ -325,8 +325,12 @@ class LivePreview(QObject):
             title="Counting segments",
             key="count",
             lane="preview",
-            on_result=lambda n: self.counted.emit(f"{here:,} segments here, {n:,} in all"),
+            on_result=lambda n: self.counted.emit(f"{_segments(here)} here, {n:,} in all"),
         )
+
+
+def _segments(count: int) -> str:
+    return "1 segment" if count == 1 else f"{count:,} segments"
 
 
 def _build_section(

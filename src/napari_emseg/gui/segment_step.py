@@ -108,6 +108,7 @@ class SegmentStep(StepWidget):
         self.rows.addWidget(self.progress)
         self.exact = make_check(fields["exact_borders"])
         self.exact.toggled.connect(lambda on: self._change(exact_borders=on))
+        self.choice_rows: dict[str, QWidget] = {}
         self.fill_holes = make_check(fields["fill_holes"])
         self.fill_holes.toggled.connect(lambda on: self._change(fill_holes=on))
         self.short_segments = make_choice(fields["short_segments"], _SHORT)
@@ -195,8 +196,16 @@ class SegmentStep(StepWidget):
         rows.addWidget(self.numbers["floor"])
         for name in ("prior_faces", "wall_quantile", "min_sections"):
             rows.addWidget(self.numbers[name])
-        rows.addLayout(row("Short ones", self.short_segments))
-        rows.addLayout(row("Affinities", self.watershed))
+        for name, words, choice in (
+            ("short_segments", "Short ones", self.short_segments),
+            ("affinity_thresholds", "Affinities", self.watershed),
+        ):
+            self.choice_rows[name] = QWidget()
+            self.choice_rows[name].setLayout(row(words, choice))
+            choice_layout = self.choice_rows[name].layout()
+            assert choice_layout is not None
+            choice_layout.setContentsMargins(0, 0, 0, 0)
+            rows.addWidget(self.choice_rows[name])
         rows.addLayout(row("", self.exact, self.fill_holes))
         return Fold("Advanced", content)
 
@@ -253,15 +262,12 @@ class SegmentStep(StepWidget):
         ):
             with QSignalBlocker(toggle):
                 toggle.setChecked(is_on)
-        for name, widget in (
-            ("exact_borders", self.exact),
-            ("affinity_thresholds", self.watershed),
-            ("prior_faces", self.numbers["prior_faces"]),
-            ("wall_quantile", self.numbers["wall_quantile"]),
-            ("min_sections", self.numbers["min_sections"]),
-            ("short_segments", self.short_segments),
-        ):
-            widget.setEnabled(name not in params.idle_fields)
+        self.exact.setEnabled("exact_borders" not in params.idle_fields)
+        rare: dict[str, QWidget] = {
+            name: self.numbers[name] for name in ("prior_faces", "wall_quantile", "min_sections")
+        }
+        for name, widget in {**rare, **self.choice_rows}.items():
+            widget.setVisible(name not in params.idle_fields)
         self._refresh_equivalents()
 
     def _show_view(self, view: View, *_: Any) -> None:
