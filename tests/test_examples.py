@@ -7,11 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tifffile
 
+from napari_emseg.io import open_volume, save_volume
 from napari_emseg.networks.library import list_models
+from napari_emseg.recipe import load_recipe, run_recipe
+from napari_emseg.samples import make_synthetic
 
+RECIPES = sorted((Path(__file__).resolve().parents[1] / "examples" / "recipes").glob("*.yaml"))
 EXAMPLES = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.py"))
 
 
@@ -22,6 +27,16 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example_runs(example: Path, tmp_path: Path) -> None:
     run(example, tmp_path, EMSEG_EXAMPLE_SIZE="96")
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_recipe_runs(recipe: Path, tmp_path: Path) -> None:
+    raw, _ = make_synthetic((3, 96, 96))
+    save_volume(raw, tmp_path / "stack.tif")
+    outputs = run_recipe(load_recipe(recipe), tmp_path / "stack.tif", tmp_path / "out")
+    labels = open_volume(outputs["files"]["labels"])
+    assert labels.shape == raw.shape
+    assert 3 < np.unique(labels.read()).size < 500
 
 
 @pytest.mark.parametrize(

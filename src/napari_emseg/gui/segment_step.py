@@ -227,7 +227,9 @@ class SegmentStep(StepWidget):
         self._change(**{name: value})
 
     def _on_grouping_chosen(self, _index: int) -> None:
-        self._change(grouping=self.grouping.currentData())
+        grouping = self.grouping.currentData()
+        # In single sections there is nothing to link.
+        self._change(grouping=grouping, **({"mode": "3d"} if grouping == "linking" else {}))
 
     def _on_watershed_chosen(self, _index: int) -> None:
         self._change(affinity_thresholds=self.watershed.currentData())
