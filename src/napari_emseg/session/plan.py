@@ -127,8 +127,10 @@ def _plan_segment(session: Session) -> StepState:
 
 def _plan_evaluate(session: Session) -> StepState:
     labels, truth = session.segmentation, session.ground_truth
-    if labels is None:
+    if labels is None and (session.boundary is None or truth is None):
         return StepState("waiting", "waiting for labels: press Write labels")
+    if labels is None:
+        return StepState("ready", "ready: Evaluate scores what the sliders show")
     if truth is None:
         return StepState("waiting", "waiting for ground truth: choose a layer")
     if labels.shape[1:] != truth.shape[1:]:
