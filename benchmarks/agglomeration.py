@@ -22,7 +22,7 @@ from hierarchy_large import enlarge
 
 from napari_emseg.segmentation import Hierarchy, build_hierarchy, group
 from napari_emseg.segmentation.agglomeration import agglomerate
-from napari_emseg.segmentation.hierarchy import FLOOR
+from napari_emseg.segmentation.building import FLOOR
 from napari_emseg.segmentation.rag import RegionGraph, build_rag
 
 TREE_LIMIT_S = 10.0  # 100x1024x1024

@@ -16,7 +16,8 @@ from napari_emseg.postprocessing.filters import filter_gaussian
 from napari_emseg.postprocessing.fusion import fuse_maps
 from napari_emseg.postprocessing.sections import check_boundary
 from napari_emseg.progress import NO_PROGRESS, Progress
-from napari_emseg.segmentation.hierarchy import Hierarchy, build_hierarchy
+from napari_emseg.segmentation.building import build_hierarchy
+from napari_emseg.segmentation.hierarchy import Hierarchy
 from napari_emseg.segmentation.parallel import Steps, map_threads
 from napari_emseg.segmentation.smoothing import Map, read_section
 from napari_emseg.volume import Volume

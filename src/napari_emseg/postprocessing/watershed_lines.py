@@ -18,7 +18,7 @@ from napari_emseg.postprocessing.truth import (
     open_truth,
 )
 from napari_emseg.progress import NO_PROGRESS, Progress
-from napari_emseg.segmentation.hierarchy import build_section
+from napari_emseg.segmentation.building import build_section
 from napari_emseg.segmentation.parallel import Steps, map_threads
 from napari_emseg.segmentation.smoothing import Map, read_section
 from napari_emseg.volume import Volume

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_emseg.segmentation.affinities import affinities_from_boundary
     from napari_emseg.segmentation.affinity_hierarchy import build_affinity_hierarchy
+    from napari_emseg.segmentation.building import build_hierarchy, build_section
     from napari_emseg.segmentation.forest import MergeTree
     from napari_emseg.segmentation.grouping import GROUPINGS, group
-    from napari_emseg.segmentation.hierarchy import Hierarchy, build_hierarchy, build_section
+    from napari_emseg.segmentation.hierarchy import Hierarchy
     from napari_emseg.segmentation.linking import link_sections
     from napari_emseg.segmentation.mutex import mutex_watershed
     from napari_emseg.segmentation.partitions import Cuttable, Partitions
@@ -26,8 +27,8 @@ _MODULE_OF = {
     "Segmentation": "segmentation",
     "affinities_from_boundary": "affinities",
     "build_affinity_hierarchy": "affinity_hierarchy",
-    "build_hierarchy": "hierarchy",
-    "build_section": "hierarchy",
+    "build_hierarchy": "building",
+    "build_section": "building",
     "group": "grouping",
     "link_sections": "linking",
     "mutex_watershed": "mutex",

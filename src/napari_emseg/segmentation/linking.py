@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.segmentation.building import build_hierarchy
 from napari_emseg.segmentation.forest import build_forest
-from napari_emseg.segmentation.hierarchy import Hierarchy, build_hierarchy
+from napari_emseg.segmentation.hierarchy import Hierarchy
 from napari_emseg.segmentation.segmentation import Table
 from napari_emseg.volume import Volume
 
