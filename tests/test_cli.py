@@ -28,6 +28,7 @@ from napari_emseg.networks.checkpoint import save_model
 from napari_emseg.networks.info import ModelInfo
 from napari_emseg.progress import Cancelled
 from napari_emseg.recipe import Recipe
+from napari_emseg.segmentation import affinities_from_boundary
 from napari_emseg.steps.predict import PredictParams
 from napari_emseg.steps.segment import SegmentParams
 
@@ -496,3 +497,56 @@ def test_runs_as_a_module(stack: Path) -> None:
         env={**os.environ, "PYTHONWARNINGS": "error::DeprecationWarning:napari_emseg"},
     )
     assert json.loads(result.stdout)["shape"] == list(SHAPE)
+
+
+class TestCombinations:
+    def test_a_flag_is_never_taken_for_help(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["tune", "boundary.tif", "truth.tif", "--h", "0.1", "--json"]) == 2
+        assert main(["evaluate", "labels.tif", "truth.tif", "--h", "1"]) == 2
+        assert "usage" not in capsys.readouterr().out
+
+    def test_affinities_are_segmented_by_a_recipe_as_by_the_command(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        map_ = np.random.default_rng(0).random((3, 20, 24), np.float32)
+        stored = save_volume(affinities_from_boundary(map_), tmp_path / "a.h5")
+        params = SegmentParams(
+            mode="3d", grouping="mean_affinity", merge_threshold=0.4, min_size_voxels=0
+        )
+        recipe = Recipe((("segment", params),))
+        (tmp_path / "r.yaml").write_text(recipe.to_yaml())
+        report = run_json(capsys, "run", str(tmp_path / "r.yaml"), str(stored), str(tmp_path / "o"))
+        out = str(tmp_path / "l.tif")
+        flags = ["--mode", "3d", "--grouping", "mean_affinity", "--merge-threshold", "0.4"]
+        run_json(capsys, "segment", str(stored), out, *flags, "--min-size-voxels", "0")
+        labels = open_volume(out).read()
+        np.testing.assert_array_equal(open_volume(report["files"]["labels"]).read(), labels)
+        assert np.unique(labels).size > 3
+
+    def test_flags_without_effect_are_told(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        map_ = np.random.default_rng(0).random((2, 20, 24), np.float32)
+        stored = save_volume(Volume(map_, kind="boundary"), tmp_path / "b.tif")
+        flags = ["--min-sections", "3", "--prior-faces", "5", "--merge-threshold", "0.2"]
+        flags += ["--grouping", "h_minima"]
+        report = run_json(capsys, "segment", str(stored), str(tmp_path / "l.tif"), *flags)
+        for flag in ("--min-sections", "--prior-faces", "--merge-threshold"):
+            assert any(note.startswith(f"{flag} does nothing") for note in report["notes"])
+
+    def test_linking_is_tuned_at_the_cut_given(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        map_ = np.random.default_rng(0).random((3, 30, 34), np.float32)
+        stored = str(save_volume(Volume(map_, kind="boundary"), tmp_path / "b.tif"))
+        ids = np.ones(map_.shape, np.uint8)
+        ids[:, :, 17:] = 2
+        truth = str(save_volume(Volume(ids, kind="labels"), tmp_path / "t.tif"))
+        flags = ["--mode", "3d", "--grouping", "linking", "--voxel-size-nm", "40", "4", "4"]
+        low, high = (
+            run_json(capsys, "tune", stored, truth, *flags, "--h", h) for h in ("0.01", "0.3")
+        )
+        assert low["curve"] != high["curve"]
+        advice = " ".join(high["notes"])
+        assert "--h 0.3" in advice
+        assert "--voxel-size-nm 40 4 4" in advice

@@ -16,7 +16,8 @@ from napari_emseg.io.atomic import atomic_write, check_file_place
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.steps.evaluate import EvaluateParams, match_sections
 from napari_emseg.steps.params import Params, parse_params
-from napari_emseg.steps.plausibility import check_plausible
+from napari_emseg.steps.plausibility import check_plausible, says_affinities
+from napari_emseg.steps.segment import as_boundary
 from napari_emseg.steps.step import Step, StepRecord, get_step
 from napari_emseg.volume import ZYX, Kind, Volume, check_voxel_size
 
@@ -178,6 +179,8 @@ def run_recipe(
     *,
     ground_truth: str | os.PathLike[str] | None = None,
     voxel_size_nm: ZYX | None = None,
+    invert: bool | None = None,
+    affinities: bool | None = None,
     suffix: str = ".tif",
     force: bool = False,
     progress: Progress = NO_PROGRESS,
@@ -196,6 +199,11 @@ def run_recipe(
         For an ``evaluate`` step; without it that step is left out.
     voxel_size_nm : (z, y, x) in nm, optional
         Overrides what the input file says, which overrides what the recipe says.
+    invert : bool, optional
+        Whether to swap 0 and 1 of a boundary map that is the input; by default recognised.
+    affinities : bool, optional
+        Whether the input holds affinities, where a boundary map would do; by default
+        what the file says.
     suffix : str, optional
         File format of the results: ".tif", ".h5" or ".zarr".
     force : bool, optional
@@ -216,7 +224,7 @@ def run_recipe(
     from napari_emseg.io import open_volume, save_volume
 
     role = recipe.input_role
-    first = open_volume(input_path, kind=_KIND_OF_ROLE[role], voxel_size_nm=voxel_size_nm)
+    first = _open_first(input_path, role, voxel_size_nm, invert, affinities)
     notes = list(first.provenance.get("notes") or [])
     if voxel_size_nm is None:
         first = _with_voxel_size(first, recipe, notes)
@@ -245,6 +253,21 @@ def run_recipe(
     used = replace(recipe, voxel_size_nm=first.voxel_size_nm)
     files["recipe"] = str(save_recipe(used, targets["recipe"]))
     return {"files": files, "scores": scores, "notes": notes}
+
+
+def _open_first(
+    path: str | os.PathLike[str],
+    role: str,
+    voxel_size_nm: ZYX | None,
+    invert: bool | None,
+    affinities: bool | None,
+) -> Volume:
+    from napari_emseg.io import open_volume
+
+    if role == "boundary" and (says_affinities(path) if affinities is None else affinities):
+        return as_boundary(open_volume(path, kind="affinities", voxel_size_nm=voxel_size_nm))
+    kind = _KIND_OF_ROLE[role]
+    return open_volume(path, kind=kind, voxel_size_nm=voxel_size_nm, invert=invert)
 
 
 def _with_voxel_size(volume: Volume, recipe: Recipe, notes: list[str]) -> Volume:

@@ -247,3 +247,13 @@ def test_labels_2d_equals_labels_with_ids_made_unique(data: st.DataObject) -> No
         np.where(segmentation, segmentation + shift, 0), np.where(truth, truth + shift, 0)
     )
     assert evaluate(segmentation, truth, ground_truth_kind="labels_2d") == expected
+
+
+@pytest.mark.parametrize("kind", ["boundary", "affinities"])
+def test_a_map_is_no_labels(kind):
+    labels = Volume(np.ones((2, 4, 5), np.uint8), kind="labels")
+    shape = (3, 2, 4, 5) if kind == "affinities" else (2, 4, 5)
+    map_ = Volume(np.zeros(shape, np.uint8), kind=kind)
+    for one, other in ((map_, labels), (labels, map_)):
+        with pytest.raises(InputError, match="ids are needed"):
+            evaluate(one, other)

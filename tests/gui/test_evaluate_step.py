@@ -133,3 +133,46 @@ def test_a_stroke_of_the_brush_makes_scores_out_of_date(scored: Workspace, qtbot
         qtbot.waitUntil(lambda: context.plan().evaluate.state == "out of date", timeout=PATIENCE_MS)
         layer.data_setitem((np.array([1]), np.array([7]), np.array([7])), before)
         qtbot.waitUntil(lambda: context.plan().evaluate.state == "up to date", timeout=PATIENCE_MS)
+
+
+def test_a_curve_goes_when_what_it_is_of_would_be_built_otherwise(
+    with_map: Workspace, qtbot: Any
+) -> None:
+    context, evaluate = with_map.context, with_map.step("evaluate")
+    ids = 1 + (np.indices((3, 61, 75))[2] // 20).astype(np.uint32)
+    truth = add_volume(context.viewer, Volume(ids, kind="labels", name="truth"))
+    context.session.change("segment", grouping="mean_boundary")
+    qtbot.waitUntil(
+        lambda: context.hierarchy is not None and context.hierarchy.grouping == "mean_boundary",
+        timeout=PATIENCE_MS,
+    )
+
+    def score() -> None:
+        evaluate.evaluate()  # type: ignore[attr-defined]
+        qtbot.waitUntil(lambda: evaluate.curve is not None, timeout=PATIENCE_MS)  # type: ignore[attr-defined]
+        qtbot.waitUntil(lambda: not context.jobs.is_busy("evaluate"), timeout=PATIENCE_MS)
+
+    score()
+    context.session.change("segment", merge_threshold=0.7)
+    assert evaluate.curve is not None  # type: ignore[attr-defined]
+    context.session.change("segment", prior_faces=50)
+    assert evaluate.curve is None  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: context.hierarchy is not None, timeout=PATIENCE_MS)
+    evaluate.evaluate()  # type: ignore[attr-defined]
+    context.viewer.layers.remove(truth)  # while it is scored
+    qtbot.waitUntil(lambda: not context.jobs.is_busy("evaluate"), timeout=PATIENCE_MS)
+    assert evaluate.curve is None  # type: ignore[attr-defined]
+    assert evaluate.error_list.errors is None  # type: ignore[attr-defined]
+
+
+def test_scores_go_with_the_labels_they_are_of(with_map: Workspace, qtbot: Any) -> None:
+    context, evaluate = with_map.context, with_map.step("evaluate")
+    ids = 1 + (np.indices((3, 61, 75))[2] // 20).astype(np.uint32)
+    add_volume(context.viewer, Volume(ids, kind="labels", name="truth"))
+    with_map.step("segment").write_labels()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: context.layer("segmentation") is not None, timeout=PATIENCE_MS)
+    evaluate.evaluate()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: bool(context.session.scores), timeout=PATIENCE_MS)
+    context.viewer.layers.remove(context.layer("segmentation"))
+    assert context.session.scores == {}
+    assert not context.viewer.canvas.overlays.text.visible

@@ -209,3 +209,13 @@ def test_sigma_in_3d_shows_the_visible_section_before_the_whole_is_built(
     np.testing.assert_array_equal(
         preview_of(with_map).data[context.section], expected[context.section]
     )
+
+
+def test_a_stopped_build_goes_on_with_the_next_move(with_map: Workspace, qtbot: Any) -> None:
+    context, segment = with_map.context, with_map.step("segment")
+    context.session.change("segment", sigma_px=3.0)
+    qtbot.waitUntil(lambda: context.jobs.is_busy("hierarchy"), timeout=PATIENCE_MS)
+    segment.stop()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: not context.jobs.is_busy("hierarchy"), timeout=PATIENCE_MS)
+    context.session.change("segment", h=0.123)
+    qtbot.waitUntil(lambda: context.hierarchy is not None, timeout=PATIENCE_MS)

@@ -177,3 +177,11 @@ def test_a_map_is_no_submission_of_ids(tmp_path: Path, capsys: pytest.CaptureFix
 def test_an_unknown_challenge_is_told() -> None:
     with pytest.raises(InputError, match="no challenge named 'dream'"):
         write_submission(_labels(np.ones((1, 2, 2), np.uint8)), "a.tif", challenge="dream")
+
+
+def test_cremi_refuses_negative_ids(tmp_path):
+    ids = -np.ones((2, 4, 5), np.int64)
+    volume = Volume(ids, kind="labels", voxel_size_nm=(40, 4, 4))
+    with pytest.raises(InputError, match="negative id -1"):
+        write_submission(volume, tmp_path / "u.hdf", challenge="cremi")
+    assert not (tmp_path / "u.hdf").exists()

@@ -51,13 +51,17 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Make the parser; only the arguments of `command` are filled in, to start fast."""
     parser = _Parser(
         prog="emseg",
+        allow_abbrev=False,
         description="From electron-microscopy stacks to neurons. 'emseg COMMAND --help' says more.",
     )
     parser.add_argument("--version", action="version", version=f"emseg {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
         sub = commands.add_parser(
-            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            allow_abbrev=False,  # or --h would be --help
         )
         if name == command:
             import_module(module).add_arguments(sub)

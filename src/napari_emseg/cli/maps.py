@@ -34,10 +34,11 @@ def open_map(
     InputError
         If it cannot be read or clearly holds something else.
     """
+    from napari_emseg.steps.plausibility import says_affinities
     from napari_emseg.steps.segment import as_boundary
 
     if affinities is None:
-        affinities = _says_affinities(path)
+        affinities = says_affinities(path)
     if not affinities:
         return open_input(path, "boundary", force=force, invert=invert, voxel_size_nm=voxel_size_nm)
     if invert is not None:
@@ -46,13 +47,3 @@ def open_map(
         )
     volume = open_input(path, "affinities", force=force, voxel_size_nm=voxel_size_nm)
     return as_boundary(volume)
-
-
-def _says_affinities(path: str) -> bool:
-    """Whether the file itself tells that it holds affinities."""
-    from napari_emseg.io import open_volume
-
-    try:
-        return open_volume(path).kind == "affinities"
-    except InputError:
-        return False  # opened again as a boundary map, it says what is wrong

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from napari_emseg.cli.arguments import add_force, add_voxel_size, voxel_size
+from napari_emseg.cli.arguments import add_reading, reading
+from napari_emseg.cli.maps import add_affinities
 from napari_emseg.cli.output import table
 from napari_emseg.progress import Progress
 
@@ -20,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--suffix", choices=(".tif", ".h5", ".zarr"), default=".tif", help="Format of the results"
     )
-    add_voxel_size(parser)
-    add_force(parser)
+    add_affinities(parser)
+    add_reading(parser, invert=True)
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
@@ -33,10 +34,10 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         args.input,
         args.outdir,
         ground_truth=args.ground_truth,
-        voxel_size_nm=voxel_size(args),
+        affinities=args.affinities,
         suffix=args.suffix,
-        force=args.force,
         progress=progress,
+        **reading(args),
     )
 
 

@@ -58,18 +58,23 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
 
 
 def _notes_on_unused(args: argparse.Namespace, params: SegmentParams) -> list[str]:
-    """Name the threshold that was given but does not count in this grouping."""
-    other = "merge_threshold" if params.threshold_name == "h" else "h"
-    if params.grouping == "linking":  # uses both
-        told = "With --mode 2d no sections are linked; --mode 3d links them."
-        return [told] if params.mode == "2d" else []
-    if other not in args:
-        return []
-    used = params.threshold_name.replace("_", "-")
-    return [
-        f"--{other.replace('_', '-')} does nothing with --grouping {params.grouping}; "
-        f"--{used} {params.threshold:g} was used."
-    ]
+    """Name the flags that were given but make no difference."""
+    if params.grouping == "linking" and params.mode == "2d":
+        return ["With --mode 2d no sections are linked; --mode 3d links them."]
+    told = []
+    for name in sorted(params.idle_fields & vars(args).keys()):
+        flag = f"--{name.replace('_', '-')}"
+        if name in ("h", "merge_threshold"):
+            used = params.threshold_name.replace("_", "-")
+            told.append(
+                f"{flag} does nothing with --grouping {params.grouping}; "
+                f"--{used} {params.threshold:g} was used."
+            )
+        else:
+            told.append(
+                f"{flag} does nothing with --mode {params.mode} --grouping {params.grouping}."
+            )
+    return told
 
 
 def describe(report: Mapping[str, Any]) -> str:

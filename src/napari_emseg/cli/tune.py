@@ -12,9 +12,11 @@ from napari_emseg.cli.arguments import (
     add_force,
     add_invert,
     add_params,
+    add_voxel_size,
     notes_of,
     open_ground_truth,
     read_params,
+    voxel_size,
 )
 from napari_emseg.cli.maps import add_affinities, open_map
 from napari_emseg.errors import InputError
@@ -32,7 +34,6 @@ METRICS = ("v_rand", "v_info", "voi")
 _SEARCH_FLAGS = {"sigmas_px": "--search-sigma", "validation_share": "--keep-aside"}
 # Tuning scores cuts as they are, for all thresholds at once.
 _OF_THE_LABELS = (
-    "h",
     "min_size_voxels",
     "fill_holes",
     "min_sections",
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_params(parser, EvaluateParams, skip=("metrics",))
     add_invert(parser)
     add_affinities(parser)
+    add_voxel_size(parser)
     add_force(parser)
     parser.add_argument(
         "--metric", choices=METRICS, default="v_rand", help="Score to be best (default v_rand)"
@@ -86,8 +88,14 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Find the best h, or merge threshold where that counts; sigma and grouping if asked for."""
     segment = read_params(args, SegmentParams)
     evaluate = read_params(args, EvaluateParams)
+    if "h" in args and segment.grouping != "linking":
+        raise InputError("h is what is tuned; give --h only with --grouping linking.")
     boundary = open_map(
-        args.boundary, affinities=args.affinities, force=args.force, invert=args.invert
+        args.boundary,
+        affinities=args.affinities,
+        force=args.force,
+        invert=args.invert,
+        voxel_size_nm=voxel_size(args),
     )
     truth = open_ground_truth(args.ground_truth, evaluate.ground_truth_kind, force=args.force)
     if args.search_sigma is not None or args.search_grouping is not None:
@@ -117,7 +125,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             *notes_of(boundary),
             *curve.notes,
             *notes_on_mode(segment.mode, truth, evaluate.ground_truth_kind),
-            f"For this score, segment with {_flags(segment, best_h, args.invert)}.",
+            f"For this score, segment with {_flags(segment, best_h, args)}.",
             *_notes_on_given(args, segment, curve),
         ],
     }
@@ -167,7 +175,7 @@ def _search(
             *notes_of(boundary),
             *notes_on_mode(segment.mode, truth, evaluate.ground_truth_kind),
             found.describe(),
-            f"Segment with {_flags(best, best.threshold, args.invert, best.min_size_voxels)}.",
+            f"Segment with {_flags(best, best.threshold, args, best.min_size_voxels)}.",
         ],
     }
 
@@ -203,13 +211,21 @@ def _cut(name: str, value: float, min_size_voxels: int = 0) -> str:
     return f"--{name.replace('_', '-')} {value:.9g} --min-size-voxels {min_size_voxels}"
 
 
-def _flags(params: SegmentParams, h: float, invert: bool | None, min_size_voxels: int = 0) -> str:
+def _flags(
+    params: SegmentParams, h: float, args: argparse.Namespace, min_size_voxels: int = 0
+) -> str:
     """Write the flags of ``emseg segment`` that cut as the curve was made."""
-    in_cut = {"h", "merge_threshold", "min_size_voxels"}
+    in_cut = {"merge_threshold", "min_size_voxels"}
+    if params.threshold_name == "h" or params.grouping != "linking":
+        in_cut.add("h")
     changed = params.model_dump(exclude_defaults=True, exclude=in_cut)
     others = [_flag(name, value) for name, value in changed.items()]
-    if invert is not None:
-        others.append("--invert" if invert else "--no-invert")
+    for name in ("invert", "affinities"):
+        chosen = getattr(args, name)
+        if chosen is not None:
+            others.append(f"--{name}" if chosen else f"--no-{name}")
+    if args.voxel_size_nm is not None:
+        others.append("--voxel-size-nm " + " ".join(f"{v:g}" for v in args.voxel_size_nm))
     return " ".join([*others, _cut(params.threshold_name, h, min_size_voxels)])
 
 

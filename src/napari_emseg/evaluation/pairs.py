@@ -13,6 +13,7 @@ from napari_emseg.evaluation.contingency import Contingency
 from napari_emseg.evaluation.membranes import MembraneRule, inspect_membranes
 from napari_emseg.evaluation.stacks import as_stack, check_ids, read_ids, read_section
 from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.volume import Volume
 
 GroundTruthKind = Literal["labels", "labels_2d", "membranes"]
 Average = Literal["stack", "sections"]
@@ -105,6 +106,9 @@ def open_pair(
         raise InputError(f"'{kind}' is no kind of ground truth; choose one of: {known}.")
     if average not in ("stack", "sections"):
         raise InputError(f"'{average}' is no way to average; choose stack or sections.")
+    _refuse_maps(segmentation, "segmentation")
+    if kind != "membranes":
+        _refuse_maps(ground_truth, "ground truth")
     first = as_stack(segmentation, "the segmentation")
     second = as_stack(ground_truth, "the ground truth")
     chosen = check_shapes(tuple(first.shape), tuple(second.shape), sections, "segmentation")
@@ -114,6 +118,14 @@ def open_pair(
         return StackPair(first, second, chosen, kind, average)
     rule = inspect_membranes(second, invert=invert, sections=chosen)
     return StackPair(first, second, chosen, kind, average, rule)
+
+
+def _refuse_maps(volume: Any, noun: str) -> None:
+    if isinstance(volume, Volume) and volume.kind in ("boundary", "affinities"):
+        raise InputError(
+            f"The {noun} is a map of {volume.kind} where ids are needed: segment it first, or say "
+            "that the ground truth is membranes."
+        )
 
 
 def check_shapes(

@@ -57,7 +57,7 @@ class AutotunePanel(StepWidget):
         self.use_button = button("Use these", self.use, "Set the sliders to what was found")
         self.back_button = button("Put back", self.put_back, "Set the sliders as they were")
         self.rows.addLayout(_evenly(self.use_button, self.back_button))
-        context.layer_changed.connect(self._enable)
+        context.layer_changed.connect(self._on_layer_changed)
         context.plan_changed.connect(self._enable)
         self._enable()
 
@@ -69,6 +69,14 @@ class AutotunePanel(StepWidget):
         """Stop the search."""
         self.progress.words.setText("stopping…")
         self.context.jobs.stop("autotune")
+
+    def _on_layer_changed(self, role: str) -> None:
+        if role in ("boundary", "ground_truth"):  # what was found is of other layers
+            self.context.jobs.stop("autotune")
+            self.found = None
+            self.words.setText(_ABOUT)
+            self.words.setToolTip("")
+        self._enable()
 
     def use(self) -> None:
         """Set the parameters of step 3 to what was found."""

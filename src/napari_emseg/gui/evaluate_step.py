@@ -25,7 +25,7 @@ from napari_emseg.gui.score_file import write_scores
 from napari_emseg.gui.score_table import ScoreTable, describe_more, overlay_text
 from napari_emseg.gui.section_strip import SectionStrip
 from napari_emseg.gui.step_widget import StepWidget
-from napari_emseg.steps.segment import FLOOD_FIELDS, SegmentParams
+from napari_emseg.steps.segment import SegmentParams
 from napari_emseg.steps.step import StepRecord, record_step
 from napari_emseg.volume import Volume
 
@@ -164,11 +164,9 @@ class EvaluateStep(StepWidget):
         )
 
     def _on_compared(self, segment: SegmentParams, curves: dict[str, ScoreCurve]) -> None:
-        now = self.context.session.segment
-        if all(getattr(now, name) == getattr(segment, name) for name in FLOOD_FIELDS):
-            for grouping, curve in curves.items():
-                self.curves.add(grouping, curve)
-            self._enable()
+        for grouping, curve in curves.items():
+            self.curves.add(segment.model_copy(update={"grouping": grouping}), curve)
+        self._enable()
 
     def _on_report(self, report: Report) -> None:
         left = f", {format_seconds(report.eta_s)} left" if report.eta_s is not None else ""
@@ -190,7 +188,7 @@ class EvaluateStep(StepWidget):
             known = layer.metadata.get("emseg", {})
             layer.metadata = {**layer.metadata, "emseg": {**known, "scores": result.scores}}
         if result.curve is not None:
-            self.curves.add(segment.grouping, result.curve)
+            self.curves.add(segment, result.curve)
         self.error_layer.set_errors(result.view, like)
         self.error_list.show_errors(result.errors)
         self._listed_for = segment if layer is None else None
@@ -260,17 +258,18 @@ class EvaluateStep(StepWidget):
 
     def _on_layer_changed(self, role: str) -> None:
         if role in ("ground_truth", "boundary"):
+            self.context.jobs.stop("evaluate")
             self.curves.clear()
         if role in ("ground_truth", "segmentation"):
+            self.context.jobs.stop("evaluate")
             self._forget_errors()
+            if self.context.layer(role) is None:  # the scores are of nothing any more
+                self.context.session.scores = {}
+                self.context.session.scored = None
         self._enable()
 
     def _on_segment_changed(self, new: SegmentParams, old: SegmentParams) -> None:
-        if any(getattr(new, name) != getattr(old, name) for name in FLOOD_FIELDS):
-            self.curves.clear()
-        elif new.grouping != old.grouping:
-            self.curves.refresh()
-        self.curves.show_now()
+        self.curves.drop_unfit()
         self._note_moved_sliders(new)
         self._enable()
 
@@ -279,6 +278,7 @@ class EvaluateStep(StepWidget):
             self.error_list.mark_stale("The sliders moved")
 
     def _forget(self) -> None:
+        self.context.jobs.stop("evaluate")
         self.curves.clear()
         self._forget_errors()
 

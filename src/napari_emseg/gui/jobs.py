@@ -41,6 +41,11 @@ class Report:
     message: str = ""
     eta_s: float | None = None
 
+    def describe_share(self) -> str:
+        """Say it in words where nothing is counted, as in "40 %, 12 s left"."""
+        left = f", {format_seconds(self.eta_s)} left" if self.eta_s is not None else ""
+        return f"{100 * self.done // max(self.total, 1)} %{left}"
+
     def describe(self, noun: str) -> str:
         """Say it in words, as in "12 of 30 sections, 40 s left"."""
         left = f", {format_seconds(self.eta_s)} left" if self.eta_s is not None else ""

@@ -145,6 +145,8 @@ class LivePreview(QObject):
             self._refresh_hierarchies()
         else:
             self._recut()
+            if self._context.hierarchy is None and not self._context.jobs.is_busy("hierarchy"):
+                self._settle.start()  # it was stopped
 
     def _on_section_changed(self, *_: Any) -> None:
         if self._labels is not None and not self._labels.has_section(self._context.section):

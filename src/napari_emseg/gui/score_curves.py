@@ -43,7 +43,7 @@ class ScoreCurves(QWidget):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
-        self._curves: dict[str, ScoreCurve] = {}
+        self._curves: dict[str, tuple[tuple[Any, ...], ScoreCurve]] = {}
         self.hint: StableRange | None = None
         self.metric_box = QComboBox()
         for key, title in METRICS.items():
@@ -64,25 +64,35 @@ class ScoreCurves(QWidget):
     @property
     def curve(self) -> ScoreCurve | None:
         """The curve of the present grouping, if it is known."""
-        return self._curves.get(self._params.grouping)
+        return self.by_grouping.get(self._params.grouping)
 
     @property
     def by_grouping(self) -> dict[str, ScoreCurve]:
         """All curves known."""
-        return dict(self._curves)
+        return {grouping: curve for grouping, (_, curve) in self._curves.items()}
 
     @property
     def chosen_metric(self) -> str:
         """The score shown."""
         return str(self.metric_box.currentData())
 
-    def add(self, grouping: str, curve: ScoreCurve) -> None:
-        """Show the curve of a grouping, beside those of the others."""
-        self._curves[grouping] = curve
+    def add(self, params: SegmentParams, curve: ScoreCurve) -> None:
+        """Show the curve of what `params` build, beside those of other groupings."""
+        self._curves[params.grouping] = _built_with(params), curve
+        self.drop_unfit()
+
+    def drop_unfit(self) -> None:
+        """Forget the curves of what the present parameters would not build."""
+        now = self._params
+        self._curves = {
+            grouping: kept
+            for grouping, kept in self._curves.items()
+            if kept[0] == _built_with(now.model_copy(update={"grouping": grouping}))
+        }
         self.refresh()
 
     def clear(self) -> None:
-        """Forget all curves: map, flood or ground truth changed."""
+        """Forget all curves: map or ground truth changed."""
         self._curves = {}
         self.refresh()
 
@@ -93,7 +103,7 @@ class ScoreCurves(QWidget):
             self.plot.clear(self._words())
         else:
             self.plot.set_curves(
-                {name: _drawn(c, metric) for name, c in self._curves.items()},
+                {name: _drawn(c, metric) for name, c in self.by_grouping.items()},
                 chosen=params.grouping,
                 name=METRICS[metric],
                 axis=_AXES[params.threshold_name],
@@ -169,3 +179,7 @@ def _find_stable_range(forest: Forest, progress: Progress) -> StableRange | None
     from napari_emseg.evaluation.stability import find_stable_range
 
     return find_stable_range(forest.height, forest.n_fragments)
+
+
+def _built_with(params: SegmentParams) -> tuple[Any, ...]:
+    return tuple(getattr(params, name) for name in params.hierarchy_fields)

@@ -127,6 +127,7 @@ class SegmentStep(StepWidget):
 
     def stop(self) -> None:
         """Stop writing labels, or segmenting the other sections."""
+        self._count = "stopped: move a slider to go on"
         for job in ("write", "hierarchy"):
             self.context.jobs.stop(job)
 
@@ -220,7 +221,10 @@ class SegmentStep(StepWidget):
         self.live.built.connect(self._on_work_ended)
 
     def _on_build_reported(self, report: Report) -> None:
-        words = "segmenting the other sections: " + report.describe("sections")
+        boundary = self.context.session.boundary
+        is_sections = boundary is not None and report.total == boundary.shape[0]
+        how_far = report.describe("sections") if is_sections else report.describe_share()
+        words = f"segmenting the other sections: {how_far}"
         self.progress.show_report(report.done, report.total, words)
 
     def _on_number_changed(self, name: str, value: Any) -> None:

@@ -182,7 +182,7 @@ class SessionBar(QWidget):
         if self._is_predicting():  # begun while the file was read
             return
         context, session = self.context, self.context.session
-        for name in ("predict", "segment", "evaluate", "history", "scores", "scored", "view"):
+        for name in ("predict", "segment", "evaluate", "history", "view"):
             setattr(session, name, getattr(saved.session, name))
         with context.choosing():  # what the file has no layer for has none
             self._show_role("raw", saved.raw)
@@ -191,7 +191,8 @@ class SessionBar(QWidget):
             self._show_boundary(saved)
             self._show_role("ground_truth", saved.ground_truth)
             self._show_role("segmentation", saved.labels)
-        session.evaluate = saved.session.evaluate
+        for name in ("evaluate", "scores", "scored"):  # new layers have changed them
+            setattr(session, name, getattr(saved.session, name))
         if saved.hierarchy is not None:
             live_preview_of(context).adopt(saved.hierarchy)
         self._show_section(saved.session.view.section)

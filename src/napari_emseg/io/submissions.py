@@ -197,14 +197,18 @@ def _count_ids(volume: Volume) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
     ids, counts = np.zeros(0, volume.dtype), np.zeros(0, np.int64)
     for z in range(volume.shape[0]):
         more, more_counts = np.unique(volume.read(z), return_counts=True)
-        if more.size and more[0] < 0:
-            raise InputError(
-                f"{volume.name or 'The labels'} hold the negative id {more[0]} in section {z}; "
-                "ids must be 0 or more."
-            )
+        _refuse_negative(more.min(initial=0), volume, z)
         ids, place = np.unique(np.concatenate([ids, more]), return_inverse=True)
         counts = np.bincount(place, np.concatenate([counts, more_counts])).astype(np.int64)
     return (ids[1:], counts[1:]) if ids.size and ids[0] == 0 else (ids, counts)
+
+
+def _refuse_negative(lowest: Any, volume: Volume, z: int) -> None:
+    if lowest < 0:
+        raise InputError(
+            f"{volume.name or 'The labels'} hold the negative id {lowest} in section {z}; "
+            "ids must be 0 or more."
+        )
 
 
 def _by_size(ids: npt.NDArray[Any], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
@@ -263,7 +267,9 @@ def _write_cremi(volume: Volume, path: Path, progress: Progress) -> None:
             dataset.attrs["offset"] = volume.offset_nm
         for z in range(n_z):
             progress.update(z, n_z, "Writing the submission")
-            dataset[z] = volume.read(z).astype(np.uint64)
+            section = volume.read(z)
+            _refuse_negative(section.min(initial=0), volume, z)
+            dataset[z] = section.astype(np.uint64)
         progress.update(n_z, n_z, "Writing the submission")
 
 

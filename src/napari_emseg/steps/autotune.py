@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Metric = Literal["v_rand", "v_info", "voi"]
 Range = tuple[int, int]
 TITLES = {"v_rand": "V_rand", "v_info": "V_info", "voi": "VOI (bits)"}
+SECTION_CUTS = (0.02, 0.05, 0.1, 0.2)  # h in the sections that are then linked
 MIN_SIZES = (0, 25, 50, 100, 200, 400, 800)
 
 
@@ -159,7 +160,7 @@ def autotune(
     tuning, validation = split_sections(truth, evaluate.ground_truth_kind, params.validation_share)
     groupings = params.groupings or (segment.grouping,)
     n_floods = len(params.sigmas_px) + 2
-    percent = Percent(progress, n_floods * (1 + len(groupings)) + 3)
+    percent = Percent(progress, n_floods * (1 + len(_variants(segment, groupings))) + 3)
     search = _Search(
         take_sections(boundary, tuning, "boundary map"),
         take_sections(truth, tuning, "ground truth"),
@@ -264,9 +265,8 @@ class _Search:
 
         self._percent.begin(f"Smoothing {params.sigma_px:g} px")
         flooded = flood(self._boundary, params=params, progress=self._percent)
-        for grouping in groupings:
-            tried = params.model_copy(update={"grouping": grouping})
-            self._percent.begin(f"Smoothing {params.sigma_px:g} px, {grouping}")
+        for tried in _variants(params, groupings):
+            self._percent.begin(f"Smoothing {params.sigma_px:g} px, {tried.grouping}")
             hierarchy = build(self._boundary, params=tried, flooded=flooded, progress=self._percent)
             curve = score_curve(hierarchy, self._truth, progress=self._percent, **self._options)
             threshold, score = curve.best(self._metric)
@@ -307,6 +307,18 @@ class _Search:
 
     def _loss(self, score: float) -> float:
         return score if self._metric == "voi" else -score
+
+
+def _variants(params: SegmentParams, groupings: tuple[str, ...]) -> list[SegmentParams]:
+    """Return `params` with each grouping; where sections are linked, with several cuts of them."""
+    found = []
+    for grouping in groupings:
+        of_grouping = params.model_copy(update={"grouping": grouping})
+        if grouping == "linking" and params.mode == "3d":
+            found += [of_grouping.model_copy(update={"h": h}) for h in SECTION_CUTS]
+        else:
+            found.append(of_grouping)
+    return found
 
 
 def _score(

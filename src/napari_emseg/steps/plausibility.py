@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -137,3 +138,13 @@ def _share_equal(sample: npt.NDArray[Any], *, without_commonest: bool = False) -
         values, counts = np.unique(sample, return_counts=True)
         is_equal = is_equal[left != values[counts.argmax()]]
     return float(is_equal.mean()) if is_equal.size else 0.0
+
+
+def says_affinities(path: str | os.PathLike[str]) -> bool:
+    """Whether a file itself tells that it holds affinities."""
+    from napari_emseg.io import open_volume
+
+    try:
+        return open_volume(path).kind == "affinities"
+    except InputError:
+        return False  # opened again as a boundary map, it says what is wrong

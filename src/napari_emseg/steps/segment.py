@@ -165,7 +165,8 @@ class SegmentParams(Params):
     @property
     def threshold_name(self) -> Literal["h", "merge_threshold"]:
         """Which parameter says how far fragments are joined."""
-        return "h" if self.grouping == "h_minima" else "merge_threshold"
+        is_cut_only = self.grouping == "linking" and self.mode == "2d"  # nothing to link
+        return "h" if self.grouping == "h_minima" or is_cut_only else "merge_threshold"
 
     @property
     def threshold(self) -> float:
