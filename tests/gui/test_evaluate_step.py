@@ -176,3 +176,23 @@ def test_scores_go_with_the_labels_they_are_of(with_map: Workspace, qtbot: Any) 
     context.viewer.layers.remove(context.layer("segmentation"))
     assert context.session.scores == {}
     assert not context.viewer.canvas.overlays.text.visible
+
+
+def test_what_the_errors_covered_comes_back_when_they_go(with_map: Workspace, qtbot: Any) -> None:
+    context, evaluate = with_map.context, with_map.step("evaluate")
+    ids = 1 + (np.indices((3, 61, 75))[2] // 20).astype(np.uint32)
+    truth = add_volume(context.viewer, Volume(ids, kind="labels", name="truth"))
+    with_map.step("segment").write_labels()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: context.layer("segmentation") is not None, timeout=PATIENCE_MS)
+    labels: Any = context.layer("segmentation")
+    evaluate.evaluate()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: bool(context.session.scores), timeout=PATIENCE_MS)
+    evaluate.error_list.step(1)  # type: ignore[attr-defined]
+    overlay = evaluate.error_layer.layer  # type: ignore[attr-defined]
+    assert overlay is not None
+    assert not labels.visible
+    context.viewer.layers.remove(overlay)
+    assert labels.visible
+    assert truth.visible
+    evaluate.error_list.step(1)  # type: ignore[attr-defined]
+    assert evaluate.error_layer.is_visible  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +41,12 @@ class ErrorLayer(QObject):
         self._context, self._viewer = context, context.viewer
         self._volume: Volume | None = None
         self._layer: Labels | None = None
+        self._covered: list[weakref.ref[Layer]] = []  # what was hidden for the errors to be seen
+        self._viewer.layers.events.removed.connect(self._on_layer_removed)
+
+    def detach(self) -> None:
+        """Stop listening to the viewer."""
+        self._viewer.layers.events.removed.disconnect(self._on_layer_removed)
 
     @property
     def layer(self) -> Labels | None:
@@ -121,11 +128,24 @@ class ErrorLayer(QObject):
 
     def _uncover(self, layer: Labels) -> None:
         """Hide what lies over the raw sections or the map: results made here, and the truth."""
+        before = [other for other in self._viewer.layers if other.visible and other is not layer]
         self._context.show_result(layer)
         truth = self._context.layer("ground_truth")
         has_picture = any(self._context.layer(role) is not None for role in ("raw", "boundary"))
         if truth is not None and has_picture:
             truth.visible = False
+        self._covered += [weakref.ref(other) for other in before if not other.visible]
+
+    def _on_layer_removed(self, event: Any) -> None:
+        """Show again what was hidden for the errors, once they are gone."""
+        if event.value is not self._layer or self._layer is None:
+            return
+        self._layer = None
+        covered, self._covered = [ref() for ref in self._covered], []
+        for other in covered:
+            if other is not None and other in self._viewer.layers:
+                other.visible = True
+        self.shown.emit(False)
 
     def _on_visible_changed(self, event: Any) -> None:
         self.shown.emit(self.is_visible)

@@ -120,6 +120,7 @@ class EvaluateStep(StepWidget):
     def detach(self) -> None:
         self.inputs.detach()  # the combo boxes are there
         self.keys.release()
+        self.error_layer.detach()
         self.viewer.events.theme.disconnect(self._on_theme_changed)
         self.viewer.dims.events.current_step.disconnect(self._on_section_changed)
 
