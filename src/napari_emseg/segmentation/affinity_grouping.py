@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -55,6 +56,7 @@ def regroup(
     grouping: AffinityGrouping,
     *,
     thresholds: str = "fine",
+    changes: Mapping[str, float] | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Hierarchy:
     """Flood affinities and join what is flooded.
@@ -67,6 +69,8 @@ def regroup(
     thresholds : str
         A key of ``PRESETS``. With "fine", a map without affinities has no background,
         and basins shallower than the floor are not kept apart.
+    changes : mapping, optional
+        Single thresholds other than those: `low`, `high`, `size_voxels`, `weight`.
     progress : Progress
         Called at least once per section.
     """
@@ -77,6 +81,10 @@ def regroup(
         affinities, walls = view_affinities(smoothed), view_affinities(boundary)
         if thresholds == "fine":
             chosen = replace(chosen, high=1 - hierarchy.floor, background=False)
+    if changes:
+        dust = {"dust_voxels": changes["size_voxels"]} if "size_voxels" in changes else {}
+        has_low = {"background": True} if "low" in changes else {}
+        chosen = replace(chosen, **dust, **has_low, **changes)  # type: ignore[arg-type]
     grouped = build_affinity_hierarchy(
         affinities,
         grouping=grouping,

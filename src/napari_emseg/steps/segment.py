@@ -143,6 +143,38 @@ class SegmentParams(Params):
         "keeps every basin apart, the others are those that the named programs use.",
         json_schema_extra={"advanced": True},
     )
+    affinity_low: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        title="Low affinity",
+        description="Edges up to this do not exist; empty: as the thresholds say.",
+        json_schema_extra={"advanced": True},
+    )
+    affinity_high: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        title="High affinity",
+        description="Edges from this on always join; empty: as the thresholds say.",
+        json_schema_extra={"advanced": True},
+    )
+    affinity_size_voxels: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000_000,
+        title="Small region",
+        description="Smaller regions join a neighbour or vanish; empty: as the thresholds say.",
+        json_schema_extra={"advanced": True},
+    )
+    affinity_weight: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        title="Weight",
+        description="The edge over which a small region may join; empty: as the thresholds say.",
+        json_schema_extra={"advanced": True},
+    )
     exact_borders: bool = Field(
         default=False,
         title="Exact borders",
@@ -181,7 +213,7 @@ class SegmentParams(Params):
             "linking": ("h",),
             "mean_boundary": ("prior_faces",),
             "quantile_boundary": ("wall_quantile",),
-            **dict.fromkeys(AFFINITY_GROUPINGS, ("affinity_thresholds",)),
+            **dict.fromkeys(AFFINITY_GROUPINGS, AFFINITY_FIELDS),
         }
         return (*FLOOD_FIELDS, "grouping", *more.get(self.grouping, ()))
 
@@ -193,7 +225,7 @@ class SegmentParams(Params):
             "merge_threshold": self.threshold_name == "merge_threshold",
             **{
                 name: name in self.hierarchy_fields
-                for name in ("affinity_thresholds", "prior_faces", "wall_quantile")
+                for name in (*AFFINITY_FIELDS, "prior_faces", "wall_quantile")
             },
             "exact_borders": self.grouping == "h_minima",
             "min_sections": self.mode == "3d",
@@ -204,6 +236,8 @@ class SegmentParams(Params):
 
 FLOOD_FIELDS = ("mode", "sigma_px", "floor")
 AFFINITY_GROUPINGS = ("mean_affinity", "zlateski_seung")
+_SINGLE_THRESHOLDS = ("low", "high", "size_voxels", "weight")
+AFFINITY_FIELDS = ("affinity_thresholds", *(f"affinity_{name}" for name in _SINGLE_THRESHOLDS))
 
 
 def build(
@@ -257,8 +291,15 @@ def _group(
     if params.grouping == "linking":
         return linking(flooded, boundary, progress, h=params.h)
     if params.grouping == "mean_affinity" or params.grouping == "zlateski_seung":
-        thresholds = params.affinity_thresholds
-        return regroup(flooded, boundary, params.grouping, thresholds=thresholds, progress=progress)
+        values = {name: getattr(params, f"affinity_{name}") for name in _SINGLE_THRESHOLDS}
+        return regroup(
+            flooded,
+            boundary,
+            params.grouping,
+            thresholds=params.affinity_thresholds,
+            changes={name: value for name, value in values.items() if value is not None},
+            progress=progress,
+        )
     options: dict[str, float] = {}
     if params.grouping == "mean_boundary":
         options["prior_faces"] = params.prior_faces
