@@ -72,7 +72,7 @@ def test_every_basin_is_what_flows_into_one_plateau(affinities, low, high):
     assert sorted(basin_of.values()) == list(range(1, n_basins + 1))
     for p in moving:  # a way up inside the basin, so the basin is connected too
         if component[p] not in final:
-            assert any(q for one, q in edges if one == p and flat[q] == flat[p])
+            assert any(flat[q] == flat[p] for one, q in edges if one == p)
         else:
             assert flat[p] == basin_of[component[p]]
 
