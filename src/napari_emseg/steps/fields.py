@@ -61,7 +61,7 @@ class FieldDescription:
 def describe_fields(model: type[BaseModel]) -> list[FieldDescription]:
     """List the parameters of a model in the order they are written.
 
-    A parameter that is itself a model is left out: it has no single widget or flag.
+    A parameter that is itself a model or a mapping is left out: it has no single widget or flag.
 
     Examples
     --------
@@ -73,12 +73,13 @@ def describe_fields(model: type[BaseModel]) -> list[FieldDescription]:
     return [
         _describe(name, info)
         for name, info in model.model_fields.items()
-        if not _is_model(_split_optional(info.annotation)[0])
+        if not _has_parts(_split_optional(info.annotation)[0])
     ]
 
 
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def _has_parts(annotation: Any) -> bool:
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return is_model or get_origin(annotation) is dict
 
 
 def _describe(name: str, info: FieldInfo) -> FieldDescription:

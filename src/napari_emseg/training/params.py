@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from napari_emseg.training.fields import advanced
+from napari_emseg.training.fields import number as _number
+from napari_emseg.training.optimiser_params import OptimiserParams
 
 Precision = Literal["auto", "float32", "bfloat16"]
-
-
-def _number(default: float | None, low: float, high: float, title: str, description: str) -> Any:
-    """Return the field of a number from `low` to `high`."""
-    return Field(default=default, ge=low, le=high, title=title, description=description)
+BoundaryKernel = Literal["faces", "l3", "c3", "c5"]
+Sampling = Literal["patches", "windows"]
 
 
 class AugmentParams(BaseModel):
@@ -77,14 +78,8 @@ class AugmentParams(BaseModel):
     )
 
 
-class TrainParams(BaseModel):
-    """Everything that decides how a network is trained, besides the data.
-
-    Examples
-    --------
-    >>> TrainParams(steps=100).network
-    'unet2d'
-    """
+class NetworkChoice(BaseModel):
+    """Which network is trained, and from which weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -109,6 +104,39 @@ class TrainParams(BaseModel):
         "Sections in",
         "Neighbouring sections the network sees at once (1, 3 or 5); empty: the network's own.",
     )
+    network_options: dict[str, JsonValue] = advanced(
+        {}, "Network options", "Further parameters of the network by name, such as foveated."
+    )
+    start_from: str = advanced(
+        "",
+        "Start from",
+        "Model whose weights training starts from, a name or a file; empty: from nothing. "
+        "vd2d3d also starts from a vd2d of its width.",
+    )
+    maps_from: str = advanced(
+        "",
+        "Maps from",
+        "Model whose boundary maps are the second input of a recursive network, a name or a file.",
+    )
+
+    @model_validator(mode="after")
+    def _sections_are_odd(self) -> NetworkChoice:
+        if self.in_sections not in (None, 1, 3, 5):
+            raise ValueError(f"in_sections must be 1, 3 or 5, not {self.in_sections}")
+        return self
+
+    def network_params(self) -> dict[str, Any]:
+        """Keyword arguments for :func:`napari_emseg.networks.build_network`."""
+        chosen = {"width": self.width, "depth": self.depth, "in_sections": self.in_sections}
+        named = {key: value for key, value in chosen.items() if value is not None}
+        return {**self.network_options, **named}
+
+
+class SamplingParams(BaseModel):
+    """What a batch is made of, and what the truth is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
     steps: int = _number(4000, 1, 10_000_000, "Steps", "Number of optimiser steps.")
     minutes: float | None = Field(
         default=None,
@@ -116,35 +144,30 @@ class TrainParams(BaseModel):
         title="Minutes",
         description="Train for this long instead of a number of steps.",
     )
-    batch_size: int = _number(4, 1, 1024, "Batch size", "Patches per optimiser step.")
+    batch_size: int = _number(4, 1, 65_536, "Batch size", "Patches, or windows, per batch.")
     patch_px: int = _number(192, 16, 2048, "Patch size, px", "Side of the training patch.")
-    learning_rate: float = Field(
-        default=2e-3,
-        gt=0,
-        le=1,
-        title="Learning rate",
-        description="Peak of the one-cycle schedule.",
+    patch_sections: int = _number(
+        16, 1, 512, "Patch depth, sections", "Depth of the patches of 3D networks.", advanced=True
     )
-    weight_decay: float = _number(1e-2, 0, 1, "Weight decay", "AdamW's decay of the weights.")
-    warmup_fraction: float = Field(
-        default=0.1,
-        ge=0,
-        lt=1,
-        title="Warm-up",
-        description="Share of the training in which the learning rate rises to its peak.",
+    sampling: Sampling = advanced(
+        "patches",
+        "Sampling",
+        "patches: all pixels of a patch at once; windows: single pixels, each with its window, "
+        "which a foveated network needs.",
     )
-    gradient_clip: float = Field(
-        default=1.0, gt=0, title="Gradient clip", description="Largest norm of the gradient."
+    class_balance: bool = advanced(
+        False,
+        "Class balance",
+        "Half of the windows show boundary; in patches the rarer of boundary and inside counts "
+        "more, so that both weigh the same.",
     )
-    dice_weight: float = _number(
-        0.3, 0, 10, "Dice weight", "Weight of the soft Dice loss beside the cross-entropy."
-    )
-    ema_decay: float = Field(
-        default=0.999,
-        ge=0,
-        lt=1,
-        title="Weight averaging",
-        description="Decay of the running mean of the weights, which is what is kept.",
+    workers: int | None = _number(
+        None,
+        0,
+        64,
+        "Workers",
+        "Processes that make batches while the network computes; empty: chosen by the cores.",
+        advanced=True,
     )
     boundary_px: int = _number(
         1,
@@ -153,6 +176,12 @@ class TrainParams(BaseModel):
         "Boundary thickness, px",
         "Reach of the boundary drawn on both sides of where two labels meet.",
     )
+    boundary_kernel: BoundaryKernel = advanced(
+        "faces",
+        "Boundary kernel",
+        "faces: boundary where two labels meet within a section; l3, c3, c5: where a cross or a "
+        "cube of 3 or 5 holds two labels, in 3D.",
+    )
     membrane_reach_px: float = _number(
         0.0,
         0,
@@ -160,7 +189,20 @@ class TrainParams(BaseModel):
         "Membrane half-width, px",
         "Painted membrane farther than this from any cell is not learned, so that "
         "filled dark areas do not teach that dark is membrane; 0: all is learned.",
+        advanced=True,
     )
+
+
+# Bases are read from the last to the first: that is the order in forms.
+class TrainParams(OptimiserParams, SamplingParams, NetworkChoice):
+    """Everything that decides how a network is trained, besides the data.
+
+    Examples
+    --------
+    >>> TrainParams(steps=100).network
+    'unet2d'
+    """
+
     validation_interval_steps: int = Field(
         default=500,
         ge=1,
@@ -173,33 +215,21 @@ class TrainParams(BaseModel):
         16,
         "Smoothing in validation, px",
         "Gaussian before H-minima when held-out sections are scored.",
+        advanced=True,
     )
-    save_interval_s: float = Field(
-        default=60.0,
+    save_interval_s: float = advanced(
+        60.0,
+        "Seconds between saves",
+        "At most this much work is lost when the power goes.",
         gt=0,
-        title="Seconds between saves",
-        description="At most this much work is lost when the power goes.",
     )
-    precision: Precision = Field(
-        default="auto",
-        title="Precision",
-        description="auto: bfloat16 where the processor computes with it, float32 elsewhere.",
+    precision: Precision = advanced(
+        "auto",
+        "Precision",
+        "auto: bfloat16 where the processor computes with it, float32 elsewhere.",
     )
     device: str = Field(default="auto", title="Device", description="auto, cpu, cuda or mps.")
-    seed: int = Field(
-        default=0, ge=0, lt=2**31, title="Seed", description="Start of all random numbers."
-    )
+    seed: int = advanced(0, "Seed", "Start of all random numbers.", ge=0, lt=2**31)
     augment: AugmentParams = Field(
         default_factory=AugmentParams, title="Augmentation", description="How patches are changed."
     )
-
-    @model_validator(mode="after")
-    def _sections_are_odd(self) -> TrainParams:
-        if self.in_sections not in (None, 1, 3, 5):
-            raise ValueError(f"in_sections must be 1, 3 or 5, not {self.in_sections}")
-        return self
-
-    def network_params(self) -> dict[str, int]:
-        """Keyword arguments for :func:`napari_emseg.networks.build_network`."""
-        chosen = {"width": self.width, "depth": self.depth, "in_sections": self.in_sections}
-        return {key: value for key, value in chosen.items() if value is not None}

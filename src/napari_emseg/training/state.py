@@ -113,8 +113,8 @@ def load_state(
 
 
 def _check_same_network(before: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-    for key in ("network", "preset", "width", "depth", "in_sections"):
-        if before.get(key) != params.get(key):
+    for key in ("network", "preset", "width", "depth", "in_sections", "network_options"):
+        if (before.get(key) or None) != (params.get(key) or None):
             raise InputError(
                 f"The saved training has {key} {before.get(key)}, but {params.get(key)} is asked "
                 "for; use the same, or start again without resuming."

@@ -253,7 +253,8 @@ class _Trainer:
         loss = boundary_loss(logits.float(), targets.to(self.device), self.params.dice_weight)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.params.gradient_clip)
+        if self.params.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.params.gradient_clip)
         self.optimiser.step()
         self.counters.step += 1
         _update_average(self.average, self.network, self.params.ema_decay, self.counters.step)
