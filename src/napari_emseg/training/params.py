@@ -6,76 +6,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from napari_emseg.training.augment_params import AugmentParams
 from napari_emseg.training.fields import advanced
 from napari_emseg.training.fields import number as _number
 from napari_emseg.training.optimiser_params import OptimiserParams
 
+__all__ = ["AugmentParams", "BoundaryKernel", "Precision", "Sampling", "TrainParams"]
+
 Precision = Literal["auto", "float32", "bfloat16"]
 BoundaryKernel = Literal["faces", "l3", "c3", "c5"]
 Sampling = Literal["patches", "windows"]
-
-
-class AugmentParams(BaseModel):
-    """How strongly training patches are changed; 0 switches a change off."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    affine_fraction: float = _number(
-        0.7,
-        0,
-        1,
-        "Turned and scaled",
-        "Share of patches turned by any angle, scaled and sheared; "
-        "the others only take one of the 8 orientations and keep their sharpness.",
-    )
-    scale_min: float = Field(
-        default=0.7,
-        gt=0,
-        le=1,
-        title="Smallest scale",
-        description="1.4 shows a structure 1.4x larger.",
-    )
-    scale_max: float = _number(1.4, 1, 4, "Largest scale", "1.4 shows a structure 1.4x larger.")
-    shear: float = _number(0.1, 0, 0.5, "Shear", "Standard deviation of the shear.")
-    elastic_sigma_px: float = _number(
-        5.0,
-        0,
-        32,
-        "Elastic field, px",
-        "Standard deviation of the shift at each node of the elastic field.",
-    )
-    elastic_spacing_px: int = _number(
-        24, 4, 256, "Elastic node spacing, px", "Distance of the nodes."
-    )
-    contrast: float = _number(0.3, 0, 1, "Contrast", "Largest change of the log contrast.")
-    brightness: float = _number(
-        0.3, 0, 2, "Brightness", "Largest shift, in standard deviations of the section."
-    )
-    gamma: float = _number(0.4, 0, 1, "Gamma", "Largest change of the log gamma.")
-    shading: float = _number(
-        0.2, 0, 2, "Uneven lighting", "Strength of a slow brightness field, in standard deviations."
-    )
-    blur_sigma_px: float = _number(
-        1.5,
-        0,
-        4,
-        "Largest blur, px",
-        "Half of the patches are blurred by a Gaussian up to this width.",
-    )
-    noise_sigma: float = _number(
-        0.3,
-        0,
-        2,
-        "Largest noise",
-        "Half of the patches get Gaussian noise up to this many standard deviations.",
-    )
-    defect_fraction: float = _number(
-        0.1,
-        0,
-        1,
-        "Defects",
-        "Share of patches with a dark or bright stripe, as a fold or a charge leaves.",
-    )
 
 
 class NetworkChoice(BaseModel):
