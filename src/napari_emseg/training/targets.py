@@ -1,4 +1,4 @@
-"""What 3D networks train on, made from instance labels: thick boundaries and affinities."""
+"""What networks train on: boundaries of pictures and labels, thick ones in 3D, affinities."""
 
 from __future__ import annotations
 
@@ -9,10 +9,75 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.errors import InputError
-from napari_emseg.training.dataset import IGNORED
 
 Kernel = Literal["l3", "c3", "c5"]
 Target = npt.NDArray[np.uint8]
+
+IGNORED = 255
+"""Value of a training target where the truth is not known."""
+
+
+def membrane_target(
+    section: npt.NDArray[Any], *, invert: bool | None = None
+) -> npt.NDArray[np.uint8]:
+    """Turn a membrane picture into 1 = membrane, 0 = inside.
+
+    Parameters
+    ----------
+    section : array, shape (Y, X)
+        Two-valued; anything above the middle of its type's range counts as bright.
+    invert : bool, optional
+        True: bright is inside; False: bright is membrane; None: the rarer is membrane.
+    """
+    bright = section > _middle(section)
+    if invert is None:
+        invert = bool(bright.mean() > 0.5)
+    target: npt.NDArray[np.uint8] = (bright != invert).astype(np.uint8)
+    return target
+
+
+def _middle(section: npt.NDArray[Any]) -> float:
+    return (float(section.min()) + float(section.max())) / 2
+
+
+def label_target(section: npt.NDArray[Any], *, boundary_px: int = 1) -> npt.NDArray[np.uint8]:
+    """Draw boundaries where ids meet.
+
+    A pixel is boundary if another id is within `boundary_px` of it (steps along
+    Y and X). Unlabelled pixels (0) within that reach of a label are boundary
+    too, so thin unlabelled gaps between neurons train as membrane; those
+    farther away are :data:`IGNORED`, because nobody said what they are.
+
+    Parameters
+    ----------
+    section : integer array, shape (Y, X)
+    boundary_px : int
+        Reach in pixels on each side.
+
+    Returns
+    -------
+    uint8 array, shape (Y, X)
+        1 = boundary, 0 = inside, 255 = not known.
+
+    Examples
+    --------
+    >>> label_target(np.array([[5, 5, 5, 9, 9, 0, 0, 0]]))
+    array([[  0,   0,   1,   1,   1,   1, 255, 255]], dtype=uint8)
+    """
+    differs = np.zeros(section.shape, bool)
+    for axis in (0, 1):
+        before, after = [slice(None)] * 2, [slice(None)] * 2
+        before[axis], after[axis] = slice(None, -1), slice(1, None)
+        change = section[tuple(before)] != section[tuple(after)]
+        differs[tuple(before)] |= change
+        differs[tuple(after)] |= change
+    if boundary_px > 1:
+        from scipy.ndimage import binary_dilation
+
+        differs = binary_dilation(differs, iterations=boundary_px - 1)
+    target = differs.astype(np.uint8)
+    target[(section == 0) & ~differs] = IGNORED
+    return target
 
 
 def kernel_target(
@@ -55,18 +120,13 @@ def kernel_target(
     >>> kernel_target(np.array([[[7, 7, 7, 9, 9, 0, 0, 0]]]))
     array([[[  0,   0,   1,   1,   0,   1, 255, 255]]], dtype=uint8)
     """
-    from scipy.ndimage import maximum_filter, minimum_filter
-
     _check_volume(labels)
-    # ids may not fit into the floating-point numbers of the filters
-    ids = _small_ids(labels)
-    footprint = _footprint(kernel)
-    options = {"footprint": footprint, "mode": "nearest"}
-    highest = maximum_filter(ids, **options)
-    no_id = np.iinfo(ids.dtype).max
-    lowest = minimum_filter(np.where(ids == 0, no_id, ids), **options)
-    target: Target = ((lowest < highest) | ((ids == 0) & (highest > 0))).astype(np.uint8)
-    target[(ids == 0) & (highest == 0)] = IGNORED if unlabelled == "ignored" else 1
+    ids = _unsigned(labels)
+    unknown = ids == 0
+    highest = _extreme(ids, kernel, np.maximum)
+    lowest = _extreme(np.where(unknown, np.iinfo(ids.dtype).max, ids), kernel, np.minimum)
+    target: Target = ((lowest < highest) | (unknown & (highest > 0))).astype(np.uint8)
+    target[highest == 0] = IGNORED if unlabelled == "ignored" else 1
     return target
 
 
@@ -114,24 +174,29 @@ def _check_volume(labels: npt.NDArray[Any]) -> None:
         raise InputError(f"Labels need the axes Z, Y, X; these have shape {labels.shape}.")
 
 
-def _small_ids(labels: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-    values, index = np.unique(labels, return_inverse=True)
-    shift = 0 if values.size and values[0] == 0 else 1
-    ids: npt.NDArray[np.int32] = (index.reshape(labels.shape) + shift).astype(np.int32)
-    return ids
+def _unsigned(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Look at ids as unsigned numbers of their size: equal ones stay equal, 0 stays 0."""
+    return labels.view(f"u{labels.dtype.itemsize}")
 
 
-def _footprint(kernel: Kernel) -> npt.NDArray[np.bool_]:
-    if kernel == "l3":
-        near = np.indices((3, 3, 3)) - 1
-        cross: npt.NDArray[np.bool_] = np.abs(near).sum(axis=0) <= 1
-        return cross
-    side = 3 if kernel == "c3" else 5
-    return np.ones((side,) * 3, bool)
+def _extreme(ids: npt.NDArray[Any], kernel: Kernel, pick: np.ufunc) -> npt.NDArray[Any]:
+    """Return the largest or smallest id within the kernel around each voxel."""
+    found = ids
+    reach = 2 if kernel == "c5" else 1
+    for axis in range(3):
+        # a cube is one axis after the other; a cross has each axis by itself
+        source = ids if kernel == "l3" else found
+        found = found.copy()
+        for step in range(1, reach + 1):
+            for shift in (step, -step):
+                offset = tuple(shift if a == axis else 0 for a in range(3))
+                here, there = _overlap(ids.shape, offset)
+                pick(found[here], source[there], out=found[here])
+    return found
 
 
 def _overlap(
-    shape: tuple[int, ...], offset: tuple[int, int, int]
+    shape: tuple[int, ...], offset: tuple[int, ...]
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Slices of the voxels whose partner lies inside, and of their partners."""
     here = tuple(
