@@ -37,8 +37,9 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     boundary = open_map(args.boundary, affinities=args.affinities, **reading(args))
 
     from napari_emseg.io import save_volume
-    from napari_emseg.steps.segment import build, write
+    from napari_emseg.steps.segment import build, check_certain_map, write
 
+    check_certain_map(boundary, params)
     started = time.perf_counter()
     hierarchy = build(boundary, params=params, progress=progress)
     labels = write(hierarchy, boundary, params=params, progress=progress)
@@ -70,6 +71,8 @@ def _notes_on_unused(args: argparse.Namespace, params: SegmentParams) -> list[st
                 f"{flag} does nothing with --grouping {params.grouping}; "
                 f"--{used} {params.threshold:g} was used."
             )
+        elif name == "certain_map":
+            told.append("--certain-map does nothing without --certain-boundary, such as 0.8.")
         else:
             told.append(
                 f"{flag} does nothing with --mode {params.mode} --grouping {params.grouping}."

@@ -39,6 +39,8 @@ _OF_THE_LABELS = (
     "min_sections",
     "short_segments",
     "exact_borders",
+    "certain_boundary",
+    "certain_map",
 )
 
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
         build_deepem3d,
         deepem3d_labels,
         deepem3d_map,
-        fill_by_mode,
     )
     from napari_emseg.postprocessing.filters import filter_gaussian, filter_median
     from napari_emseg.postprocessing.fusion import fuse_maps
+    from napari_emseg.postprocessing.refill import fill_by_mode, refill_certain
     from napari_emseg.postprocessing.substitution import (
         SectionFaults,
         find_faults,
@@ -43,12 +43,13 @@ _MODULE_OF = {
     "deepem3d_labels": "deepem3d",
     "deepem3d_map": "deepem3d",
     "draw_watershed_lines": "watershed_lines",
-    "fill_by_mode": "deepem3d",
+    "fill_by_mode": "refill",
     "filter_gaussian": "filters",
     "filter_median": "filters",
     "find_faults": "substitution",
     "fit_calibration": "calibration",
     "fuse_maps": "fusion",
+    "refill_certain": "refill",
     "substitute_sections": "substitution",
     "tune_watershed_weight": "watershed_lines",
 }
@@ -68,6 +69,7 @@ __all__ = [
     "find_faults",
     "fit_calibration",
     "fuse_maps",
+    "refill_certain",
     "substitute_sections",
     "tune_watershed_weight",
 ]

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.errors import InputError
-from napari_emseg.jit import kernel
 from napari_emseg.postprocessing.filters import filter_gaussian
 from napari_emseg.postprocessing.fusion import fuse_maps
-from napari_emseg.postprocessing.sections import check_boundary
+from napari_emseg.postprocessing.refill import clear_certain, fill_by_mode
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation.building import build_hierarchy
 from napari_emseg.segmentation.hierarchy import Hierarchy
-from napari_emseg.segmentation.parallel import Steps, map_threads
-from napari_emseg.segmentation.smoothing import Map, read_section
+from napari_emseg.segmentation.smoothing import Map
 from napari_emseg.volume import Volume
 
 
@@ -190,7 +187,7 @@ def deepem3d_labels(
         labels = hierarchy.cut(h).to_volume(exact_borders=True, progress=progress).read()
     if preset == "released":
         if sections_map is not None:
-            _clear_certain(labels, sections_map, numbers.certain)
+            clear_certain(labels, sections_map, numbers.certain)
         fill_by_mode(labels, progress=progress)
     return hierarchy.fragments.derive(labels, kind="labels", deepem3d=preset, h=h)
 
@@ -210,82 +207,3 @@ def _flood_with_lines(height: Map, h: float) -> npt.NDArray[np.uint32]:
     flooded = watershed(filled, seeds, connectivity=1, watershed_line=True)
     labels: npt.NDArray[np.uint32] = flooded.astype(np.uint32)
     return labels
-
-
-def _clear_certain(labels: Any, sections_map: Volume, certain: float) -> None:
-    check_boundary(sections_map)
-    if sections_map.shape != labels.shape:
-        raise InputError(
-            f"The map of single sections has shape {sections_map.shape}, the labels "
-            f"{labels.shape}: they must show the same field."
-        )
-
-    def clear(z: int) -> None:
-        labels[z][read_section(sections_map, z) >= np.float32(certain)] = 0
-
-    map_threads(clear, labels.shape[0])
-
-
-def fill_by_mode(labels: Any, *, progress: Progress = NO_PROGRESS) -> None:
-    """Fill the zeros of each section from around until none is left.
-
-    In each round every zero that has a labelled pixel among its 8 neighbours takes the
-    commonest label among them, of several the smallest; pixels filled in a round count
-    from the next on.
-
-    Parameters
-    ----------
-    labels : (z, y, x) uint32
-        C-contiguous, filled in place. A section of zeros only stays as it is.
-    progress : Progress
-        Called once per section.
-
-    References
-    ----------
-    The authors' released script of DeepEM3D; ties and rounds are our reading.
-
-    Examples
-    --------
-    >>> labels = np.array([[[1, 1, 0, 2]]], np.uint32)
-    >>> fill_by_mode(labels)
-    >>> labels
-    array([[[1, 1, 1, 2]]], dtype=uint32)
-    """
-
-    def fill(z: int) -> None:
-        zeros = np.flatnonzero(labels[z] == 0)
-        while zeros.size:
-            new = neighbour_modes(labels[z], zeros)
-            found = new != 0
-            if not found.any():
-                return
-            labels[z].reshape(-1)[zeros[found]] = new[found]
-            zeros = zeros[~found]
-
-    steps = Steps(progress, labels.shape[0])
-    map_threads(fill, labels.shape[0], partial(steps.finish_one, "Filling between segments"))
-
-
-@kernel
-def neighbour_modes(section: Any, pixels: Any) -> Any:
-    """Return the commonest non-zero label among the 8 neighbours of each pixel, 0 if none."""
-    n_y, n_x = section.shape
-    around = np.zeros(8, section.dtype)
-    modes = np.zeros(pixels.size, section.dtype)
-    for k in range(pixels.size):
-        y, x = pixels[k] // n_x, pixels[k] % n_x
-        n = 0
-        for v in range(max(0, y - 1), min(n_y, y + 2)):
-            for u in range(max(0, x - 1), min(n_x, x + 2)):
-                if section[v, u] != 0:
-                    around[n] = section[v, u]
-                    n += 1
-        best = 0
-        for i in range(n):
-            count = 0
-            for j in range(n):
-                count += around[j] == around[i]
-            if count > best or (count == best and around[i] < modes[k]):
-                best = count
-                modes[k] = around[i]
-    return modes
