@@ -13,8 +13,7 @@ from napari_emseg.networks import build_network
 from napari_emseg.networks.checkpoint import load_model
 from napari_emseg.progress import Cancelled
 from napari_emseg.training import AugmentParams, TrainParams, train
-from napari_emseg.training.dataset import IGNORED
-from napari_emseg.training.trainer import boundary_loss, format_sections, learning_rate
+from napari_emseg.training.description import format_sections
 from napari_emseg.volume import Volume
 
 
@@ -166,49 +165,25 @@ def test_a_finished_training_goes_on_with_more_steps(cells, tiny, tmp_path):
 
 
 def test_too_little_memory_is_one_sentence(cells, tiny, tmp_path, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr("napari_emseg.training.trainer.boundary_loss", fail)
+    monkeypatch.setattr("napari_emseg.training.objective.map_loss", fail)
     with pytest.raises(InputError, match="take a smaller batch size or patch size"):
         train([cells], tmp_path / "m.safetensors", params=tiny)
 
 
 def test_a_loss_that_is_no_number_ends_the_training(cells, tiny, tmp_path, monkeypatch):
-    def lose(logits, *_):
+    def lose(logits, *_, **__):
         return logits.sum() * math.nan
 
     path = tmp_path / "m.safetensors"
     train([cells], path, params=tiny)
     before = path.read_bytes()
-    monkeypatch.setattr("napari_emseg.training.trainer.boundary_loss", lose)
+    monkeypatch.setattr("napari_emseg.training.objective.map_loss", lose)
     with pytest.raises(InputError, match="its loss is no number any more"):
         train([cells], path, params=tiny.model_copy(update={"steps": 50}), resume=True)
     assert path.read_bytes() == before
-
-
-def test_learning_rate_rises_to_its_peak_and_falls_to_almost_nothing():
-    params = TrainParams(learning_rate=1e-3, warmup_fraction=0.25)
-    rates = [learning_rate(share, params) for share in np.linspace(0, 1, 101)]
-    assert int(np.argmax(rates)) == 25
-    assert max(rates) == pytest.approx(1e-3)
-    assert rates[-1] == pytest.approx(1e-6)
-    assert np.all(np.diff(rates[:26]) > 0)
-    assert np.all(np.diff(rates[25:]) < 0)
-
-
-def test_unknown_pixels_do_not_count_in_the_loss():
-    logits = torch.tensor([2.0, -1.0, 50.0]).reshape(1, 1, 1, 3)
-    targets = torch.tensor([1, 0, IGNORED], dtype=torch.uint8).reshape(1, 1, 1, 3)
-    entropy = (math.log1p(math.exp(-2)) + math.log1p(math.exp(-1))) / 2
-    assert float(boundary_loss(logits, targets, 0.0)) == pytest.approx(entropy)
-    assert float(boundary_loss(logits, torch.full_like(targets, IGNORED), 1.0)) == 0
-
-
-def test_a_perfect_map_has_no_loss():
-    targets = torch.tensor([1, 0, 0], dtype=torch.uint8).reshape(1, 1, 1, 3)
-    logits = (targets.float() * 2 - 1) * 40
-    assert float(boundary_loss(logits, targets, 1.0)) == pytest.approx(0, abs=1e-4)
 
 
 def test_sections_are_written_short():

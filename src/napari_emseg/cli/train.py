@@ -85,6 +85,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         "seconds": round(result.seconds, 1),
         "best_step": result.best_step,
         "scores": result.scores,
+        "waited_share": round(result.waited_share, 4),
         "notes": notes_of(*(pair.raw for pair in pairs)),
     }
 
@@ -124,7 +125,7 @@ def _open_set(
     from napari_emseg.networks.info import ModelInfo
     from napari_emseg.training import load_training_set
     from napari_emseg.training.dataset import read_training_set
-    from napari_emseg.training.trainer import describe_model
+    from napari_emseg.training.description import describe_model
 
     content = read_training_set(path)
     given = {name: value for name, value in vars(args).items() if name in TrainParams.model_fields}
@@ -136,7 +137,10 @@ def _open_set(
 
 def describe(report: Mapping[str, Any]) -> str:
     """Return the report as text."""
-    lines = [f"{report['output']}: {report['steps']} steps, {format_seconds(report['seconds'])}"]
+    lines = [
+        f"{report['output']}: {report['steps']} steps, {format_seconds(report['seconds'])}, "
+        f"{report['waited_share']:.1%} of it waiting for data"
+    ]
     for name, scores in report["scores"].items():
         values = ", ".join(f"{key} {value:.4f}" for key, value in scores.items())
         lines.append(f"{name}: {values} (step {report['best_step']})")

@@ -1,40 +1,40 @@
-"""The training loop: sample, augment, step, average, validate, keep the best."""
+"""The training loop: step, validate, keep the best, save."""
 
 from __future__ import annotations
 
-import copy
-import json
 import math
 import os
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
 from napari_emseg.errors import InputError
 from napari_emseg.inference import choose_device
-from napari_emseg.inference.device import is_out_of_memory
-from napari_emseg.inference.sections import SectionReader
-from napari_emseg.networks import build_network
-from napari_emseg.networks.base import Network
+from napari_emseg.io.atomic import check_file_place
 from napari_emseg.networks.checkpoint import save_model
 from napari_emseg.networks.info import ModelInfo
 from napari_emseg.progress import NO_PROGRESS, Cancelled, Progress
-from napari_emseg.training.augment import change_brightness, choose_index, draw_fields, look_up
-from napari_emseg.training.dataset import IGNORED, TrainingPair, make_target
+from napari_emseg.training.curve import append_line, truncate_curve
+from napari_emseg.training.dataset import TrainingPair
+from napari_emseg.training.descent import Descent, Step
+from napari_emseg.training.description import describe_model, flat_scores, summarise_pair
+from napari_emseg.training.hooks import Hook, Moment
+from napari_emseg.training.interrupts import HeldInterrupts
 from napari_emseg.training.params import TrainParams
+from napari_emseg.training.sampler import BatchSource
+from napari_emseg.training.start import make_network
 from napari_emseg.training.state import Counters, load_state, save_state
 from napari_emseg.training.validation import validate
 
 STATE_SUFFIX = ".training"
 CURVE_SUFFIX = ".curve.jsonl"
+
+_LOSS_EVERY_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class TrainResult:
         Step of the checkpoint that is the model.
     scores : dict
         Validation scores of the model by data set.
+    waited_share : float
+        Part of the time, validations aside, in which the network waited for data.
     """
 
     model_path: Path
@@ -60,6 +62,7 @@ class TrainResult:
     seconds: float
     best_step: int
     scores: dict[str, dict[str, float]]
+    waited_share: float
 
 
 def train(
@@ -70,6 +73,7 @@ def train(
     info: ModelInfo | None = None,
     progress: Progress = NO_PROGRESS,
     resume: bool = False,
+    hooks: Sequence[Hook] = (),
 ) -> TrainResult:
     """Train a network and write it as one safetensors file.
 
@@ -92,7 +96,9 @@ def train(
         Told after every step.
     resume : bool
         Go on from ``NAME.training``; on a CPU in float32 bit for bit what an
-        uninterrupted run would have given.
+        uninterrupted run of as many steps would have given.
+    hooks : sequence of Hook
+        What looks on, as :class:`napari_emseg.training.tensorboard.TensorBoard`.
 
     Raises
     ------
@@ -118,7 +124,7 @@ def train(
     # Dropout and initial weights use torch's global generator; give it back as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed((params or TrainParams()).seed)
-        trainer = _Trainer(pairs, Path(out_path), params or TrainParams(), info)
+        trainer = _Trainer(pairs, Path(out_path), params or TrainParams(), info, hooks)
         if resume:
             trainer.resume()
         return trainer.run(progress)
@@ -131,23 +137,27 @@ class _Trainer:
         out_path: Path,
         params: TrainParams,
         info: ModelInfo | None,
+        hooks: Sequence[Hook],
     ) -> None:
         self.pairs = pairs
+        self.hooks = hooks
         self.info = info or describe_model(pairs, params.network)
         self.model_path = out_path.with_suffix(".safetensors")
         self.state_path = out_path.with_suffix(STATE_SUFFIX)
         self.curve_path = out_path.with_suffix(CURVE_SUFFIX)
-        self.device = torch.device(choose_device(params.device))
-        network = build_network(params.network, params.preset, **params.network_params())
-        self.network = _channels_last(network.to(self.device))
+        network = make_network(params)
         # Where the network's own number of sections was asked for, it is now known.
         self.params = params.model_copy(update={"in_sections": network.in_sections})
-        self.average = copy.deepcopy(self.network).eval()
-        self.optimiser = _make_optimiser(self.network, params)
-        self.generator = torch.Generator().manual_seed(params.seed)
-        self.sampler = _Sampler(pairs, self.params, network.in_sections)
+        self.descent = Descent(network, self.params, torch.device(choose_device(params.device)))
         self.counters = Counters()
-        self.losses: list[float] = []
+        self.saved_at = time.monotonic()
+        self.saved_steps = (-1, -1)
+        self.is_whole = True
+        self.saving_s = 0.0
+
+    @property
+    def networks(self) -> dict[str, Any]:
+        return {"network": self.descent.network, "average": self.descent.average}
 
     def resume(self) -> None:
         if not self.state_path.exists():
@@ -155,60 +165,143 @@ class _Trainer:
                 f"There is no {self.state_path.name} to resume from; start without resuming."
             )
         self.counters = load_state(
-            self.state_path,
-            networks={"network": self.network, "average": self.average},
-            optimiser=self.optimiser,
-            generator=self.generator,
-            params=self.params.model_dump(mode="json"),
+            self.state_path, networks=self.networks, optimiser=self.descent.optimiser
         )
-        _truncate_curve(self.curve_path, self.counters.step)
+        done = self.counters
+        truncate_curve(self.curve_path, step=done.step, validated_step=done.validated_step)
 
     def run(self, progress: Progress) -> TrainResult:
+        self.model_path.parent.mkdir(parents=True, exist_ok=True)
+        for path in (self.model_path, self.state_path, self.curve_path):
+            check_file_place(path)  # now, because training may take hours
         if self.counters.step == 0:
             self.curve_path.unlink(missing_ok=True)
-        saved = started = time.monotonic()
+        first_batch = self.counters.step * self.params.accumulate_batches
         try:
-            while True:
-                share = self.share_done()
-                if self.is_validation_due(share):
-                    self.keep_if_best(progress)
-                    started = time.monotonic()
-                if share >= 1:
-                    break
-                loss = self.step(share)
-                now = time.monotonic()
-                self.counters.seconds += now - started
-                started = now
-                if now - saved > self.params.save_interval_s:
-                    self.save()
-                    saved = started = time.monotonic()
-                self.report(progress, loss)
+            with (
+                BatchSource(
+                    self.pairs, self.params, self.descent.network, first_step=first_batch
+                ) as source,
+                HeldInterrupts(progress) as watched,
+            ):
+                self.loop(source, watched)
         except (Cancelled, KeyboardInterrupt):
             self.save()
             if self.counters.best_step < 0:
                 self.write_model()
             raise
+        finally:
+            for hook in self.hooks:
+                hook.on_end()
         self.save()
-        done = self.counters
-        return TrainResult(
-            self.model_path,
-            self.state_path,
-            self.curve_path,
-            done.step,
-            done.seconds,
-            done.best_step,
-            done.scores,
-        )
+        return self.result()
+
+    def loop(self, source: BatchSource, progress: Progress) -> None:
+        step: Step | None = None
+        while True:
+            share = self.share_done()
+            if self.is_validation_due(share):
+                self.save()
+                self.validate(step, progress)
+            if share >= 1:
+                return
+            step = self.step(source, share)
+            if self.is_saving_due():
+                self.save()
+            self.report(progress, step.loss)
+
+    def share_done(self) -> float:
+        if self.params.minutes is None:
+            return self.counters.step / self.params.steps
+        # what the last validation will take belongs to the time that was asked for
+        budget_s = 60 * self.params.minutes - self.counters.last_validation_s
+        return self.counters.seconds / budget_s if budget_s > 0 else 1.0
 
     def is_validation_due(self, share: float) -> bool:
         step = self.counters.step
         due = share >= 1 or (step > 0 and step % self.params.validation_interval_steps == 0)
         return due and self.counters.validated_step != step
 
-    def share_done(self) -> float:
-        if self.params.minutes is not None:
-            return self.counters.seconds / (60 * self.params.minutes)
-        return self.counters.step / self.params.steps
+    def step(self, source: BatchSource, share: float) -> Step:
+        counters, started, waited_s = self.counters, time.monotonic(), source.waited_s
+        self.is_whole = False
+        step = self.descent.step(source, share=share, step=counters.step)
+        counters.step += 1
+        self.is_whole = True
+        counters.seconds += time.monotonic() - started
+        counters.waited_s += source.waited_s - waited_s
+        counters.loss_sum += step.loss
+        counters.loss_count += 1
+        self.call("on_step", self.moment(step))
+        is_validated = counters.step % self.params.validation_interval_steps == 0
+        if counters.step % _LOSS_EVERY_STEPS == 0 and not is_validated:
+            self.record(step)
+        return step
+
+    def validate(self, step: Step | None, progress: Progress) -> None:
+        """Validate the averaged weights; write the model if none was better."""
+        counters, started = self.counters, time.monotonic()
+        scores = validate(
+            self.descent.average,
+            self.pairs,
+            sigma_px=self.params.validation_sigma_px,
+            device=str(self.descent.device),
+            progress=progress,
+        )
+        mean = float(np.mean([s["v_rand"] for s in scores.values()])) if scores else None
+        is_best = mean is None or mean > counters.best_score
+        if is_best:
+            counters.best_step = counters.step
+            counters.best_score = -math.inf if mean is None else mean
+            counters.scores = scores
+            self.write_model()
+        counters.last_validation_s = time.monotonic() - started
+        counters.validating_s += counters.last_validation_s
+        counters.seconds += counters.last_validation_s
+        counters.validated_step = counters.step
+        self.record(step, scores)
+        self.call("on_validation", self.moment(step, scores, is_best))
+
+    def call(self, name: str, moment: Moment | None) -> None:
+        for hook in self.hooks if moment is not None else ():
+            getattr(hook, name)(moment)
+
+    def moment(
+        self, step: Step | None, scores: dict[str, Any] | None = None, is_best: bool = False
+    ) -> Moment | None:
+        if step is None:  # resumed in front of a validation
+            return None
+        return Moment(
+            self.counters.step,
+            self.counters.seconds,
+            step.loss,
+            step.learning_rate,
+            self.descent.network,
+            self.descent.average,
+            step.batch.images,
+            step.batch.targets,
+            scores or {},
+            is_best,
+        )
+
+    def record(self, step: Step | None, scores: dict[str, Any] | None = None) -> None:
+        """Add a line to the curve; its loss is the mean since the line before."""
+        counters = self.counters
+        line: dict[str, Any] = {
+            "step": counters.step,
+            "seconds": round(counters.seconds, 1),
+            "loss": (
+                round(counters.loss_sum / counters.loss_count, 5) if counters.loss_count else None
+            ),
+            "learning_rate": step.learning_rate if step else None,
+            "waited_share": round(counters.waited_share(), 4),
+        }
+        if scores is not None:
+            line["validation_seconds"] = round(counters.last_validation_s, 1)
+            line["saving_seconds"] = round(self.saving_s, 3)
+            line["scores"] = scores
+        append_line(self.curve_path, line)
+        counters.loss_sum, counters.loss_count = 0.0, 0
 
     def report(self, progress: Progress, loss: float) -> None:
         best = self.counters.best_score
@@ -221,81 +314,10 @@ class _Trainer:
             total = round(60 * self.params.minutes)
             progress.update(min(round(self.counters.seconds), total), total, message)
 
-    def step(self, share: float) -> float:
-        """Take one step of the optimiser and return its loss."""
-        try:
-            loss = self.descend(share)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise InputError(
-                f"The memory of device {self.device.type} does not suffice for "
-                f"{self.params.batch_size} patches of {self.params.patch_px} x "
-                f"{self.params.patch_px} pixels: take a smaller batch size or patch size."
-            ) from error
-        if not math.isfinite(loss):
-            raise InputError(
-                f"The training came off the rails in step {self.counters.step}: its loss is no "
-                "number any more. Try a lower learning rate."
-            )
-        self.losses.append(loss)
-        return loss
-
-    def descend(self, share: float) -> float:
-        self.network.train()
-        rate = learning_rate(share, self.params)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        images, targets = self.sampler.draw(self.generator)
-        images = images.to(self.device, memory_format=torch.channels_last)
-        with _autocast(self.device, self.params.precision):
-            logits = self.network(images)
-        loss = boundary_loss(logits.float(), targets.to(self.device), self.params.dice_weight)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.params.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.params.gradient_clip)
-        self.optimiser.step()
-        self.counters.step += 1
-        _update_average(self.average, self.network, self.params.ema_decay, self.counters.step)
-        return float(loss.detach())
-
-    def keep_if_best(self, progress: Progress) -> None:
-        """Validate the averaged weights; write the model if none was better."""
-        started = time.monotonic()
-        scores = validate(
-            self.average,
-            self.pairs,
-            sigma_px=self.params.validation_sigma_px,
-            device=str(self.device),
-            progress=progress,
-        )
-        mean = float(np.mean([s["v_rand"] for s in scores.values()])) if scores else None
-        if mean is None or mean > self.counters.best_score:
-            self.counters.best_step = self.counters.step
-            self.counters.best_score = -math.inf if mean is None else mean
-            self.counters.scores = scores
-            self.write_model()
-        _append_line(
-            self.curve_path,
-            {
-                "step": self.counters.step,
-                "seconds": round(self.counters.seconds, 1),
-                "loss": round(float(np.mean(self.losses)), 5) if self.losses else None,
-                "learning_rate": learning_rate(min(self.share_done(), 1), self.params),
-                "validation_seconds": round(time.monotonic() - started, 1),
-                "scores": scores,
-            },
-        )
-        self.losses.clear()
-        self.counters.validated_step = self.counters.step
-
     def write_model(self) -> None:
-        self.model_path.parent.mkdir(parents=True, exist_ok=True)
-        info = self.info.model_copy(
-            update={"scores": flat_scores(self.counters.scores), "training": self.summary()}
-        )
-        save_model(self.model_path, self.average, info)
+        scores = flat_scores(self.counters.scores)
+        info = self.info.model_copy(update={"scores": scores, "training": self.summary()})
+        save_model(self.model_path, self.descent.average, info)
 
     def summary(self) -> dict[str, Any]:
         """Say how the weights came to be, in plain values."""
@@ -306,204 +328,36 @@ class _Trainer:
             "params": self.params.model_dump(mode="json"),
         }
 
+    def is_saving_due(self) -> bool:
+        # what is saved is at most an interval old when the next save is complete
+        age_s = time.monotonic() - self.saved_at
+        return age_s + self.saving_s > self.params.save_interval_s
+
     def save(self) -> None:
-        self.state_path.parent.mkdir(parents=True, exist_ok=True)
+        steps = (self.counters.step, self.counters.validated_step)
+        # an interrupt that could not be held back may have left a step half taken
+        if steps == self.saved_steps or not self.is_whole:
+            return
+        started = time.monotonic()
         save_state(
             self.state_path,
-            networks={"network": self.network, "average": self.average},
-            optimiser=self.optimiser,
-            generator=self.generator,
+            networks=self.networks,
+            optimiser=self.descent.optimiser,
             counters=self.counters,
-            params=self.params.model_dump(mode="json"),
         )
+        self.saved_at, self.saved_steps = time.monotonic(), steps
+        self.saving_s = self.saved_at - started
+        self.counters.seconds += self.saving_s
 
-
-class _Sampler:
-    """Draws augmented batches from all pairs, all training sections held in memory."""
-
-    def __init__(
-        self, pairs: Sequence[TrainingPair], params: TrainParams, in_sections: int
-    ) -> None:
-        self.params = params
-        self.weights = [pair.weight for pair in pairs]
-        self.sections = [_read_sections(pair, params, in_sections) for pair in pairs]
-
-    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw images (N, C, H, W) float32 and targets (N, 1, H, W) uint8."""
-        params = self.params
-        fields = draw_fields(generator, params.batch_size, params.patch_px, params.augment)
-        images, targets = [], []
-        for field in fields:
-            sections = self.sections[choose_index(generator, self.weights)]
-            image, target = sections[int(torch.randint(len(sections), (), generator=generator))]
-            extent = torch.tensor(image.shape[-2:], dtype=torch.float32) - 1
-            # Centres keep a third of a patch from the edge: the rest would be mirror image.
-            margin = torch.minimum(extent / 2, torch.tensor(params.patch_px / 3))
-            centre = margin + (extent - 2 * margin) * torch.rand(2, generator=generator)
-            images.append(look_up(image, field, centre, "bilinear"))
-            targets.append(look_up(target.float(), field, centre, "nearest").to(torch.uint8))
-        batch = change_brightness(generator, torch.stack(images), params.augment)
-        return batch, torch.stack(targets)
-
-
-def _read_sections(
-    pair: TrainingPair, params: TrainParams, in_sections: int
-) -> list[tuple[Tensor, Tensor]]:
-    reader = SectionReader(pair.raw, in_sections, None)
-    sections = []
-    for z in pair.train_sections:
-        image = reader.read(z)
-        if image is None:  # a blank section teaches nothing
-            continue
-        target = make_target(
-            pair,
-            z,
-            boundary_px=params.boundary_px,
-            membrane_reach_px=params.membrane_reach_px,
+    def result(self) -> TrainResult:
+        done = self.counters
+        return TrainResult(
+            self.model_path,
+            self.state_path,
+            self.curve_path,
+            done.step,
+            done.seconds,
+            done.best_step,
+            done.scores,
+            done.waited_share(),
         )
-        sections.append((torch.from_numpy(image), torch.from_numpy(target)[None]))
-    if not sections:
-        raise InputError(f"{pair.name}: all training sections are blank.")
-    return sections
-
-
-def learning_rate(share: float, params: TrainParams) -> float:
-    """One-cycle schedule: cosine up to the peak, cosine down to almost nothing."""
-    peak, warmup = params.learning_rate, params.warmup_fraction
-    if share < warmup:
-        low, done = peak / 25, share / warmup
-        return low + (peak - low) * (1 - math.cos(math.pi * done)) / 2
-    done = (share - warmup) / (1 - warmup)
-    return peak * (1e-3 + (1 - 1e-3) * (1 + math.cos(math.pi * done)) / 2)
-
-
-def boundary_loss(logits: Tensor, targets: Tensor, dice_weight: float) -> Tensor:
-    """Binary cross-entropy plus weighted soft Dice over the pixels that are known.
-
-    Parameters
-    ----------
-    logits : Tensor, float32, (N, 1, H, W)
-    targets : Tensor, uint8, same shape
-        1 = boundary, 0 = inside, 255 = not known.
-    dice_weight : float
-        0 for cross-entropy alone.
-    """
-    known = targets != IGNORED
-    if not known.any():
-        return logits.sum() * 0
-    logits, truth = logits[known], targets[known].float()
-    loss = functional.binary_cross_entropy_with_logits(logits, truth)
-    if dice_weight:
-        chance = logits.sigmoid()
-        overlap = 2 * (chance * truth).sum() + 1
-        loss = loss + dice_weight * (1 - overlap / (chance.sum() + truth.sum() + 1))
-    return loss
-
-
-def describe_model(pairs: Sequence[TrainingPair], network: str) -> ModelInfo:
-    """Describe a model by the data it was trained on."""
-    data = ", ".join(f"{p.name} sections {format_sections(p.train_sections)}" for p in pairs)
-    return ModelInfo(
-        network=network,
-        title="Trained on " + ", ".join(pair.name for pair in pairs),
-        trained_on=data,
-        voxel_size_nm=pairs[0].raw.voxel_size_nm,
-    )
-
-
-def summarise_pair(pair: TrainingPair) -> dict[str, Any]:
-    """Say what of a pair was used for what, in plain values."""
-    size = pair.raw.voxel_size_nm
-    return {
-        "name": pair.name,
-        "train_sections": format_sections(pair.train_sections),
-        "validation_sections": format_sections(pair.validation_sections),
-        "voxel_size_nm": None if size is None else list(size),
-        "weight": pair.weight,
-    }
-
-
-def format_sections(sections: Sequence[int]) -> str:
-    """Write section numbers with runs shortened.
-
-    Examples
-    --------
-    >>> format_sections([0, 1, 2, 5, 7, 8])
-    '0-2, 5, 7-8'
-    """
-    runs: list[list[int]] = []
-    for z in sorted(sections):
-        if runs and z == runs[-1][-1] + 1:
-            runs[-1].append(z)
-        else:
-            runs.append([z])
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
-
-
-def flat_scores(scores: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Name scores of several data sets in one flat dict."""
-    return {
-        f"{name} {key}": round(value, 5)
-        for name, values in scores.items()
-        for key, value in values.items()
-    }
-
-
-def _make_optimiser(network: nn.Module, params: TrainParams) -> torch.optim.Optimizer:
-    # Biases and normalisation are few and must not shrink.
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    free = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": params.weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=params.learning_rate)
-
-
-@torch.no_grad()
-def _update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    # Early on the mean must follow quickly, or it stays full of random weights.
-    keep = min(decay, (1 + step) / (10 + step))
-    mean, current = average.state_dict(), network.state_dict()
-    floats = [key for key, value in mean.items() if value.is_floating_point()]
-    torch._foreach_lerp_([mean[k] for k in floats], [current[k] for k in floats], 1 - keep)
-
-
-def _channels_last(network: Network) -> Network:
-    network.to(memory_format=torch.channels_last)
-    return network
-
-
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    if precision == "float32" or (precision == "auto" and not _computes_bfloat16(device)):
-        return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)
-
-
-def _computes_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    # Without the instruction, bfloat16 on a CPU is emulated and slower than float32.
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return device.type == "cpu" and supported is not None and bool(supported())
-
-
-def _append_line(path: Path, record: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
-
-
-def _truncate_curve(path: Path, step: int) -> None:
-    """Drop what an interrupted run wrote after its last saved state."""
-    if not path.exists():
-        return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if _step_of(line) <= step), encoding="utf-8")
-
-
-def _step_of(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):  # torn when the power went
-        return math.inf

@@ -1,0 +1,33 @@
+"""The running mean of the weights, which generalises better than the weights of any one step."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Move the mean a little towards the weights after a step.
+
+    Parameters
+    ----------
+    average, network : torch.nn.Module
+        Of the same kind; `average` is changed.
+    decay : float
+        How much of the mean is kept; 0 makes it the weights themselves.
+    step : int
+        Steps done, 1 after the first.
+
+    Examples
+    --------
+    >>> mean, network = nn.Linear(1, 1), nn.Linear(1, 1)
+    >>> update_average(mean, network, 0.0, 1)
+    >>> bool(mean.weight == network.weight)
+    True
+    """
+    # Early on the mean must follow quickly, or it stays full of random weights.
+    keep = min(decay, (1 + step) / (10 + step))
+    mean, current = average.state_dict(), network.state_dict()
+    floats = [key for key, value in mean.items() if value.is_floating_point()]
+    torch._foreach_lerp_([mean[k] for k in floats], [current[k] for k in floats], 1 - keep)

@@ -1,0 +1,70 @@
+"""Looking on while a network is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from napari_emseg.networks.base import Network
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A training as a hook sees it.
+
+    Attributes
+    ----------
+    step : int
+        Steps done.
+    seconds : float
+        Time spent, over all resumptions.
+    loss : float
+        Of the last step.
+    learning_rate : float
+        Of the last step.
+    network, average : Network
+        What is trained, and the running mean of its weights, which is what is
+        kept. They are the training's own: look, do not change.
+    images, targets : Tensor
+        The last batch.
+    scores : mapping
+        Of the validation, by data set; empty in a step.
+    is_best : bool
+        Whether that validation was the best so far, so that the model was written.
+    """
+
+    step: int
+    seconds: float
+    loss: float
+    learning_rate: float
+    network: Network
+    average: Network
+    images: Tensor
+    targets: Tensor
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    is_best: bool = False
+
+
+class Hook:
+    """Base of what looks on; override what is of interest.
+
+    A hook must draw no random numbers from torch's global generator and leave
+    the networks as they are, or the training can no longer be repeated.
+
+    Examples
+    --------
+    >>> class Last(Hook):
+    ...     def on_step(self, moment: Moment) -> None:
+    ...         self.loss = moment.loss
+    """
+
+    def on_step(self, moment: Moment) -> None:
+        """Look at a step that was just taken."""
+
+    def on_validation(self, moment: Moment) -> None:
+        """Look at a validation that was just made."""
+
+    def on_end(self) -> None:
+        """Finish, also when the training was stopped or failed."""
