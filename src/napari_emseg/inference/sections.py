@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -102,6 +102,17 @@ def voxel_size_ratio(
     if all(1 / _LARGEST_RATIO <= ratio <= _LARGEST_RATIO for ratio in (y, x)):
         return None
     return y, x
+
+
+class Reader(Protocol):
+    """Gives a network its input for a section."""
+
+    @property
+    def full_shape_px(self) -> tuple[int, ...]:
+        """Size of the raw sections, (y, x)."""
+
+    def read(self, z: int) -> FloatArray | None:
+        """Return the (channels, Y, X) input for section `z`, or None if it is blank."""
 
 
 class SectionReader:

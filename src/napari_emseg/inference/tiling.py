@@ -14,58 +14,75 @@ import numpy as np
 
 from napari_emseg.blocks import Block, iter_blocks
 from napari_emseg.inference.sections import FloatArray
+from napari_emseg.networks.base import Network
 
 _RIM_PX = 16
 
 
-def add_rim(sections: FloatArray, multiple_px: int) -> FloatArray:
-    """Extend (channels, Y, X) by reflection to multiples of `multiple_px`.
+class SectionTiling:
+    """How a section is cut into blocks for a network.
 
-    Examples
-    --------
-    >>> add_rim(np.zeros((1, 100, 40), np.float32), 16).shape
-    (1, 144, 80)
-    """
-    rim = _round_up(_RIM_PX, multiple_px)
-    after = [rim + -size % multiple_px for size in sections.shape[1:]]
-    return np.pad(sections, [(0, 0), (rim, after[0]), (rim, after[1])], mode="reflect")
-
-
-def iter_section_blocks(
-    shape_px: tuple[int, ...],
-    block_shape_px: tuple[int, int],
-    receptive_field_px: tuple[int, int],
-    multiple_px: int,
-) -> Iterator[Block]:
-    """Cut a section into blocks.
+    A network without padding is given as much of a mirror image around the section
+    as it needs, one with padding a rim that keeps the effects of padding away.
 
     Parameters
     ----------
+    network : Network
+        Or anything that has its sizes.
     shape_px : (y, x)
-        Size of the section without its rim.
-    block_shape_px : (y, x)
-        Size of the blocks' inner part.
-    receptive_field_px : (y, x)
-        What the network sees around a pixel.
-    multiple_px : int
-        What starts and stops must be multiples of.
-
-    Yields
-    ------
-    Block
-        ``inner`` counts from the section's first pixel, ``outer`` from the rim's.
+        Size of the section.
     """
-    rim = _round_up(_RIM_PX, multiple_px)
-    halo = [field // 2 for field in receptive_field_px]
-    for block in iter_blocks(shape_px, block_shape_px, (0, 0)):
-        outer, local = [], []
-        for inner, size, reach in zip(block.inner, shape_px, halo, strict=True):
-            start, stop = inner.start + rim, inner.stop + rim
-            low = max(0, start - reach) // multiple_px * multiple_px
-            high = min(_round_up(size, multiple_px) + 2 * rim, _round_up(stop + reach, multiple_px))
-            outer.append(slice(low, high))
-            local.append(slice(start - low, stop - low))
-        yield Block(block.inner, tuple(outer), tuple(local))
+
+    def __init__(self, network: Network, shape_px: tuple[int, ...]) -> None:
+        self.shape_px = shape_px
+        self._multiple_px = network.size_multiple_px
+        self._margin_px = network.margin_px
+        self._remainder_px = network.valid_remainder_px if network.margin_px else 0
+        self._reach_px = [field // 2 for field in network.receptive_field_px[1:]]
+        self._rim_px = network.margin_px or round_up(_RIM_PX, self._multiple_px)
+
+    @property
+    def rimmed_shape_px(self) -> tuple[int, ...]:
+        """Size of the section with its rim."""
+        return tuple(self._fill_up(size + 2 * self._rim_px) for size in self.shape_px)
+
+    def add_rim(self, section: FloatArray) -> FloatArray:
+        """Extend (channels, Y, X) by reflection on all sides."""
+        widths = [
+            (self._rim_px, rimmed - size - self._rim_px)
+            for size, rimmed in zip(self.shape_px, self.rimmed_shape_px, strict=True)
+        ]
+        return np.pad(section, [(0, 0), *widths], mode="reflect")
+
+    def iter_blocks(self, block_shape_px: tuple[int, ...]) -> Iterator[Block]:
+        """Cut the section into blocks.
+
+        Parameters
+        ----------
+        block_shape_px : (y, x)
+            Size of the blocks' inner part.
+
+        Yields
+        ------
+        Block
+            ``inner`` counts from the section's first pixel, ``outer`` from the rim's,
+            ``inner_in_outer`` from the first of what the network gives for ``outer``.
+        """
+        for block in iter_blocks(self.shape_px, block_shape_px, (0, 0)):
+            outer, local = [], []
+            for inner, rimmed, reach in zip(
+                block.inner, self.rimmed_shape_px, self._reach_px, strict=True
+            ):
+                start, stop = inner.start + self._rim_px, inner.stop + self._rim_px
+                low = max(0, start - reach) // self._multiple_px * self._multiple_px
+                high = min(rimmed, self._fill_up(stop + reach))
+                first = start - low - self._margin_px
+                outer.append(slice(low, high))
+                local.append(slice(first, first + stop - start))
+            yield Block(block.inner, tuple(outer), tuple(local))
+
+    def _fill_up(self, size_px: int) -> int:
+        return size_px + (self._remainder_px - size_px) % self._multiple_px
 
 
 def choose_block_shape(
@@ -90,7 +107,7 @@ def choose_block_shape(
     return y, x
 
 
-def halve_block(block_shape_px: tuple[int, int]) -> tuple[int, int]:
+def halve_block(block_shape_px: tuple[int, ...]) -> tuple[int, int]:
     """Return a block of half the size along its longer side.
 
     Examples
@@ -102,5 +119,6 @@ def halve_block(block_shape_px: tuple[int, int]) -> tuple[int, int]:
     return (-(-y // 2), x) if y > x else (y, -(-x // 2))
 
 
-def _round_up(value: int, multiple: int) -> int:
+def round_up(value: int, multiple: int) -> int:
+    """Return the next multiple that is not less than `value`."""
     return -(-value // multiple) * multiple

@@ -50,6 +50,11 @@ class Network(nn.Module):
     margin_px : int
         Without padding the output is smaller than the input by this much on each
         side of a section; 0 where the network pads. See :meth:`forward_valid`.
+    valid_remainder_px : int
+        Sizes that :meth:`forward_valid` need not fill up are multiples of
+        `size_multiple_px` and this.
+    is_slid : bool
+        Whether it has to compute a window for each pixel: minutes for a section.
     offsets : tuple of (z, y, x)
         What the channels mean: the affinity of each voxel with the one at this
         offset from it. Empty: one boundary channel.
@@ -66,6 +71,8 @@ class Network(nn.Module):
     dimensions: Literal[2, 3] = 2
     in_maps: int = 0
     margin_px: int = 0
+    valid_remainder_px: int = 0
+    is_slid: bool = False
     offsets: tuple[Offset, ...] = ()
     size_multiple_sections: int = 1
 

@@ -78,6 +78,8 @@ class UNet(Network):
         self.size_multiple_px = 2 ** (params.depth - 1)
         self.memory_bytes_per_px = 7 * 4 * params.width
         self.margin_px = _margin_px(params.depth)
+        # 572 goes in where the paper's 388 come out
+        self.valid_remainder_px = -4 % self.size_multiple_px
         field = receptive_field_px(self._walk, self.size_multiple_px)
         self.receptive_field_px = (params.in_sections, field, field)
         widths = [params.width * 2**level for level in range(params.depth)]
@@ -98,8 +100,11 @@ class UNet(Network):
 
     def forward(self, sections: Tensor) -> Tensor:
         self.check_input(sections)
-        margins = (self.margin_px,) * 2
-        return self.forward_valid(mirror(sections, margins, margins))
+        height, width = sections.shape[-2:]
+        margin = self.margin_px
+        after = [margin + self._missing_px(size + 2 * margin) for size in (height, width)]
+        x = mirror(sections, (margin, margin), after)
+        return self.forward_valid(x)[..., :height, :width]
 
     def forward_valid(self, sections: Tensor) -> Tensor:
         """Return logits of the pixels whose surroundings lie inside the sections.
@@ -113,10 +118,7 @@ class UNet(Network):
         Tensor, float32, (N, 1, Y - 2 margin_px, X - 2 margin_px)
         """
         height, width = (size - 2 * self.margin_px for size in sections.shape[-2:])
-        # each pooling needs an even size: 572 goes in where the paper's 388 come out
-        multiple = self.size_multiple_px
-        missing = [(4 - size) % multiple for size in (height, width)]
-        x = mirror(sections, (0, 0), missing)
+        x = mirror(sections, (0, 0), [self._missing_px(size) for size in sections.shape[-2:]])
         skips = []
         for level, encoder in enumerate(self.encoders):
             x = encoder(self.pool(x) if level else x)
@@ -126,6 +128,10 @@ class UNet(Network):
             x = up(x)
             x = decoder(torch.cat([_crop(skips.pop(), x), x], 1))
         return boundary_logit(self.head(x))[..., :height, :width]
+
+    def _missing_px(self, size_px: int) -> int:
+        """Return what a size lacks for each pooling to get an even one."""
+        return (self.valid_remainder_px - size_px) % self.size_multiple_px
 
     def _walk(self, reach: Reach) -> Reach:
         depth = self.size_multiple_px.bit_length()
