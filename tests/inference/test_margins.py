@@ -28,6 +28,7 @@ def make_network(name: str, **params: Any) -> Network:
     network = build_network(name, preset="tiny", **params)
     with torch.no_grad():
         network.get_parameter("head.weight").div_(network.eval()(torch.randn(1, 1, 64, 64)).std())
+        network.get_parameter("head.bias")[1] -= network(torch.randn(1, 1, 64, 64)).mean()
     return network
 
 
