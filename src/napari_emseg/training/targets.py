@@ -40,23 +40,27 @@ def _middle(section: npt.NDArray[Any]) -> float:
     return (float(section.min()) + float(section.max())) / 2
 
 
-def label_target(section: npt.NDArray[Any], *, boundary_px: int = 1) -> npt.NDArray[np.uint8]:
+def label_target(
+    labels: npt.NDArray[Any], *, boundary_px: int = 1, axes: Sequence[int] | None = None
+) -> Target:
     """Draw boundaries where ids meet.
 
     A pixel is boundary if another id is within `boundary_px` of it (steps along
-    Y and X). Unlabelled pixels (0) within that reach of a label are boundary
+    the axes). Unlabelled pixels (0) within that reach of a label are boundary
     too, so thin unlabelled gaps between neurons train as membrane; those
     farther away are :data:`IGNORED`, because nobody said what they are.
 
     Parameters
     ----------
-    section : integer array, shape (Y, X)
+    labels : integer array, (Y, X) or (Z, Y, X)
     boundary_px : int
         Reach in pixels on each side.
+    axes : sequence of int, optional
+        Along which ids may meet; by default all. (1, 2): each section by itself.
 
     Returns
     -------
-    uint8 array, shape (Y, X)
+    uint8 array of the same shape
         1 = boundary, 0 = inside, 255 = not known.
 
     Examples
@@ -64,20 +68,30 @@ def label_target(section: npt.NDArray[Any], *, boundary_px: int = 1) -> npt.NDAr
     >>> label_target(np.array([[5, 5, 5, 9, 9, 0, 0, 0]]))
     array([[  0,   0,   1,   1,   1,   1, 255, 255]], dtype=uint8)
     """
-    differs = np.zeros(section.shape, bool)
-    for axis in (0, 1):
-        before, after = [slice(None)] * 2, [slice(None)] * 2
+    axes = range(labels.ndim) if axes is None else axes
+    differs = np.zeros(labels.shape, bool)
+    for axis in axes:
+        before, after = [slice(None)] * labels.ndim, [slice(None)] * labels.ndim
         before[axis], after[axis] = slice(None, -1), slice(1, None)
-        change = section[tuple(before)] != section[tuple(after)]
+        change = labels[tuple(before)] != labels[tuple(after)]
         differs[tuple(before)] |= change
         differs[tuple(after)] |= change
-    if boundary_px > 1:
-        from scipy.ndimage import binary_dilation
-
-        differs = binary_dilation(differs, iterations=boundary_px - 1)
+    for _ in range(boundary_px - 1):
+        differs = _grow(differs, axes)
     target = differs.astype(np.uint8)
-    target[(section == 0) & ~differs] = IGNORED
+    target[(labels == 0) & ~differs] = IGNORED
     return target
+
+
+def _grow(mask: npt.NDArray[np.bool_], axes: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Add what is next to the mask along the axes."""
+    grown = mask.copy()
+    for axis in axes:
+        before, after = [slice(None)] * mask.ndim, [slice(None)] * mask.ndim
+        before[axis], after[axis] = slice(None, -1), slice(1, None)
+        grown[tuple(before)] |= mask[tuple(after)]
+        grown[tuple(after)] |= mask[tuple(before)]
+    return grown
 
 
 def kernel_target(

@@ -1,0 +1,92 @@
+"""Who makes batches: the caller, a thread beside it, or other processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Protocol
+
+from napari_emseg.training.batch_arrays import Arrays, make_arrays
+from napari_emseg.training.input_spec import InputSpec
+from napari_emseg.training.params import TrainParams
+from napari_emseg.training.sources import MEMORY_BYTES, Source
+from napari_emseg.training.worker_pool import CannotStart, WorkerPool
+
+_AHEAD = 2
+
+
+class Maker(Protocol):
+    """Gives batches by the number of their step, which rises by one each time."""
+
+    def get(self, step: int) -> Arrays:
+        """Return images and targets."""
+
+    def close(self) -> None:
+        """Give back processes and threads."""
+
+
+class CallingThread:
+    """Makes each batch when it is asked for."""
+
+    def __init__(self, sources: Sequence[Source], params: TrainParams, spec: InputSpec) -> None:
+        self._make = partial(make_arrays, sources, params, spec)
+
+    def get(self, step: int) -> Arrays:
+        return self._make(step)
+
+    def close(self) -> None:
+        return
+
+
+class SideThread:
+    """Makes batches ahead in one thread, where processes cannot be started."""
+
+    def __init__(self, sources: Sequence[Source], params: TrainParams, spec: InputSpec) -> None:
+        self._make = partial(make_arrays, sources, params, spec)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._ahead: dict[int, Future[Arrays]] = {}
+
+    def get(self, step: int) -> Arrays:
+        for wanted in range(step, step + 1 + _AHEAD):
+            if wanted not in self._ahead:
+                self._ahead[wanted] = self._thread.submit(self._make, wanted)
+        return self._ahead.pop(step).result()
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+
+def start_maker(
+    sources: Sequence[Source], params: TrainParams, spec: InputSpec, first_step: int
+) -> Maker:
+    """Start what makes the batches from `first_step` on.
+
+    As many processes as ``params.workers`` asks for; a thread where they cannot be
+    started or the data cannot be told to them: arrays in memory that are too large
+    to be copied, or that no other process can open.
+    """
+    count = default_workers(params.device) if params.workers is None else params.workers
+    if count == 0:
+        return CallingThread(sources, params, spec)
+    try:
+        return WorkerPool(sources, params, spec, first_step, count=count, memory_bytes=MEMORY_BYTES)
+    except CannotStart:
+        return SideThread(sources, params, spec)
+
+
+def default_workers(device: str) -> int:
+    """Choose how many processes make batches."""
+    from napari_emseg.inference import choose_device
+
+    cores = _cores()
+    if choose_device(device) == "cpu":
+        return 0
+    return max(1, min(8, cores - 1))
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

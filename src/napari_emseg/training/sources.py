@@ -1,0 +1,282 @@
+"""The data of training pairs, made ready to cut patches from, in any process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_emseg.errors import InputError
+from napari_emseg.training.input_spec import InputSpec
+from napari_emseg.training.pairs import LARGEST_ANISOTROPY, TrainingPair, make_target
+from napari_emseg.training.params import TrainParams
+from napari_emseg.training.stacks import (
+    SECTIONS,
+    HeldStack,
+    Order,
+    ReadStack,
+    Stack,
+    Values,
+    as_grey,
+    as_ids,
+)
+from napari_emseg.training.targets import IGNORED
+from napari_emseg.training.tones import Tones
+from napari_emseg.volume import Volume
+
+MEMORY_BYTES = 2 * 1024**3
+"""Data sets larger than this together are read from their files, patch by patch."""
+
+_ORDERS: dict[str, tuple[Order, ...]] = {
+    "z": (SECTIONS,),
+    "zyx": (SECTIONS, (1, 0, 2), (2, 0, 1)),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One pair, sliced along one axis. All its stacks start with the same section.
+
+    Attributes
+    ----------
+    name : str
+    weight : float
+        Share of the patches.
+    raw : Stack
+        Grey values.
+    truth : Stack
+        Ids, or where `is_target` 1 = boundary, 0 = inside, 255 = not known.
+    is_target : bool
+    ignored : Stack or None
+        Classes, or what is not 0 where they are to be ignored.
+    ignore_values : tuple of int
+    maps : Stack or None
+        Boundary maps of an earlier network.
+    map_scale : float
+        What brings the maps to 0 ... 1.
+    sections : int64 array
+        The slices to train on, counted in the stack.
+    runs : tuple of (first, last)
+        Those without a gap, both included.
+    is_cubic : bool
+        Whether voxels are cubes, so that no direction is special.
+    tones : Tones
+    """
+
+    name: str
+    weight: float
+    raw: Stack
+    truth: Stack
+    is_target: bool
+    ignored: Stack | None
+    ignore_values: tuple[int, ...]
+    maps: Stack | None
+    map_scale: float
+    sections: npt.NDArray[np.int64]
+    runs: tuple[tuple[int, int], ...]
+    is_cubic: bool
+    tones: Tones = field(repr=False)
+
+    def run_of(self, section: int) -> tuple[int, int]:
+        """Return the run that holds a section to train on."""
+        return next(run for run in self.runs if run[0] <= section <= run[1])
+
+
+def open_sources(
+    pairs: Sequence[TrainingPair],
+    params: TrainParams,
+    spec: InputSpec,
+    *,
+    memory_bytes: int = MEMORY_BYTES,
+) -> list[Source]:
+    """Read what is needed of training pairs, or prepare to read it patch by patch.
+
+    Parameters
+    ----------
+    pairs : sequence of TrainingPair
+    params : TrainParams
+    spec : InputSpec
+        What the network takes.
+    memory_bytes : int
+        How much may be held in memory. Beyond that, everything that is not in memory
+        anyway stays in its file.
+
+    Raises
+    ------
+    InputError
+        If a target cannot be made from the labels, or the sections are all blank.
+    """
+    for pair in pairs:
+        _check_target(pair, params, spec)
+    is_held = sum(_needed_bytes(pair) for pair in pairs) <= memory_bytes
+    return [source for pair in pairs for source in _open_pair(pair, params, spec, is_held=is_held)]
+
+
+def _check_target(pair: TrainingPair, params: TrainParams, spec: InputSpec) -> None:
+    if spec.in_maps and pair.maps is None:
+        raise InputError(
+            f"{pair.name}: the network takes the boundary maps of an earlier one as its second "
+            "input, but there are none; say which model makes them (maps_from)."
+        )
+    if pair.labels_kind == "labels":
+        return
+    if spec.offsets:
+        raise InputError(
+            f"{pair.name}: affinities are learned from ids of neurons, but the labels are an image "
+            "of membranes; choose a network that predicts boundaries, such as unet2d."
+        )
+    if params.boundary_kernel != "faces":
+        raise InputError(
+            f"{pair.name}: boundary kernel {params.boundary_kernel} is drawn around ids of "
+            "neurons, but the labels are an image of membranes; leave it at faces."
+        )
+
+
+def _needed_bytes(pair: TrainingPair) -> int:
+    volumes = [v for v in (pair.raw, pair.labels, pair.ignore, pair.maps) if v is not None]
+    stored = [v for v in volumes if not isinstance(v.data, np.ndarray)]
+    share = (max(pair.train_sections) - min(pair.train_sections) + 1) / pair.raw.shape[0]
+    return round(share * sum(v.dtype.itemsize * math.prod(v.shape) for v in stored))
+
+
+def _open_pair(
+    pair: TrainingPair, params: TrainParams, spec: InputSpec, *, is_held: bool
+) -> list[Source]:
+    reach = spec.in_sections // 2
+    start = max(0, min(pair.train_sections) - reach)
+    stop = min(pair.raw.shape[0], max(pair.train_sections) + reach + 1)
+    opener = _Opener(pair, params, start, stop, is_held=is_held)
+    whole = opener.open()
+    if spec.dimensions == 3:
+        return [_check_not_blank(whole, of_run=True)]
+    orders = _ORDERS[pair.axes]
+    weight = pair.weight / len(orders)
+    sources = [replace(whole, weight=weight)]
+    for order in orders[1:]:
+        sources.append(_turned(replace(whole, weight=weight), order, start))
+    return [_check_not_blank(source) for source in sources]
+
+
+class _Opener:
+    """Makes the stacks of a pair."""
+
+    def __init__(
+        self, pair: TrainingPair, params: TrainParams, start: int, stop: int, *, is_held: bool
+    ) -> None:
+        self.pair, self.params = pair, params
+        self.start, self.stop = start, stop
+        self.is_held = is_held
+
+    def open(self) -> Source:
+        pair = self.pair
+        is_target = pair.labels_kind == "membranes"
+        truth = self.drawn() if is_target else self.stack(pair.labels, as_ids, only_labelled=True)
+        raw = self.stack(pair.raw, as_grey)
+        maps = None if pair.maps is None else self.stack(pair.maps, as_grey)
+        ignored = None
+        if pair.ignore is not None and not is_target:
+            ignored = self.stack(pair.ignore, as_ids, only_labelled=True)
+        sections = np.unique(np.array(pair.train_sections, np.int64)) - self.start
+        size = pair.raw.voxel_size_nm
+        return Source(
+            name=pair.name,
+            weight=pair.weight,
+            raw=raw,
+            truth=truth,
+            is_target=is_target,
+            ignored=ignored,
+            ignore_values=pair.ignore_values,
+            maps=maps,
+            map_scale=1 / 255 if pair.maps is not None and pair.maps.dtype == np.uint8 else 1.0,
+            sections=sections,
+            runs=_runs(sections),
+            is_cubic=size is not None and max(size) <= LARGEST_ANISOTROPY * min(size),
+            tones=Tones(raw, pair.name),
+        )
+
+    def stack(
+        self, volume: Volume, convert: Callable[[Values], Values], *, only_labelled: bool = False
+    ) -> Stack:
+        size = (volume.shape[1], volume.shape[2])
+        stop = min(self.stop, volume.shape[0]) if only_labelled else self.stop
+        if isinstance(volume.data, np.ndarray):
+            array = convert(volume.data[self.start : stop])
+        elif self.is_held:
+            array = convert(volume.read(slice(self.start, stop)))
+        else:
+            return ReadStack(self.start, self.stop, size, SECTIONS, volume.data, convert is as_ids)
+        return HeldStack(self.start, self.stop, size, SECTIONS, array, self.start)
+
+    def drawn(self) -> Stack:
+        """Make the targets of an image of membranes."""
+        pair, params = self.pair, self.params
+        data = _Drawn(pair, params.membrane_reach_px)
+        size = (pair.raw.shape[1], pair.raw.shape[2])
+        if not self.is_held and not isinstance(pair.labels.data, np.ndarray):
+            return ReadStack(self.start, self.stop, size, SECTIONS, data, holds_ids=True)
+        array = np.full((self.stop - self.start, *size), IGNORED, np.uint8)
+        for z in pair.train_sections:
+            array[z - self.start] = data[z]
+        return HeldStack(self.start, self.stop, size, SECTIONS, array, self.start)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The targets of a pair as an array that is made where it is read."""
+
+    pair: TrainingPair
+    membrane_reach_px: float
+
+    def __getitem__(self, key: Any) -> Values:
+        if isinstance(key, int):
+            return make_target(self.pair, key, membrane_reach_px=self.membrane_reach_px)
+        z, y, x = key
+        # whole sections: which grey value is membrane is told by all of one
+        return np.stack([self[section][y, x] for section in range(z.start, z.stop)])
+
+
+def _runs(sections: npt.NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
+    """Return first and last of the runs without a gap.
+
+    Examples
+    --------
+    >>> _runs(np.array([0, 1, 2, 5, 6]))
+    ((0, 2), (5, 6))
+    """
+    parts = np.split(sections, np.flatnonzero(np.diff(sections) > 1) + 1)
+    return tuple((int(part[0]), int(part[-1])) for part in parts)
+
+
+def _turned(source: Source, order: Order, start: int) -> Source:
+    """Slice the longest run of sections along another axis."""
+    first, last = max(source.runs, key=lambda run: run[1] - run[0])
+
+    def turn(stack: Stack) -> Stack:
+        return stack.narrowed(start + first, start + last + 1).turned(order)
+
+    raw = turn(source.raw)
+    sections = np.arange(raw.shape[0])
+    return replace(
+        source,
+        raw=raw,
+        truth=turn(source.truth),
+        ignored=None if source.ignored is None else turn(source.ignored),
+        maps=None if source.maps is None else turn(source.maps),
+        sections=sections,
+        runs=_runs(sections),
+        tones=Tones(raw, source.name),
+    )
+
+
+def _check_not_blank(source: Source, *, of_run: bool = False) -> Source:
+    """Leave out blank sections, which teach nothing; those in files are met later."""
+    if isinstance(source.raw, ReadStack):
+        return source
+    shown = [z for z in source.sections.tolist() if not source.tones.is_blank(z)]
+    if not shown:
+        raise InputError(f"{source.name}: all training sections are blank.")
+    return source if of_run else replace(source, sections=np.array(shown, np.int64))
