@@ -1,0 +1,129 @@
+"""The pages on networks and results: figures as the code and the measurements have them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from napari_emseg.cli import main
+from napari_emseg.cli.main import build_parser
+from napari_emseg.io import save_volume
+from napari_emseg.networks import NETWORKS, build_network
+from napari_emseg.samples import make_synthetic
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted((DOCS / "networks").glob("*.md"))
+NETWORK_PAGES = [page for page in PAGES if page.name != "README.md"]
+RUNNABLE = [page for page in NETWORK_PAGES if page.stem not in {"n4", "rsunet", "unet3d"}]
+_LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
+
+
+@pytest.fixture(scope="module")
+def maker() -> ModuleType:
+    """What writes the tables, which lives beside the benchmarks."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import _network_pages
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
+    return _network_pages
+
+
+@pytest.mark.parametrize("page", [DOCS / "results.md", *PAGES], ids=lambda page: page.stem)
+def test_tables_are_those_of_the_code_and_of_the_measured_lines(
+    page: Path, maker: ModuleType
+) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert "<!-- table:" in text
+    assert text == maker.fill(text, maker.read_lines(DOCS / "results.jsonl"))
+
+
+def test_every_network_has_a_page_a_table_and_a_line_in_the_index(maker: ModuleType) -> None:
+    index = (DOCS / "networks" / "README.md").read_text()
+    described = "".join(page.read_text() for page in NETWORK_PAGES)
+    for name in NETWORKS:
+        assert f"`{name}`" in index
+        for preset in maker.presets_of(name):
+            assert f"| `{name}` | `{preset}` |" in index
+            assert f"| `{name}` | `{preset}` |" in described
+
+
+def test_each_page_says_what_is_not_from_the_paper() -> None:
+    for page in NETWORK_PAGES:
+        text = page.read_text()
+        for part in ("From the paper, and not", "When to choose", "Figure of merit", "Train and"):
+            assert f"## {part}" in text, page.name
+        facts = text.partition("## From the paper, and not")[2].partition("\n## ")[0]
+        assert re.search(r"ours|our choice|not from", facts, re.IGNORECASE), page.name
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, DOCS / "results.md", DOCS / "training.md", DOCS / "user-guide.md", ROOT / "README.md"],
+    ids=lambda page: page.stem,
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in _LINK.findall(page.read_text(encoding="utf-8")):
+        there = (page.parent / target).resolve()
+        assert there.exists(), target
+        if anchor and there.suffix == ".md":
+            assert anchor[1:] in _anchors(there), f"{target}{anchor}"
+
+
+def _anchors(page: Path) -> set[str]:
+    heads = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def _commands(page: Path) -> list[list[str]]:
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("page", NETWORK_PAGES, ids=lambda page: page.stem)
+def test_commands_name_what_there_is(page: Path) -> None:
+    commands = _commands(page)
+    assert commands
+    for program, command, *rest in commands:
+        assert program == "emseg"
+        known = build_parser(command).parse_args([command, *rest])
+        if command == "train":
+            with torch.device("meta"):
+                build_network(known.network, known.preset)
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.stem)
+def test_commands_run(
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In order, shortened: two steps, small patches, the network's smallest preset."""
+    monkeypatch.chdir(tmp_path)
+    raw, truth = make_synthetic((6, 64, 72))
+    save_volume(raw, "stack.tif")
+    save_volume(truth, "truth.tif")
+    for _, command, *rest in _commands(page):
+        arguments = _shortened(rest) if command == "train" else rest
+        if command == "predict":
+            arguments = [*arguments, "--no-tta"]
+        assert main([command, *arguments, "--quiet"]) == 0, capsys.readouterr().err
+
+
+def _shortened(arguments: list[str]) -> list[str]:
+    less = {"--steps": "2", "--patch-px": "24", "--patch-sections": "4", "--batch-size": "1"}
+    kept = dict(zip(arguments[3::2], arguments[4::2], strict=True))
+    kept.pop("--minutes", None)
+    if kept["--network"] == "rsunet":  # has no width
+        less["--preset"] = "tiny"
+    else:
+        less["--width"] = "4"
+    return [*arguments[:3], *(part for item in (kept | less).items() for part in item)]
