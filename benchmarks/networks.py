@@ -9,6 +9,7 @@ docs/networks from the lines.
     python benchmarks/networks.py --data DATA --cpu-minutes 4 --networks unet2d,fusionnet
     python benchmarks/networks.py --data DATA --networks all
     python benchmarks/networks.py --speed            # untrained, in the sizes of the papers
+    python benchmarks/networks.py --recipes --cpu-minutes 1    # of the papers, shortened
     python benchmarks/networks.py --pages            # only write the pages
 
 Without arguments it prints the lines there are. `--data` is the folder with
@@ -31,6 +32,7 @@ from typing import Any
 import numpy as np
 import torch
 from _network_pages import read_lines, write_pages
+from _recipes import SHORTENED, run_shortened
 from _runs import RUNS, SPLITS, Run, open_pair, score
 
 from napari_emseg import Volume
@@ -62,11 +64,17 @@ def main() -> None:
     options = parse_arguments()
     torch.set_num_threads(options.threads)
     lines = read_lines(options.results)
+    if (options.networks or options.recipes) and options.data is None:
+        raise SystemExit("Say --data FOLDER or set EMSEG_DATA.")
     if options.speed:
         measure_speed(options, lines)
+    elif options.recipes:
+        for name in SHORTENED:
+            if name not in {line.get("recipe") for line in lines}:
+                line = run_shortened(name, options.data, options.work, options.cpu_minutes)
+                lines.append(add_line(options.results, line))
+                write_pages(lines)
     elif options.networks:
-        if options.data is None:
-            raise SystemExit("Say --data FOLDER or set EMSEG_DATA.")
         names = RUNS if options.networks == "all" else options.networks.split(",")
         for name in names:
             if not is_done(lines, name, options):
@@ -91,6 +99,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--recipes", action="store_true")
     parser.add_argument("--pages", action="store_true")
     return parser.parse_args()
 
