@@ -56,6 +56,11 @@ class Recipe:
         return get_step(self.steps[0][0]).inputs[0]
 
     @property
+    def evaluates(self) -> bool:
+        """Whether a step compares with ground truth."""
+        return any("ground_truth" in get_step(name).inputs for name, _ in self.steps)
+
+    @property
     def ground_truth_kind(self) -> Kind:
         """How to open ground truth: as labels, or as the picture of membranes it is."""
         kinds = [p.ground_truth_kind for _, p in self.steps if isinstance(p, EvaluateParams)]
@@ -224,11 +229,15 @@ def run_recipe(
     from napari_emseg.io import open_volume, save_volume
 
     role = recipe.input_role
+    _check_options(recipe, invert, affinities)
     first = _open_first(input_path, role, voxel_size_nm, invert, affinities)
     notes = list(first.provenance.get("notes") or [])
     if voxel_size_nm is None:
         first = _with_voxel_size(first, recipe, notes)
     volumes: dict[str, Volume] = {role: first}
+    if ground_truth is not None and not recipe.evaluates:
+        notes.append("The ground truth was not used: the recipe has no step 'evaluate'.")
+        ground_truth = None
     if ground_truth is not None:
         volumes["ground_truth"] = open_volume(ground_truth, kind=recipe.ground_truth_kind)
     _check_inputs(recipe, volumes, force=force)
@@ -253,6 +262,21 @@ def run_recipe(
     used = replace(recipe, voxel_size_nm=first.voxel_size_nm)
     files["recipe"] = str(save_recipe(used, targets["recipe"]))
     return {"files": files, "scores": scores, "notes": notes}
+
+
+def _check_options(recipe: Recipe, invert: bool | None, affinities: bool | None) -> None:
+    """Refuse what the first step has no use for."""
+    role, name = recipe.input_role, recipe.steps[0][0]
+    for option, value in (("invert", invert), ("affinities", affinities)):
+        if value is not None and role != "boundary":
+            raise InputError(
+                f"'{option}' is for boundary maps, but this recipe begins with {name}, which takes "
+                f"{'grey values' if role == 'raw' else role}; leave it out."
+            )
+    if affinities and invert is not None:
+        raise InputError(
+            "'invert' is for boundary maps; affinities must be 1 where voxels are of one neuron."
+        )
 
 
 def _open_first(

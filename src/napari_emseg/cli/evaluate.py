@@ -19,6 +19,7 @@ from napari_emseg.cli.arguments import (
     voxel_size,
 )
 from napari_emseg.cli.output import say, table
+from napari_emseg.cli.unused import refuse_flags, refuse_inverting_ids
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write, check_place
 from napari_emseg.progress import Progress
@@ -44,6 +45,8 @@ Protocols:
   snemi3d  adapted_rand_error, rand_precision, rand_recall
   cremi    cremi_score, voi_split, voi_merge and those of snemi3d
 """
+
+_OF_PROTOCOLS = {"border_nm": ("cremi",), "as_published": ("snemi3d", "cremi")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,17 +93,31 @@ def _read_params(args: argparse.Namespace) -> EvaluateParams:
     params = read_params(args, EvaluateParams)
     if "metrics" in args and not params.metrics:
         raise InputError("--metrics needs names, such as --metrics v_rand,v_info.")
-    options = [name for name in ("border_nm", "as_published") if name in args]
     if params.protocol is None:
-        if options:
-            raise InputError(f"--{options[0].replace('_', '-')} is for a --protocol.")
+        refuse_flags(args, _OF_PROTOCOLS, "is for a --protocol")
+        refuse_inverting_ids(args, params, params.ground_truth_kind == "membranes")
         return params
     if params.metrics is not None:
         raise InputError("Give either --metrics or a --protocol, which has its own scores.")
-    named = argparse.Namespace(name=params.protocol.name, **{k: getattr(args, k) for k in options})
-    protocol = read_params(named, ProtocolParams)
-    kind = "membranes" if protocol.name == "isbi" else params.ground_truth_kind
+    protocol = _read_protocol(args, params.protocol.name)
+    is_drawing = protocol.name == "isbi"
+    refuse_inverting_ids(args, params, is_drawing)
+    kind: Any = "membranes" if is_drawing else "labels"
+    if "ground_truth_kind" in args and params.ground_truth_kind != kind:
+        raise InputError(
+            f"--protocol {protocol.name} takes {kind} as ground truth, not "
+            f"{params.ground_truth_kind}; leave --ground-truth-kind out."
+        )
     return params.model_copy(update={"protocol": protocol, "ground_truth_kind": kind})
+
+
+def _read_protocol(args: argparse.Namespace, name: str) -> ProtocolParams:
+    """Return the protocol with its flags; those of other protocols are refused."""
+    for option, protocols in _OF_PROTOCOLS.items():
+        if name not in protocols:
+            refuse_flags(args, [option], f"is for --protocol {' or '.join(protocols)}, not {name}")
+    given = {option: getattr(args, option) for option in _OF_PROTOCOLS if option in args}
+    return read_params(argparse.Namespace(name=name, **given), ProtocolParams)
 
 
 def _open(args: argparse.Namespace, params: EvaluateParams) -> tuple[Volume, Volume]:

@@ -20,6 +20,7 @@ from napari_emseg.cli.arguments import (
     read_params,
     voxel_size,
 )
+from napari_emseg.cli.unused import flag_of, refuse_flags
 from napari_emseg.errors import InputError
 from napari_emseg.progress import Progress
 from napari_emseg.steps.evaluate import parse_sections
@@ -46,7 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ground-truth-kind",
         choices=("labels", "labels_2d", "membranes"),
-        default="labels",
         help="What the ground truth is (default labels)",
     )
     parser.add_argument("--sections", metavar="FIRST:STOP", help="Sections to fit on (default all)")
@@ -59,6 +59,10 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Post-process the map and write the result."""
     if bool(args.fit) != (args.ground_truth is not None):
         raise InputError("--fit and --ground-truth go together: what to fit, and to what.")
+    if not args.fit:
+        refuse_flags(args, ["sections", "ground_truth_kind"], "is for --fit")
+    for name in args.fit:
+        refuse_flags(args, [name.replace("-", "_")], f"is what --fit {name} finds; give one")
     params = read_params(args, PostprocessParams)
     check_target(args.out, "boundary", args.boundary)
     boundary = open_input(
@@ -83,7 +87,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         **params.model_dump(),
         "mended": list(result.provenance.get("substituted") or ()),
         "output": args.out,
-        "notes": notes_of(boundary, result),
+        "notes": [*notes_of(boundary, result), *_notes_on_unused(args, params)],
     }
 
 
@@ -95,7 +99,8 @@ def _fit(
         return params
     from napari_emseg.postprocessing import fit_calibration, tune_watershed_weight
 
-    truth = open_ground_truth(args.ground_truth, args.ground_truth_kind, force=args.force)
+    kind: Any = args.ground_truth_kind or "labels"
+    truth = open_ground_truth(args.ground_truth, kind, force=args.force)
     chosen = parse_sections(args.sections)
     sections = None if chosen is None else range(*chosen)
     fitted: dict[str, Any] = {}
@@ -103,7 +108,7 @@ def _fit(
         calibration = fit_calibration(
             boundary,
             truth,
-            ground_truth_kind=args.ground_truth_kind,
+            ground_truth_kind=kind,
             sections=sections,
             progress=progress,
         )
@@ -112,7 +117,7 @@ def _fit(
         curve = tune_watershed_weight(
             boundary,
             truth,
-            ground_truth_kind=args.ground_truth_kind,
+            ground_truth_kind=kind,
             sections=sections,
             sigma_px=params.watershed_sigma_px,
             h=params.watershed_h,
@@ -120,6 +125,14 @@ def _fit(
         )
         fitted["watershed_weight"] = curve.best
     return parse_params(PostprocessParams, {**params.model_dump(), **fitted})
+
+
+def _notes_on_unused(args: argparse.Namespace, params: PostprocessParams) -> list[str]:
+    return [
+        f"{flag_of(name)} does nothing without {flag_of(other)}, which is 0."
+        for name, other in params.idle_fields.items()
+        if name in args
+    ]
 
 
 def describe(report: Mapping[str, Any]) -> str:

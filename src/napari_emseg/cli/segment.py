@@ -17,6 +17,7 @@ from napari_emseg.cli.arguments import (
     reading,
 )
 from napari_emseg.cli.maps import add_affinities, open_map
+from napari_emseg.cli.unused import tell_unused
 from napari_emseg.progress import Progress
 from napari_emseg.steps.segment import SegmentParams
 
@@ -54,30 +55,8 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         "seconds": round(seconds, 3),
         **params.model_dump(),
         "output": args.out,
-        "notes": [*notes_of(boundary, labels), *_notes_on_unused(args, params)],
+        "notes": [*notes_of(boundary, labels), *tell_unused(args, params, boundary)],
     }
-
-
-def _notes_on_unused(args: argparse.Namespace, params: SegmentParams) -> list[str]:
-    """Name the flags that were given but make no difference."""
-    if params.grouping == "linking" and params.mode == "2d":
-        return ["With --mode 2d no sections are linked; --mode 3d links them."]
-    told = []
-    for name in sorted(params.idle_fields & vars(args).keys()):
-        flag = f"--{name.replace('_', '-')}"
-        if name in ("h", "merge_threshold"):
-            used = params.threshold_name.replace("_", "-")
-            told.append(
-                f"{flag} does nothing with --grouping {params.grouping}; "
-                f"--{used} {params.threshold:g} was used."
-            )
-        elif name == "certain_map":
-            told.append("--certain-map does nothing without --certain-boundary, such as 0.8.")
-        else:
-            told.append(
-                f"{flag} does nothing with --mode {params.mode} --grouping {params.grouping}."
-            )
-    return told
 
 
 def describe(report: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from napari_emseg.cli.arguments import (
     open_input,
     voxel_size,
 )
+from napari_emseg.cli.unused import refuse_flags
 from napari_emseg.errors import InputError
 from napari_emseg.io.submissions import CHALLENGES
 from napari_emseg.progress import Progress
@@ -49,12 +50,14 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             f"{args.result} looks like {kind}, but {args.challenge} takes {' or '.join(kinds)}; "
             "--kind says what it is."
         )
+    if kind != "boundary":
+        refuse_flags(args, ["invert"], f"is for a boundary map; {args.result} is {kind}")
     volume = open_input(
         args.result,
         kind,
         force=args.force,
         voxel_size_nm=voxel_size(args),
-        invert=args.invert if kind == "boundary" else None,
+        invert=args.invert,
     )
     written = write_submission(volume, args.out, challenge=args.challenge, progress=progress)
     return {

@@ -19,6 +19,7 @@ from napari_emseg.cli.arguments import (
     voxel_size,
 )
 from napari_emseg.cli.maps import add_affinities, open_map
+from napari_emseg.cli.unused import refuse_flags, refuse_inverting_ids, tell_unused
 from napari_emseg.errors import InputError
 from napari_emseg.progress import Progress
 from napari_emseg.steps.autotune import AutotuneParams, autotune
@@ -79,7 +80,6 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     search.add_argument(
         "--keep-aside",
         type=float,
-        default=1 / 3,
         metavar="SHARE",
         help="Share of the sections, the last ones, that only score what the search found "
         "(default 0.33)",
@@ -90,8 +90,8 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Find the best h, or merge threshold where that counts; sigma and grouping if asked for."""
     segment = read_params(args, SegmentParams)
     evaluate = read_params(args, EvaluateParams)
-    if "h" in args and segment.grouping != "linking":
-        raise InputError("h is what is tuned; give --h only with --grouping linking.")
+    is_search = args.search_sigma is not None or args.search_grouping is not None
+    _check_flags(args, segment, evaluate, is_search)
     boundary = open_map(
         args.boundary,
         affinities=args.affinities,
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         voxel_size_nm=voxel_size(args),
     )
     truth = open_ground_truth(args.ground_truth, evaluate.ground_truth_kind, force=args.force)
-    if args.search_sigma is not None or args.search_grouping is not None:
+    if is_search:
         return _search(boundary, truth, segment, evaluate, args, progress)
     boundary, truth = match_sections(boundary, truth, evaluate.sections, "boundary map")
 
@@ -129,8 +129,22 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
             *notes_on_mode(segment.mode, truth, evaluate.ground_truth_kind),
             f"For this score, segment with {_flags(segment, best_h, args)}.",
             *_notes_on_given(args, segment, curve),
+            *tell_unused(args, segment, boundary),
         ],
     }
+
+
+def _check_flags(
+    args: argparse.Namespace, segment: SegmentParams, evaluate: EvaluateParams, is_search: bool
+) -> None:
+    """Refuse flags that would not count."""
+    if segment.grouping == "linking" and segment.mode == "2d":
+        raise InputError("--grouping linking joins sections, so tune it with --mode 3d.")
+    if "h" in args and segment.grouping != "linking":
+        raise InputError("h is what is tuned; give --h only with --grouping linking.")
+    if not is_search:
+        refuse_flags(args, ["keep_aside"], "is for --search-sigma or --search-grouping")
+    refuse_inverting_ids(args, evaluate, evaluate.ground_truth_kind == "membranes")
 
 
 def _notes_on_given(
@@ -178,12 +192,15 @@ def _search(
             *notes_on_mode(segment.mode, truth, evaluate.ground_truth_kind),
             found.describe(),
             f"Segment with {_flags(best, best.threshold, args, best.min_size_voxels)}.",
+            *([] if args.search_grouping is not None else tell_unused(args, segment, boundary)),
         ],
     }
 
 
 def _wanted(args: argparse.Namespace, segment: SegmentParams) -> AutotuneParams:
-    values: dict[str, Any] = {"metric": args.metric, "validation_share": args.keep_aside}
+    values: dict[str, Any] = {"metric": args.metric}
+    if args.keep_aside is not None:
+        values["validation_share"] = args.keep_aside
     if args.search_sigma:
         values["sigmas_px"] = args.search_sigma.split(",")
     elif args.search_sigma is None:

@@ -82,6 +82,16 @@ class PostprocessParams(Params):
         json_schema_extra={"advanced": True, "step": 0.1},
     )
 
+    @property
+    def idle_fields(self) -> dict[str, str]:
+        """The parameters that make no difference, and which one they wait for."""
+        waits = {
+            "watershed_sigma_px": "watershed_weight",
+            "watershed_h": "watershed_weight",
+            "gaussian_sigma_px": "gaussian_size_px",
+        }
+        return {name: other for name, other in waits.items() if not getattr(self, other)}
+
     @field_validator("calibration", mode="before")
     @classmethod
     def _parse_calibration(cls, value: Any) -> Any:
