@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+import zarr
 from tests.io import foreign
 
 from napari_emseg import InputError, Volume, build_hierarchy, open_volume, save_volume
 from napari_emseg.io.lazy import LazyArray
+from napari_emseg.segmentation.affinities import open_affinities
 
 # Axis orders that ilastik writes for inputs from HDF5, TIFF and Fiji, and one of its own.
 AXES = ["zyxc", "tzyxc", "czyx", "xyzc", "tczyx"]
@@ -180,3 +184,40 @@ class TestOddities:
         path = foreign.write_plantseg(tmp_path / "a.h5")
         with pytest.raises(InputError, match="is a dataset, which nothing can be put into"):
             save_volume(Volume(foreign.grey()), f"{path}:/raw/0")
+
+
+OFFSETS = [[-1, 0, 0], [0, -1, 0], [0, 0, -1], [0, 0, -9]]
+
+
+def _write_affinities(path: Path, told: Any) -> None:
+    values = np.random.default_rng(0).random((4, 3, 20, 24)).astype(np.float32)
+    if path.suffix == ".h5":
+        with h5py.File(path, "w") as h5:
+            h5.create_dataset("prediction", data=values).attrs["offsets"] = told
+        return
+    array = zarr.create_array(path, shape=values.shape, dtype=values.dtype)
+    array[:] = values
+    array.attrs["offsets"] = told
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".zarr"])
+@pytest.mark.parametrize("told", [OFFSETS, json.dumps(OFFSETS)], ids=["numbers", "text"])
+def test_offsets_of_affinities_arrive(suffix: str, told: Any, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    _write_affinities(path, told)
+    affinities = open_volume(path)
+    assert (affinities.kind, affinities.provenance["offsets"]) == ("affinities", OFFSETS)
+    assert open_affinities(affinities).offsets[3] == (0, 0, -9)
+    saved = open_volume(save_volume(affinities, tmp_path / f"b{suffix}"))
+    assert saved.provenance["offsets"] == OFFSETS
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".zarr"])
+@pytest.mark.parametrize("told", [OFFSETS[:3], [[0.5, 0, 0]] * 4, "none", 7])
+def test_an_attribute_that_is_no_offsets_is_left_alone(
+    suffix: str, told: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    _write_affinities(path, told)
+    affinities = open_volume(path, kind="affinities")
+    assert "offsets" not in affinities.provenance

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_emseg.errors import InputError
 from napari_emseg.io import describe, open_volume, save_volume
 from napari_emseg.io.lazy import LazyArray
 from napari_emseg.progress import Cancelled
@@ -228,3 +229,39 @@ def test_few_sections_taken_for_colours_by_the_writer_are_sections(
     volume = open_volume(tmp_path / "few.tif")
     np.testing.assert_array_equal(volume.read(), sections)
     assert "colour planes" in volume.provenance["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("axes", "named"),
+    [("QQYX", "CZYX"), ("CZYX", "CZYX"), ("ZCYX", "ZCYX"), ("TCYX", "ZCYX"), ("QZYX", "CZYX")],
+)
+def test_four_axes_are_affinities_where_that_is_what_was_asked_for(
+    axes: str, named: str, tmp_path: Path
+) -> None:
+    """Whatever the file calls them; an array without names is channel, z, y, x."""
+    values = np.random.default_rng(0).random((3, 4, 20, 24)).astype(np.float32)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, values, metadata={"axes": axes}, photometric="minisblack")
+    affinities = open_volume(path, kind="affinities")
+    expected = values if named == "CZYX" else values.swapaxes(0, 1)
+    np.testing.assert_array_equal(affinities.read(), expected)
+    np.testing.assert_array_equal(affinities.read((1, 2)), expected[1, 2])
+    is_guessed = axes == "QQYX"
+    assert any("were taken as channel" in n for n in affinities.provenance["notes"]) == is_guessed
+
+
+def test_four_planes_of_three_sections_are_not_taken_for_colours(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (4, 3, 20, 24), dtype=np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, values, photometric="rgb", planarconfig="separate")
+    with tifffile.TiffFile(path) as tiff:
+        assert tiff.series[0].axes == "QSYX"
+    np.testing.assert_array_equal(open_volume(path, kind="affinities").read(), values)
+
+
+def test_four_axes_without_a_kind_say_what_to_do(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.zeros((3, 4, 20, 24), np.float32), photometric="minisblack"
+    )
+    with pytest.raises(InputError, match="or open it as affinities"):
+        open_volume(tmp_path / "a.tif")

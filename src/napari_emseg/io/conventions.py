@@ -114,6 +114,33 @@ def _nm(in_um: tuple[float, float, float]) -> tuple[float, float, float]:
     return (z, y, x)
 
 
+def read_offsets(attributes: Any, n_channels: int) -> tuple[tuple[int, int, int], ...]:
+    """Return the offset of each channel of affinities, empty where they are not told.
+
+    Parameters
+    ----------
+    attributes : mapping
+        ``offsets``: three whole numbers of voxels (z, y, x) for each channel, as an array
+        or as JSON.
+    n_channels : int
+        How many there must be.
+
+    Examples
+    --------
+    >>> read_offsets({"offsets": [[-1, 0, 0], [0, -3, 0]]}, 2)
+    ((-1, 0, 0), (0, -3, 0))
+    """
+    told = attributes.get("offsets")
+    try:
+        told = json.loads(told) if isinstance(told, str | bytes) else told
+        numbers = np.asarray(told, np.float64)
+    except (TypeError, ValueError):
+        return ()
+    if numbers.shape != (n_channels, 3) or not np.array_equal(numbers, np.rint(numbers)):
+        return ()
+    return tuple((int(z), int(y), int(x)) for z, y, x in numbers)
+
+
 def pick_membrane_channel(sample: npt.NDArray[Any], where: str) -> tuple[int, str]:
     """Choose among the channels of a pixel classifier the one of the membranes.
 

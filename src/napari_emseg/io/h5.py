@@ -23,6 +23,7 @@ from napari_emseg.io.conventions import (
     find_kind,
     pick_membrane_channel,
     read_axistags,
+    read_offsets,
     read_size,
 )
 from napari_emseg.io.create_h5 import create_h5
@@ -176,9 +177,11 @@ def _source(path: Path, dataset: Any, channel: int | None, notes: list[str]) -> 
         if channel is None:
             channel, note = pick_membrane_channel(_sample_channels(dataset, axes), data.source)
             notes = [*notes, note]
+    offsets = read_offsets(attributes, _n_channels(axes, dataset)) if "C" in axes else ()
+    kind = "affinities" if offsets and kind is None else kind
     if channel is not None:
         data, axes = _take_channel(data, axes, channel)
-        kind = None if kind == "affinities" else kind
+        kind, offsets = None if kind == "affinities" else kind, ()
     return Source(
         data=data,
         axes=axes,
@@ -188,6 +191,7 @@ def _source(path: Path, dataset: Any, channel: int | None, notes: list[str]) -> 
         ours=parse_ours(attributes.get("emseg")),
         kind=kind,
         notes=tuple(notes),
+        offsets=offsets,
     )
 
 

@@ -45,6 +45,8 @@ class Source:
         Kind the format itself tells (OME-Zarr labels).
     notes : tuple of str
         One sentence for everything noticed.
+    offsets : tuple of (z, y, x)
+        Of each channel of affinities, in voxels; empty where the file does not tell.
     coarser : tuple of Source
         The same image at lower resolutions, finest first.
     """
@@ -57,6 +59,7 @@ class Source:
     ours: Mapping[str, Any] = field(default_factory=dict)
     kind: str | None = None
     notes: tuple[str, ...] = ()
+    offsets: tuple[tuple[int, int, int], ...] = ()
     coarser: tuple[Source, ...] = ()
 
 

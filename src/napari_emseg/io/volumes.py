@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,11 @@ import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import check_file_place, check_place
-from napari_emseg.io.kinds import guess_kind, is_inverted
-from napari_emseg.io.lazy import AxesView, MapArray
+from napari_emseg.io.axes import to_zyx
+from napari_emseg.io.kinds import guess_kind
+from napari_emseg.io.lazy import MapArray
 from napari_emseg.io.location import check_exists, is_zarr, split_location, stem_of, suffix_of
+from napari_emseg.io.polarity import to_boundary
 from napari_emseg.io.sections import has_images
 from napari_emseg.io.source import Source
 from napari_emseg.progress import NO_PROGRESS, Progress
@@ -156,7 +157,7 @@ def open_pyramid(
     full = _to_volume(source, file, inside, voxel_size_nm=voxel_size_nm, kind=kind, invert=invert)
     levels = [full]
     for coarser in source.coarser:
-        data = _to_zyx(coarser, full.kind, _where(file, inside), [])
+        data = to_zyx(coarser, full.kind, _where(file, inside), [])
         if isinstance(full.data, MapArray):
             data = full.data.of(data)
         size: Any = coarser.size_nm
@@ -205,7 +206,7 @@ def _to_volume(
     if n_axes < 2:
         noun = "axis" if n_axes == 1 else "axes"
         raise InputError(f"{where} has {n_axes} {noun}; choose a stack of sections.")
-    data = _to_zyx(source, told, where, notes)
+    data = to_zyx(source, told, where, notes)
     if 0 in data.shape:
         raise InputError(f"{where} has shape {tuple(data.shape)}, so it holds no voxels.")
     if np.dtype(data.dtype).kind not in "buif":
@@ -221,7 +222,9 @@ def _to_volume(
             notes.append(f"The file does not say what it holds; it looks like {what}.")
     if told == "boundary":
         is_known = ours.get("kind") == "boundary"
-        data = _to_boundary(data, sample, invert, where, notes, is_known=is_known)
+        if not is_known or invert is not None:
+            sample = take_sample(data) if sample is None else sample
+            data = to_boundary(data, sample, invert, where, notes)
     elif invert:
         raise InputError(f"Only boundary maps can be inverted, and {where} is {told}.")
     return Volume(
@@ -230,7 +233,7 @@ def _to_volume(
         voxel_size_nm=_voxel_size(source, voxel_size_nm, notes),
         offset_nm=ours.get("offset_nm", source.offset_nm),
         name=ours.get("name") or _name(file, inside),
-        provenance=_provenance(source, where, notes),
+        provenance=_provenance(source, where, notes, told),
     )
 
 
@@ -405,117 +408,6 @@ def _unknown_suffix(suffix: str, known: dict[str, str]) -> str:
     return f"{what}; convert it or rename it to one of {', '.join(known)}."
 
 
-def _to_zyx(source: Source, kind: str | None, where: str, notes: list[str]) -> Any:
-    """Bring any axes to ZYX (CZYX for affinities), saying in `notes` what was done."""
-    axes, shape = _distinct(source.axes), tuple(source.data.shape)
-    if kind == "affinities" and len(axes) == 4 and axes[1:] == "ZYX":
-        axes = "CZYX"  # whatever the file calls the first axis
-    size = dict(zip(axes, shape, strict=True))
-    if size.get("S", 1) > 1:
-        raise InputError(
-            f"{where} is a colour image; convert it to grey first (in Fiji: Image > Type > 8-bit)."
-        )
-    wanted = "CZYX" if kind == "affinities" else "ZYX"
-    extra = [axis for axis in axes if axis not in wanted and size[axis] != 1]
-    as_sections = "Z"
-    if len(extra) == 1 and size.get("Z", 1) == 1 and _may_count_sections(extra[0], size):
-        as_sections = extra.pop()
-        if as_sections in "TC":
-            noun = {"T": "time points", "C": "channels"}[as_sections]
-            notes.append(f"The file's {size[as_sections]} {noun} were opened as sections.")
-    if extra:
-        named = getattr(source.data, "source", "") if source.format == "HDF5" else ""
-        raise InputError(_too_many_axes(extra, axes, size, where, named))
-    if len(axes) > len(wanted) and as_sections == "Z":
-        notes.append(f"Axes of length 1 were dropped: {source.axes} {shape} is now ZYX.")
-    if "Z" not in axes and as_sections == "Z" and not source.ours:
-        notes.append("The file holds a single section.")
-    picked = [as_sections if axis == "Z" else axis for axis in wanted]
-    order = [axes.index(axis) if axis in axes else None for axis in picked]
-    if order == list(range(len(axes))):
-        return source.data
-    if isinstance(source.data, np.ndarray):
-        return _view(source.data, order)
-    return AxesView(source.data, order, source=where)
-
-
-def _may_count_sections(axis: str, size: dict[str, int]) -> bool:
-    return axis != "C" or size["C"] > 4
-
-
-def _distinct(axes: str) -> str:
-    """Give axes that share a letter, such as the Q of unknown ones, letters of their own."""
-    spare = (letter for letter in ascii_lowercase if letter not in axes)
-    return "".join(next(spare) if letter in axes[:at] else letter for at, letter in enumerate(axes))
-
-
-def _too_many_axes(
-    extra: Sequence[str], axes: str, size: dict[str, int], where: str, named: str
-) -> str:
-    noun = {"C": "channels", "T": "time points"}
-    what = " and ".join(
-        f"{size[axis]} {noun.get(axis, f'along axis {axes.index(axis) + 1}')}" for axis in extra
-    )
-    hint = "save the one to segment as a stack of its own"
-    if extra == ["C"] and named:
-        hint = f"choose one by its number, such as {named}/0"
-    if extra == ["C"]:
-        hint += ", or open it as affinities if that is what it holds"
-    return f"{where} has {what} besides z, y and x; {hint}."
-
-
-def _view(array: npt.NDArray[Any], order: Sequence[int | None]) -> npt.NDArray[Any]:
-    kept = [axis for axis in order if axis is not None]
-    left_out = [axis for axis in range(array.ndim) if axis not in kept]
-    array = array.transpose(left_out + kept)[(0,) * len(left_out)]
-    new = [at for at, axis in enumerate(order) if axis is None]
-    return np.expand_dims(array, tuple(new))
-
-
-def _to_boundary(
-    data: Any,
-    sample: npt.NDArray[Any] | None,
-    invert: bool | None,
-    where: str,
-    notes: list[str],
-    *,
-    is_known: bool,
-) -> Any:
-    """Bring a map to 1 = membrane in [0, 1] (uint8: 255), saying what was done."""
-    if is_known and invert is None:
-        return data
-    sample = take_sample(data) if sample is None else sample
-    top = _top(sample)
-    flip = invert
-    if flip is None:
-        flip = is_inverted(sample, top)
-        if flip:
-            notes.append("Membranes are dark in the file; they were inverted to be bright.")
-        elif flip is None:
-            notes.append(
-                "It is not certain that membranes are bright in this map; "
-                "look at it, and switch 'invert' if they are dark."
-            )
-    elif flip:
-        notes.append("The map was inverted as asked.")
-    is_map = sample.dtype.kind in "bf" or sample.dtype == np.uint8
-    if not is_map or top != (255 if sample.dtype == np.uint8 else 1):
-        if top != 1:
-            notes.append(f"Values were divided by {top:g} to lie between 0 and 1.")
-        return MapArray(data, flip=bool(flip), top=top, source=where)
-    return MapArray(data, flip=True, source=where) if flip else data
-
-
-def _top(sample: npt.NDArray[Any]) -> float:
-    """Return the value that means 1 in a boundary map."""
-    if sample.dtype == bool:
-        return 1
-    highest = float(np.max(sample[np.isfinite(sample)], initial=0))
-    if highest <= 1 and (sample.dtype.kind == "f" or set(np.unique(sample)) == {0, 1}):
-        return 1
-    return 255 if highest <= 255 else float(np.iinfo(np.uint16).max)
-
-
 def _voxel_size(source: Source, given: Sequence[float] | None, notes: list[str]) -> Any:
     if given is not None:
         return given
@@ -536,8 +428,10 @@ def _name(file: Path, inside: str) -> str:
     return f"{stem} {inside.rpartition('/')[2]}" if inside else stem
 
 
-def _provenance(source: Source, where: str, notes: list[str]) -> dict[str, Any]:
+def _provenance(source: Source, where: str, notes: list[str], kind: str) -> dict[str, Any]:
     written = dict(source.ours.get("provenance", {}))
+    if kind == "affinities" and source.offsets:
+        written.setdefault("offsets", [list(offset) for offset in source.offsets])
     fresh = {"source": where, "format": source.format, "notes": notes}
     # What the file tells of its own source and notes is about an earlier file.
     earlier = {key: written.pop(key) for key in (*fresh, "origin") if key in written}

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write
+from napari_emseg.io.conventions import read_offsets
 from napari_emseg.io.inside import choose_array, guess_axes, may_be_volume, name_some, three_numbers
 from napari_emseg.io.lazy import StoredArray
 from napari_emseg.io.location import is_zarr
@@ -138,6 +139,7 @@ def _array_source(where: Path, notes: list[str]) -> Source:
     attributes = array.attrs
     size = three_numbers(attributes.get("resolution", attributes.get("voxel_size")))
     axes = _named_axes(array) or guess_axes(array.shape)
+    offsets = _offsets(attributes, axes, array)
     return Source(
         data=_lazy(array, where, axes),
         axes=axes,
@@ -145,8 +147,14 @@ def _array_source(where: Path, notes: list[str]) -> Source:
         size_nm=size if size is not None and min(size) > 0 else UNKNOWN,
         offset_nm=three_numbers(attributes.get("offset")) or (0.0, 0.0, 0.0),
         ours=check_ours(attributes.get("emseg")),
+        kind="affinities" if offsets else None,
         notes=tuple(notes),
+        offsets=offsets,
     )
+
+
+def _offsets(attributes: Any, axes: str, array: Any) -> tuple[tuple[int, int, int], ...]:
+    return read_offsets(attributes, array.shape[axes.index("C")]) if "C" in axes else ()
 
 
 def _as_level(where: Path) -> Source | None:
@@ -174,6 +182,7 @@ def _image_source(where: Path, group: Any, notes: list[str]) -> Source:
         for dataset in multiscales[0]["datasets"]
     ]
     first = levels[0]
+    offsets = _offsets(group.attrs, first.axes, first.data)
     return Source(
         data=first.data,
         axes=first.axes,
@@ -181,8 +190,9 @@ def _image_source(where: Path, group: Any, notes: list[str]) -> Source:
         size_nm=first.size_nm,
         offset_nm=first.offset_nm,
         ours=check_ours(group.attrs.get("emseg")),
-        kind=first.kind,
+        kind=first.kind or ("affinities" if offsets else None),
         notes=(*first.notes, *notes),
+        offsets=offsets,
         coarser=tuple(levels[1:]),
     )
 
