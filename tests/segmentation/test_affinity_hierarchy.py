@@ -18,11 +18,12 @@ from tests.segmentation.strategies import LEVELS, shapes
 
 from napari_emseg.errors import InputError
 from napari_emseg.progress import Cancelled
-from napari_emseg.segmentation import Hierarchy
+from napari_emseg.segmentation import Hierarchy, build_hierarchy, group
 from napari_emseg.segmentation.affinities import affinities_from_boundary, open_affinities
 from napari_emseg.segmentation.affinity_hierarchy import build_affinity_hierarchy
 from napari_emseg.segmentation.affinity_watershed import find_affinity_basins
 from napari_emseg.segmentation.small_regions import PRESETS, Thresholds
+from napari_emseg.volume import Volume
 
 quick = settings(deadline=None, max_examples=40)
 groupings = pytest.mark.parametrize("grouping", ["mean_affinity", "zlateski_seung"])
@@ -265,3 +266,27 @@ def test_real_map_is_grouped_about_as_well_as_by_h_minima(fib_boundary, fib_neur
 def test_thresholds_refuse_what_cannot_be():
     with pytest.raises(InputError):
         Thresholds(low=-0.1)
+
+
+@groupings
+@pytest.mark.parametrize(("value", "fate"), [(0, "background (0)"), (1, "one fragment")])
+def test_what_is_blank_is_told(grouping: str, value: float, fate: str) -> None:
+    random = np.random.default_rng(2).random((3, 4, 9, 11)).astype(np.float32)
+    affinities = random.copy()
+    affinities[:, [1, 3]] = value
+    flat = build_affinity_hierarchy(affinities, grouping=grouping, mode="2d")
+    assert flat.fragments.provenance["notes"] == [f"2 blank sections, each {fate}: 1, 3."]
+    blank = build_affinity_hierarchy(np.full_like(affinities, value), grouping=grouping)
+    assert blank.fragments.provenance["notes"] == [f"The map is blank: the volume is {fate}."]
+    assert np.unique(blank.fragments.read()).tolist() == [value]
+    for mode in ("2d", "3d"):
+        varied = build_affinity_hierarchy(random, grouping=grouping, mode=mode)
+        assert "notes" not in varied.fragments.provenance
+
+
+def test_a_blank_boundary_map_is_told_of_once() -> None:
+    blank = Volume(np.zeros((2, 9, 11), np.float32), kind="boundary")
+    grouped = group(build_hierarchy(blank, mode="3d"), blank, grouping="mean_affinity")
+    assert grouped.fragments.provenance["notes"] == [
+        "The map is blank: the volume is one fragment."
+    ]

@@ -19,7 +19,7 @@ from tests.segmentation.strategies import LEVELS, maps, modes, thresholds
 
 from napari_emseg.errors import InputError
 from napari_emseg.progress import Cancelled
-from napari_emseg.segmentation import Hierarchy, build_hierarchy, build_section
+from napari_emseg.segmentation import Hierarchy, build_hierarchy, build_section, group
 from napari_emseg.volume import Volume
 
 quick = settings(deadline=None, max_examples=60)
@@ -366,3 +366,14 @@ def test_damaged_storage_is_refused(tmp_path):
         del file["forest/outside"]
         with pytest.raises(InputError, match="damaged"):
             Hierarchy.read(file)
+
+
+def test_nested_lists_are_as_good_as_an_array():
+    rows = [[[0.0, 0.1, 0.0, 0.9, 0.2]]]
+    hierarchy = build_hierarchy(rows, sigma_px=0)
+    assert hierarchy.fragments.read().tolist() == [[[1, 1, 2, 2, 3]]]
+    assert group(hierarchy, rows).cut(0.3).n_segments == 2
+    with pytest.raises(InputError, match="3 axes"):
+        build_hierarchy([0.1, 0.2])
+    with pytest.raises(InputError, match="rows differ in length"):
+        build_hierarchy([[[0.1, 0.2], [0.3]]])

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.segmentation.inputs import as_volume
 from napari_emseg.segmentation.smoothing import read_section
 from napari_emseg.volume import Volume
 
@@ -125,8 +126,7 @@ def open_affinities(
     >>> open_affinities(np.ones((3, 2, 4, 5), np.float32)).shape
     (2, 4, 5)
     """
-    if not isinstance(affinities, Volume):
-        affinities = Volume(affinities, kind="affinities", name="affinity map")
+    affinities = as_volume(affinities, kind="affinities", name="affinity map")
     name = affinities.name or "The volume"
     if affinities.kind != "affinities":
         raise InputError(
@@ -137,12 +137,26 @@ def open_affinities(
     if offsets is None:
         offsets = affinities.provenance.get("offsets") or NEAREST[:n_channels]
     known = check_offsets(offsets)
-    if len(known) > n_channels or any(near not in known for near in NEAREST):
+    if n_channels < len(NEAREST):
         raise InputError(
-            f"{name} has {n_channels} channels for the offsets {known}; the edges to the nearest "
-            f"neighbours along z, y and x are needed: {NEAREST}."
+            f"{name} has {n_channels} channel{'s' if n_channels > 1 else ''}, but affinities need "
+            "three or more: the edges to the previous voxel along z, y and x. If it is a boundary "
+            "map, open it as one (in the shell: without --affinities)."
+        )
+    if len(known) > n_channels:
+        raise InputError(
+            f"{name} has {n_channels} channels but {len(known)} offsets; give one for each channel."
+        )
+    if missing := [near for near in NEAREST if near not in known]:
+        raise InputError(
+            f"{name} lacks edges to nearest neighbours, those at {_words(missing)}: its channels "
+            f"have the offsets {_words(known)}. Predict those too."
         )
     return AffinityReader(affinities, known)
+
+
+def _words(offsets: Sequence[Offset]) -> str:
+    return ", ".join(map(str, offsets))
 
 
 def check_offsets(offsets: Sequence[Sequence[int]]) -> tuple[Offset, ...]:
@@ -203,8 +217,7 @@ def affinities_from_boundary(
     array([[0.  , 1.  , 0.25, 0.25],
            [0.  , 0.  , 0.  , 0.25]], dtype=float32)
     """
-    if not isinstance(boundary, Volume):
-        boundary = Volume(boundary, kind="boundary", name="boundary map")
+    boundary = as_volume(boundary, kind="boundary", name="boundary map")
     computed = view_affinities(boundary, offsets, along=along)
     values = computed.data.compute(progress)
     return replace(computed, data=values)
@@ -283,7 +296,8 @@ def line(offset: Offset) -> list[Offset]:
 def boundary_from_nearest(reader: AffinityReader, z: int) -> Map:
     """Return 1 - the mean of a section's edges to the voxels before: (y, x) float32.
 
-    At the first section, row and column the edges that exist count.
+    At the first section, row and column the edges that exist count. The very first
+    voxel has none and looks like the next one.
     """
     nearest = reader.nearest(z)
     count = np.full(nearest.shape[1:], 3 if z > 0 else 2, np.float32)
@@ -294,6 +308,8 @@ def boundary_from_nearest(reader: AffinityReader, z: int) -> Map:
     count[:, 0] -= 1
     total = nearest.sum(axis=0)
     mean = np.divide(total, count, out=np.ones_like(total), where=count > 0)
+    if z == 0 and mean.size > 1:
+        mean.reshape(-1)[0] = mean.reshape(-1)[1]
     return np.asarray(1 - mean, np.float32)
 
 

@@ -99,7 +99,9 @@ def regroup(
         progress=progress,
     )
     fragments = hierarchy.fragments
-    history = {**fragments.provenance, **grouped.fragments.provenance, "grouping": grouping}
+    # What was blank in the map that was flooded before is no news of these fragments.
+    before = {key: value for key, value in fragments.provenance.items() if key != "notes"}
+    history = {**before, **grouped.fragments.provenance, "grouping": grouping}
     return replace(
         grouped,
         fragments=fragments.derive(grouped.fragments.data, kind="fragments", **history),

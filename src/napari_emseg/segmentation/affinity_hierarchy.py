@@ -23,7 +23,8 @@ from napari_emseg.segmentation.contacts import Contacts, find_contacts
 from napari_emseg.segmentation.cutting import relabel
 from napari_emseg.segmentation.forest import Forest, build_forest, join
 from napari_emseg.segmentation.hierarchy import Hierarchy, Mode
-from napari_emseg.segmentation.levels import LevelMap, to_levels
+from napari_emseg.segmentation.inputs import tell_blank
+from napari_emseg.segmentation.levels import LevelMap, Levels, to_levels
 from napari_emseg.segmentation.parallel import Steps, ignore, map_threads
 from napari_emseg.segmentation.small_regions import Thresholds, merge_small_regions
 from napari_emseg.volume import Volume
@@ -156,6 +157,8 @@ def build_affinity_hierarchy(
     levels = np.empty(reader.shape, np.uint16)
     for z in range(reader.shape[0]):
         levels[z] = to_levels(boundary_from_nearest(reader, z))
+    if notes := [*reader.volume.provenance.get("notes", ()), *_blank_notes(levels, labels, mode)]:
+        history["notes"] = notes
     return Hierarchy(
         fragments=reader.volume.derive(labels, kind="fragments", **history),
         forest=forest,
@@ -168,6 +171,23 @@ def build_affinity_hierarchy(
         section_starts=starts,
         grouping=grouping,
     )
+
+
+def _blank_notes(levels: Levels, labels: Labels, mode: Mode) -> list[str]:
+    """Say what became of sections, in 3D of the volume, whose affinities are all the same."""
+    fates = {
+        z: "background (0)" if not section.any() else "one fragment" if np.ptp(section) == 0 else ""
+        for z, section in enumerate(labels)
+        if np.ptp(levels[z]) == 0
+    }
+    if mode == "3d":
+        is_blank = len(fates) == len(levels) and np.ptp(levels[:, 0, 0]) == 0
+        is_same = is_blank and np.ptp(labels[:, 0, 0]) == 0 and fates[0]
+        return [f"The map is blank: the volume is {fates[0]}."] if is_same else []
+    kinds = dict.fromkeys(filter(None, fates.values()))
+    return [
+        note for fate in kinds for note in tell_blank([z for z in fates if fates[z] == fate], fate)
+    ]
 
 
 Built = tuple[Forest, npt.NDArray[np.int64], npt.NDArray[np.int64]]

@@ -14,6 +14,7 @@ from napari_emseg.segmentation.basins import MAX_VOXELS
 from napari_emseg.segmentation.flooding import Flooded, count_reports, flood
 from napari_emseg.segmentation.forest import join
 from napari_emseg.segmentation.hierarchy import Hierarchy, Mode
+from napari_emseg.segmentation.inputs import as_volume, tell_blank
 from napari_emseg.segmentation.levels import LevelMap, Levels
 from napari_emseg.segmentation.parallel import Steps, map_threads
 from napari_emseg.segmentation.smoothing import (
@@ -183,19 +184,13 @@ def _blank_notes(levels: Levels, mode: Mode) -> list[str]:
     blank = [z for z, section in enumerate(levels) if section.min() == section.max()]
     if mode == "3d" and not (len(blank) == len(levels) and np.ptp(levels[:, 0, 0]) == 0):
         return []
-    if not blank:
-        return []
     if mode == "3d":
         return ["The boundary map is blank: the volume is one fragment."]
-    if len(blank) == 1:
-        return [f"Section {blank[0]} is blank: it is one fragment."]
-    which = ", ".join(str(z) for z in blank[:10]) + (", ..." if len(blank) > 10 else "")
-    return [f"{len(blank)} blank sections, each one fragment: {which}."]
+    return tell_blank(blank, "one fragment")
 
 
 def _as_boundary(boundary: Volume | npt.NDArray[Any]) -> Volume:
-    if not isinstance(boundary, Volume):
-        boundary = Volume(boundary, kind="boundary", name="boundary map")
+    boundary = as_volume(boundary, kind="boundary", name="boundary map")
     if boundary.kind != "boundary":
         raise InputError(
             f"{boundary.name or 'The volume'} is of kind '{boundary.kind}', but a boundary map is "

@@ -18,6 +18,7 @@ from napari_emseg.segmentation.agglomeration import agglomerate, count_reports
 from napari_emseg.segmentation.face_values import measure_face_values
 from napari_emseg.segmentation.forest import Forest, join
 from napari_emseg.segmentation.hierarchy import Hierarchy
+from napari_emseg.segmentation.inputs import as_volume
 from napari_emseg.segmentation.long_range import MAX_CHANNELS
 from napari_emseg.segmentation.multicut import THRESHOLDS, Solver, partition
 from napari_emseg.segmentation.parallel import Steps, ignore, map_threads
@@ -121,8 +122,7 @@ def group(
             f"These fragments are grouped by {hierarchy.grouping} already; "
             "build the hierarchy from the boundary map first."
         )
-    if not isinstance(boundary, Volume):
-        boundary = Volume(boundary, kind="boundary", name="boundary map")
+    boundary = as_volume(boundary, kind="boundary", name="boundary map")
     if boundary.shape != hierarchy.fragments.shape:
         raise InputError(
             f"The boundary map has the shape {boundary.shape} but the fragments "
