@@ -23,8 +23,9 @@ from napari_emseg.inference.sections import (
     check_raw,
     voxel_size_ratio,
 )
+from napari_emseg.inference.solid import VolumeMapper
 from napari_emseg.networks.base import Network
-from napari_emseg.networks.checkpoint import load_model
+from napari_emseg.networks.checkpoint import describe_network, load_model
 from napari_emseg.networks.info import ModelInfo
 from napari_emseg.networks.library import find_model
 from napari_emseg.progress import NO_PROGRESS, Progress
@@ -77,7 +78,11 @@ class Predictor:
         block = check_block_shape(block_shape_px)
         network, self.info = _load(model)
         self._runner = Runner(network, self.device, name=self.info.name, n_threads=n_threads)
-        self._mapper = SectionMapper(self._runner, block)
+        self._mapper: SectionMapper | VolumeMapper = (
+            SectionMapper(self._runner, block)
+            if network.dimensions == 2
+            else VolumeMapper(self._runner, block)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -149,7 +154,8 @@ class Predictor:
         started = time.perf_counter()
         volume = check_raw(raw)
         wanted = check_sections(sections, volume.shape[0])
-        out = np.zeros(volume.shape, np.float32) if out is None else check_out(out, volume.shape)
+        shape = (*self._channels, *volume.shape)
+        out = np.zeros(shape, np.float32) if out is None else check_out(out, shape)
         reader = self._reader_for(volume, resample)
         self._fill(out, reader, wanted, tta, progress)
         record = describe_prediction(
@@ -161,7 +167,15 @@ class Predictor:
         )
         seen = notes_on(volume, self.info, is_resampling=reader.is_resampling, blank=reader.blank)
         notes = [*volume.provenance.get("notes", []), *seen]
-        return volume.derive(out, kind="boundary", predict=record, notes=notes)
+        facts: dict[str, Any] = {"predict": record, "notes": notes}
+        if self.info.offsets:
+            facts["offsets"] = [list(offset) for offset in self.info.offsets]
+        return volume.derive(out, kind=self.info.target, **facts)
+
+    @property
+    def _channels(self) -> tuple[int, ...]:
+        """The first axis of the map, of affinities only."""
+        return (len(self.info.offsets),) if self.info.offsets else ()
 
     def _fill(
         self,
@@ -174,19 +188,21 @@ class Predictor:
         total, done = len(wanted), 0
 
         def report(block: str) -> None:
-            where = f"section {done + 1} of {total}"
-            progress.update(done, total, f"{where}, {block}" if block else where)
+            section = f"section {done + 1} of {total}" if self.info.dimensions == 2 else ""
+            progress.update(done, total, ", ".join(filter(None, (section, block))))
 
         for z, boundary in self._mapper.maps(reader, wanted, tta=tta, report=report):
-            out[z] = _as_type(boundary, out.dtype)
+            out[(..., z, slice(None), slice(None))] = _as_type(boundary, out.dtype)
             done += 1
             progress.update(done, total, f"{done} of {total} sections")
 
     def _reader_for(self, raw: Volume, resample: Resample) -> SectionReader:
         if resample not in get_args(Resample):
             raise InputError(f"Resample is 'auto' or 'never', not '{resample}'.")
-        ratio = voxel_size_ratio(raw.voxel_size_nm, self.info.voxel_size_nm)
-        return SectionReader(raw, self.info.in_sections, ratio if resample == "auto" else None)
+        ratio = None
+        if resample == "auto" and self.info.target == "boundary":  # offsets count voxels
+            ratio = voxel_size_ratio(raw.voxel_size_nm, self.info.voxel_size_nm)
+        return SectionReader(raw, self.info.in_sections, ratio)
 
 
 def predict(
@@ -310,7 +326,7 @@ def predict_section(
 
 def _load(model: str | Path | ModelInfo | Network) -> tuple[Network, ModelInfo]:
     if isinstance(model, Network):
-        return model, ModelInfo(network=model.name, in_sections=model.in_sections)
+        return model, describe_network(model)
     path = (model if isinstance(model, ModelInfo) else find_model(model)).path
     if path is None:
         raise InputError("This model has not been saved to a file yet.")

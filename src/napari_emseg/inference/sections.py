@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -118,6 +119,8 @@ class Reader(Protocol):
 class SectionReader:
     """Gives the input of the network for a section, reading each section once.
 
+    That is, as long as sections are asked for in order.
+
     Parameters
     ----------
     raw : Volume
@@ -133,6 +136,8 @@ class SectionReader:
         self._raw = raw
         self._reach = in_sections // 2
         self._cache: dict[int, FloatArray | None] = {}
+        self._is_blank: dict[int, bool] = {}
+        self.n_sections = raw.shape[0]
         self.full_shape_px = raw.shape[1:]
         self.shape_px = _resampled_shape(raw, ratio) if ratio else self.full_shape_px
         self.is_resampling = ratio is not None
@@ -140,18 +145,34 @@ class SectionReader:
 
     def read(self, z: int) -> FloatArray | None:
         """Return the (channels, Y, X) input for section `z`, or None if it is blank."""
-        last = self._raw.shape[0] - 1
+        last = self.n_sections - 1
         wanted = [min(max(z + d, 0), last) for d in range(-self._reach, self._reach + 1)]
-        self._cache = {k: v for k, v in self._cache.items() if k in wanted}
-        for near in wanted:
-            if near not in self._cache:
-                self._cache[near] = self._standardised(near)
+        found = self._read_all(wanted)
         middle = self._cache[z]
         if middle is None:
             self.blank.add(z)
             return None
-        found = [self._cache[near] for near in wanted]
         return np.stack([middle if section is None else section for section in found])
+
+    def read_stack(self, sections: Sequence[int]) -> FloatArray:
+        """Return sections (Z, Y, X) for a 3D network, blank ones as zeros."""
+        nothing = np.zeros(self.shape_px, np.float32)
+        found = self._read_all(sections)
+        return np.stack([nothing if section is None else section for section in found])
+
+    def is_blank(self, z: int) -> bool:
+        """Tell whether section `z` holds one grey value only."""
+        if z not in self._is_blank:
+            self._is_blank[z] = self._standardised(z) is None
+        return self._is_blank[z]
+
+    def _read_all(self, sections: Sequence[int]) -> list[FloatArray | None]:
+        self._cache = {z: section for z, section in self._cache.items() if z in sections}
+        for z in sections:
+            if z not in self._cache:
+                self._cache[z] = section = self._standardised(z)
+                self._is_blank[z] = section is None
+        return [self._cache[z] for z in sections]
 
     def _standardised(self, z: int) -> FloatArray | None:
         what = f"Section {z} of {self._raw.name or 'the input'}"

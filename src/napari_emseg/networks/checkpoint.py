@@ -60,10 +60,7 @@ def save_model(
         update={
             "name": path.stem,
             "path": path,
-            "network": network.name,
-            "params": network.params.model_dump(mode="json"),
-            **_facts_of(network),
-            "target": "affinities" if network.offsets else "boundary",
+            **_description_of(network),
             "problem": "",
         }
     )
@@ -109,6 +106,26 @@ def load_model(path: Path | str) -> tuple[Network, ModelInfo]:
     _check_values(path, tensors)
     network.load_state_dict(tensors, strict=False)
     return network.eval(), info
+
+
+def describe_network(network: Network) -> ModelInfo:
+    """Return what a network says of itself, without a file.
+
+    Examples
+    --------
+    >>> describe_network(build_network("rsunet", "tiny")).target
+    'affinities'
+    """
+    return ModelInfo(**_description_of(network))
+
+
+def _description_of(network: Network) -> dict[str, Any]:
+    return {
+        "network": network.name,
+        "params": network.params.model_dump(mode="json"),
+        **_facts_of(network),
+        "target": "affinities" if network.offsets else "boundary",
+    }
 
 
 def _facts_of(network: Network) -> dict[str, Any]:
