@@ -7,8 +7,9 @@ import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write
@@ -151,7 +152,7 @@ def check_table(sections: Iterable[BadSection]) -> tuple[BadSection, ...]:
         If a section is named twice.
     """
     ordered = tuple(sorted(sections, key=lambda bad: bad.z))
-    for one, other in zip(ordered, ordered[1:], strict=False):
+    for one, other in pairwise(ordered):
         if one.z == other.z:
             raise InputError(f"Section {one.z} is twice in the table of bad sections; keep one.")
     return ordered
@@ -162,4 +163,4 @@ def _check(number: str, fault: str, where: str) -> tuple[int, Fault]:
         raise InputError(f"{where}: a section is a whole number from 0, not '{number}'.")
     if fault not in FAULTS:
         raise InputError(f"{where}: a fault is one of {', '.join(FAULTS)}, not '{fault}'.")
-    return int(number), cast(Fault, fault)
+    return int(number), fault
