@@ -1,16 +1,16 @@
 """Every grouping on real maps: tuned on some sections, scored on later ones.
 
-One JSON line a data set and grouping, then a Markdown table. Sigma and the
-threshold are those that score best on the tuning sections, once for V_rand and
-once for VOI (bits); `oracle` is the best V_rand any threshold reaches on the
-later sections at that sigma.
+One JSON line a data set and grouping, then a Markdown table. Sigma, the threshold
+and, where sections are linked, the h at which they are cut are those that score best
+on the tuning sections, once for V_rand and once for VOI (bits); `oracle` is the best
+V_rand any threshold reaches on the later sections at that sigma and h.
 
     python benchmarks/method_table.py --data DATA gala_fib
     python benchmarks/method_table.py --data DATA --isbi-map isbi.npy isbi2012
 
-`--data` is the folder with isbi2012, fib25 and gala_fib. A map is a .npy or
-.tif file; without one, isbi2012 is predicted with the model that comes with the
-package. gala_fib brings its own map.
+`--data` is the folder with isbi2012, fib25, gala_fib and snemi_mini. A map is a .npy
+or .tif file; without one, isbi2012 is predicted with the model that comes with the
+package. gala_fib and snemi_mini bring their own maps.
 """
 
 from __future__ import annotations
@@ -27,9 +27,17 @@ import numpy as np
 import tifffile
 
 from napari_emseg import Volume, score_curve
-from napari_emseg.segmentation import GROUPINGS, build_hierarchy, group
+from napari_emseg.segmentation import (
+    GROUPINGS,
+    Cuttable,
+    Hierarchy,
+    build_hierarchy,
+    group,
+)
+from napari_emseg.segmentation.linking import link_sections
 
 SIGMAS_PX = (0.5, 1.0, 1.5, 2.0)
+SECTION_HS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 QUOTED = {
     "gala_fib": "gala's own scores on its test volume, VI merge/split: watershed .185/1.648, "
     "learned agglomeration .365/.305 and .395/.234",
@@ -56,6 +64,7 @@ class Result:
     data: str
     grouping: str
     sigma_px: float
+    section_h: float | None
     threshold: float
     tuned_v_rand: float
     v_rand: float
@@ -114,7 +123,22 @@ def load_fib25(options: argparse.Namespace) -> Task:
     return Task("fib25", volume, truth, "3d", range(140), range(140, 170))
 
 
-TASKS = {"gala_fib": load_gala, "isbi2012": load_isbi, "fib25": load_fib25}
+def load_snemi(options: argparse.Namespace) -> Task:
+    folder = options.data / "snemi_mini"
+    cells = tifffile.imread(folder / "boundary_prob_raw.tif")
+    boundary = 255 - cells if cells.dtype == np.uint8 else 1 - cells
+    truth = tifffile.imread(folder / "labels.tif")
+    truth[truth == 1] = 0  # the gaps between cells, which nobody labelled
+    volume = Volume(boundary, kind="boundary", voxel_size_nm=(30, 6, 6))
+    return Task("snemi_mini", volume, truth, "3d", range(16), range(16, 32))
+
+
+TASKS = {
+    "gala_fib": load_gala,
+    "isbi2012": load_isbi,
+    "fib25": load_fib25,
+    "snemi_mini": load_snemi,
+}
 METHODS = ["h_minima", *GROUPINGS]
 
 
@@ -131,26 +155,40 @@ def score_task(task: Task, methods: list[str]) -> Iterator[Result]:
         start = time.perf_counter()
         curves = {}
         for sigma_px, hierarchy in flooded.items():
-            grouped = group(hierarchy, task.boundary, grouping=method)
-            tuning, later = (
-                score_curve(grouped, task.truth, ground_truth_kind=task.truth_kind, sections=z)
-                for z in (task.tuning, task.later)
-            )
-            curves[sigma_px] = tuning, later, grouped.n_fragments
-        seconds = (time.perf_counter() - start) / len(flooded)
+            for section_h, grouped in group_by(method, hierarchy, task.boundary):
+                tuning, later = (
+                    score_curve(grouped, task.truth, ground_truth_kind=task.truth_kind, sections=z)
+                    for z in (task.tuning, task.later)
+                )
+                curves[sigma_px, section_h] = tuning, later, grouped.n_fragments
+        seconds = (time.perf_counter() - start) / len(curves)
         yield summarise(task.name, method, curves, seconds)
 
 
-def summarise(data: str, method: str, curves: dict[float, Any], seconds: float) -> Result:
-    sigma_px = max(curves, key=lambda s: curves[s][0].best("v_rand")[1])
-    tuning, later, n_fragments = curves[sigma_px]
+def group_by(
+    method: str, hierarchy: Hierarchy, boundary: Volume
+) -> Iterator[tuple[float | None, Cuttable]]:
+    """Group in every way there is to tune but by the threshold."""
+    if method != "linking":
+        yield None, group(hierarchy, boundary, grouping=method)
+        return
+    sections = build_hierarchy(boundary, sigma_px=hierarchy.sigma_px)
+    for h in SECTION_HS:
+        yield h, link_sections(sections, h)
+
+
+def summarise(
+    data: str, method: str, curves: dict[tuple[float, float | None], Any], seconds: float
+) -> Result:
+    best = max(curves, key=lambda key: curves[key][0].best("v_rand")[1])
+    tuning, later, n_fragments = curves[best]
     threshold, tuned = tuning.best("v_rand")
     for_voi = min(curves.values(), key=lambda c: c[0].best("voi")[1])
     at_best_voi = for_voi[1].at(for_voi[0].best("voi")[0])
     return Result(
         data,
         method,
-        sigma_px,
+        *best,
         round(threshold, 4),
         round(tuned, 4),
         round(later.at(threshold)["v_rand"], 4),
@@ -162,13 +200,15 @@ def summarise(data: str, method: str, curves: dict[float, Any], seconds: float) 
 
 
 def print_table(results: list[Result]) -> None:
-    print("\n| data | grouping | sigma px | threshold | V_rand tuned | V_rand later | VOI later |")
-    print("|---|---|---|---|---|---|---|")
+    names = "data", "grouping", "sigma px", "section h", "threshold"
+    print(f"\n| {' | '.join(names)} | V_rand tuned | V_rand later | VOI later |")
+    print("|" + "---|" * (len(names) + 3))
     for r in results:
-        cells = (r.data, r.grouping, r.sigma_px, r.threshold, r.tuned_v_rand, r.v_rand, r.voi)
+        tuned = r.sigma_px, "" if r.section_h is None else r.section_h, r.threshold
+        cells = (r.data, r.grouping, *tuned, r.tuned_v_rand, r.v_rand, r.voi)
         print(f"| {' | '.join(map(str, cells))} |")
     for name in dict.fromkeys(result.data for result in results):
-        print(f"\n{name}: {QUOTED[name]}")
+        print(f"\n{name}: {QUOTED.get(name, 'nothing quoted')}")
 
 
 if __name__ == "__main__":
