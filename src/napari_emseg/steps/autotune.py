@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Metric = Literal["v_rand", "v_info", "voi"]
 Range = tuple[int, int]
 TITLES = {"v_rand": "V_rand", "v_info": "V_info", "voi": "VOI (bits)"}
-SECTION_CUTS = (0.02, 0.05, 0.1, 0.2)  # h in the sections that are then linked
+SECTION_CUTS = (0.02, 0.05, 0.1, 0.2, 0.4)  # h in the sections that are then linked
 MIN_SIZES = (0, 25, 50, 100, 200, 400, 800)
 
 
