@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("napari_emseg.cli.info", "say what is in a file"),
     "models": ("napari_emseg.cli.models", "list the trained networks"),
     "doctor": ("napari_emseg.cli.doctor", "check the installation and run a self-test"),
+    "sections": ("napari_emseg.cli.sections", "find misaligned, blank and blurred sections"),
+    "stack": ("napari_emseg.cli.stack", "learn how much each of several models counts"),
     "predict": ("napari_emseg.cli.predict", "raw sections to boundary map"),
     "fuse": ("napari_emseg.cli.fuse", "several boundary maps to one"),
     "postprocess": ("napari_emseg.cli.postprocess", "mend, calibrate or filter a boundary map"),

@@ -16,6 +16,12 @@ from napari_emseg.cli.arguments import (
     read_params,
     reading,
 )
+from napari_emseg.cli.models_given import (
+    add_models,
+    add_sections_table,
+    read_sections_table,
+    split_models,
+)
 from napari_emseg.progress import Progress
 from napari_emseg.steps.predict import PredictParams
 
@@ -24,14 +30,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("raw", help="Grey-value stack")
     add_out(parser, "Boundary map")
-    add_params(parser, PredictParams)
+    add_models(parser)
+    add_params(parser, PredictParams, skip=("model", "others"))
+    add_sections_table(parser)
     add_reading(parser)
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     """Predict a boundary map and write it."""
+    split_models(args)
+    read_sections_table(args)
     params = read_params(args, PredictParams)
-    check_target(args.out, "boundary", args.raw)
+
+    from napari_emseg.networks.library import find_model
+    from napari_emseg.steps.predict import check_models
+
+    check_models(params)
+    check_target(args.out, find_model(params.model).target, args.raw)
     raw = open_input(args.raw, "raw", **reading(args))
 
     from napari_emseg.io import save_volume
@@ -42,11 +57,13 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     made = boundary.provenance["predict"]
     seconds = float(made["seconds"])
     return {
-        "sections": boundary.shape[0],
+        "sections": raw.shape[0],
         "seconds": round(seconds, 3),
-        "seconds_per_section": round(seconds / boundary.shape[0], 3),
+        "seconds_per_section": round(seconds / raw.shape[0], 3),
         "device": made["device"],
         "model": made["model"],
+        "kind": boundary.kind,
+        **{key: made[key] for key in ("combine", "axes", "substituted") if key in made},
         "voxel_size_nm": boundary.voxel_size_nm,
         "output": args.out,
         "notes": notes_of(raw, boundary),

@@ -187,13 +187,14 @@ class Ensemble(Wrapping):
         """Combine what the members say of one section."""
         if self._stacker is not None:
             return self._stacker.apply(maps)
+        stack: Any = np.stack(maps)
+        joined: FloatArray
         if self.combine == "mean":
             # Summed in double precision, so that the order of the models does not matter.
-            mean: FloatArray = np.mean(maps, axis=0, dtype=np.float64).astype(np.float32)
-            return mean
-        # An affinity is 1 inside a neuron: there the surest membrane is the least.
-        surest = np.min if self.info.target == "affinities" else np.max
-        joined: FloatArray = np.asarray(surest(maps, axis=0))
+            joined = stack.mean(axis=0, dtype=np.float64).astype(np.float32)
+        else:
+            # An affinity is 1 inside a neuron: there the surest membrane is the least.
+            joined = stack.min(axis=0) if self.info.target == "affinities" else stack.max(axis=0)
         return joined
 
     def _facts(self) -> dict[str, Any]:

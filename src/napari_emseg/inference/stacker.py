@@ -166,6 +166,35 @@ def fit_stacker(
     return Stacker(tuple(map(float, weights)), bias, tuple(models), where)
 
 
+def cross_entropies(
+    stacker: Stacker,
+    maps: Sequence[Volume],
+    ground_truth: Volume,
+    *,
+    ground_truth_kind: GroundTruthKind = "labels",
+    invert: bool | None = None,
+    sections: Iterable[int] | None = None,
+) -> dict[str, float]:
+    """Return the mean cross-entropy (nat a pixel) of the combined maps, by how they are combined.
+
+    Parameters are those of :func:`fit_stacker`.
+
+    Returns
+    -------
+    dict
+        "learned", "mean" and "max".
+    """
+    truth = open_truth(maps[0], ground_truth, ground_truth_kind, sections, invert)
+    totals = dict.fromkeys(("learned", "mean", "max"), 0.0)
+    for z in truth.sections:
+        read = [read_section(one, z) for one in maps]
+        sign = np.where(truth.find_membrane(z), 1.0, -1.0)
+        combined = (stacker.apply(read), np.mean(read, axis=0), np.max(read, axis=0))
+        for how, boundary in zip(totals, combined, strict=True):
+            totals[how] += float(np.logaddexp(0, -sign * _logit(boundary)).mean())
+    return {how: total / len(truth.sections) for how, total in totals.items()}
+
+
 def _regress(logits: Values, is_membrane: npt.NDArray[np.bool_]) -> tuple[Values, float]:
     """Fit weights and bias: convex, so there is one best."""
     from scipy.optimize import minimize
