@@ -58,12 +58,19 @@ def test_all_ways_to_join_are_drawn_in_one_plot(
     context.set_layer("ground_truth", add_volume(context.viewer, truth))
     step: Any = with_map.step("evaluate")
     step.compare_button.click()
-    qtbot.waitUntil(lambda: step.curve is not None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: step.curve is not None, timeout=4 * PATIENCE_MS)
     assert set(step.curves.by_grouping) == {"h_minima", "mean_boundary"}
     assert step.plot.score_at(0.3) == pytest.approx(step.curve.at(0.3)["v_rand"])
     context.session.change("segment", grouping="mean_boundary")
     step.plot.h_chosen.emit(0.7)
     assert context.session.segment.merge_threshold == 0.7
     assert step.plot.score_at(0.7) == step.curves.by_grouping["mean_boundary"].at(0.7)["v_rand"]
+    ranking = step.curves.ranking
+    assert ranking.rowCount() == 2
+    ranking.chosen.emit("h_minima")
+    assert context.session.segment.grouping == "h_minima"
+    h_minima = step.curves.by_grouping["h_minima"]
+    assert context.session.segment.h == pytest.approx(h_minima.best("v_rand")[0])
     context.session.change("segment", sigma_px=0.4)
     assert step.curve is None  # of another flood
+    assert ranking.rowCount() == 0

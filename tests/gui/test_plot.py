@@ -73,20 +73,42 @@ def test_every_grouping_has_its_colour_and_the_sliders_move_on_one(plot: ScorePl
     assert plot.score_at(0.45) == 0.95
 
 
-def test_of_many_groupings_the_best_have_colours_and_all_are_ranked(
-    plot: ScorePlot, qtbot: Any
+def test_of_many_groupings_the_best_have_colours_and_one_can_be_pointed_at(
+    plot: ScorePlot,
 ) -> None:
     scores = {
-        f"way_{k}": Curve(CURVE.threshold, CURVE.score, (0.1, 0.9 + k / 100)) for k in range(6)
+        f"way_{k}": Curve(CURVE.threshold, CURVE.score - k / 100, (0.17, 0.9 - k / 100))
+        for k in range(1, 7)
     }
     plot.set_curves({**scores, "h_minima": CURVE}, chosen="h_minima", name="V_rand")
-    assert plot._others() == (["way_5", "way_4", "way_3"], ["way_2", "way_1", "way_0"])
-    qtbot.mouseMove(plot, QPoint(150, 60))
-    ranked = plot.toolTip().splitlines()
-    assert ranked[-7:] == [
-        *(f"{0.9 + k / 100:.4f} at 0.1  way {k}" for k in (5, 4, 3, 2, 1, 0)),
-        "0.9000 at 0.17  H-minima",
-    ]
+    inks = plot.inks()
+    colours = [inks[f"way_{k}"].name() for k in range(1, 7)]
+    assert len(set(colours[:3])) == 3
+    assert len(set(colours[3:])) == 1
+    plot.point_at("way_6")
+    seen = plot.grab().toImage()
+    plot.point_at("")
+    assert seen != plot.grab().toImage()
+
+
+def test_the_axes_hold_the_best_of_every_curve_and_the_slider(plot: ScorePlot) -> None:
+    far = Curve(np.array([0, 0.7]), np.array([0.1, 0.3]), best=(0.8, 0.3))
+    plot.set_curves({"h_minima": CURVE, "far": far}, chosen="h_minima", name="V_rand")
+    low, high = plot._y_range
+    assert low <= 0.3 < 0.9 <= high
+    assert plot._x_max >= 0.8
+    plot.set_curves({"h_minima": CURVE}, chosen="h_minima", name="V_rand")
+    assert plot._x_max < 0.5
+    plot.set_current(0.6)
+    assert plot._x_max > 0.6
+
+
+def test_ticks_are_where_their_numbers_say(plot: ScorePlot) -> None:
+    flat = Curve(np.array([0, 0.1]), np.array([0.9885, 0.9931]), best=(0.2, 0.9931))
+    plot.set_curves({"h_minima": flat}, chosen="h_minima", name="V_rand", best_possible=0.9972)
+    low, high = plot._y_range
+    for end in (low, high):
+        assert end / plot._y_step == pytest.approx(round(end / plot._y_step))
 
 
 def test_errors_hang_from_below(plot: ScorePlot) -> None:

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import ProgressRow, button, note, row
+from napari_emseg.gui.grouping_names import name_of
 from napari_emseg.gui.jobs import Report, format_seconds
 from napari_emseg.gui.step_widget import StepWidget
 from napari_emseg.progress import Progress
@@ -149,7 +150,7 @@ class AutotunePanel(StepWidget):
 
 def describe_params(params: SegmentParams) -> str:
     """Name the parameters found, shortly."""
-    joined = "" if params.grouping == "h_minima" else f"{params.grouping.replace('_', ' ')}, "
+    joined = "" if params.grouping == "h_minima" else f"{name_of(params.grouping)}, "
     what = "h" if params.threshold_name == "h" else "merge threshold"
     return (
         f"Smoothing {params.sigma_px:g} px, {joined}{what} {params.threshold:.3g}, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,14 @@ from napari_emseg.gui.layers import volume_of
 from napari_emseg.gui.maps import Maps
 from napari_emseg.gui.preview_labels import is_preview
 from napari_emseg.gui.roles import NOUNS, ROLES, looks_like
+from napari_emseg.progress import Progress
 from napari_emseg.session import Facts, Plan, Reference, Session, StepState, plan
+from napari_emseg.steps.fingerprint import (
+    GLANCE_BYTES,
+    fingerprint,
+    has_changed,
+    takes_longer,
+)
 from napari_emseg.volume import Kind, Volume
 
 if TYPE_CHECKING:
@@ -100,6 +108,7 @@ class Context(QObject):
             report_error(error, "Choosing a layer")
             self.layer_changed.emit(role)  # so that the combo goes back
             return
+        self.jobs.stop(_look(role))
         if layer is None:
             self._layers.pop(role, None)
         else:
@@ -107,6 +116,8 @@ class Context(QObject):
         if role == "boundary":
             self.set_hierarchy(None)
         setattr(self.session, role, reference)
+        if layer is not None and reference is not None:
+            self._look_closely(role, layer)
         self.layer_changed.emit(role)
 
     @property
@@ -124,10 +135,18 @@ class Context(QObject):
             self._takes_obvious = True
 
     def refresh_reference(self, role: str) -> None:
-        """Look at the role's layer again: its voxels or its voxel size changed."""
-        layer = self.layer(role)
-        if layer is not None and (role != "boundary" or self.is_boundary_complete):
-            setattr(self.session, role, self._refer(role, layer))
+        """Look at the role's layer again: its voxels or its voxel size changed.
+
+        Whether large volumes changed is known a moment later.
+        """
+        layer, before = self.layer(role), getattr(self.session, role)
+        if layer is None or (role == "boundary" and not self.is_boundary_complete):
+            return
+        now = self._refer(role, layer)
+        if before is not None and not has_changed(before.fingerprint, now.fingerprint):
+            now = now.model_copy(update={"fingerprint": before.fingerprint})
+        setattr(self.session, role, now)
+        self._look_closely(role, layer)
 
     def volume(self, role: str) -> Volume:
         """Read the role's layer.
@@ -199,7 +218,26 @@ class Context(QObject):
         return kinds[role]
 
     def _refer(self, role: str, layer: Layer) -> Reference:
-        return Reference.of(volume_of(layer, self._kind(role, layer)), name=layer.name)
+        volume = volume_of(layer, self._kind(role, layer))
+        known_by = fingerprint(volume, limit_bytes=GLANCE_BYTES)
+        return Reference.of(volume, name=layer.name, known_by=known_by)
+
+    def _look_closely(self, role: str, layer: Layer) -> None:
+        """Read all voxels of a large volume in the background, to know it by them."""
+        volume = volume_of(layer, self._kind(role, layer))
+        if takes_longer(volume):
+            self.jobs.start(
+                partial(_fingerprint, volume),
+                title="Looking for changes",
+                key=_look(role),
+                lane="look",
+                on_result=partial(self._on_looked_at, role, layer),
+            )
+
+    def _on_looked_at(self, role: str, layer: Layer, known_by: str) -> None:
+        reference = getattr(self.session, role)
+        if self.layer(role) is layer and reference is not None:
+            setattr(self.session, role, reference.model_copy(update={"fingerprint": known_by}))
 
     def _on_layer_inserted(self, event: Any) -> None:
         self._take_obvious(ROLES, [event.value])
@@ -224,6 +262,14 @@ class Context(QObject):
 
     def _on_session_changed(self, *_: Any) -> None:
         self._planned.start()
+
+
+def _look(role: str) -> str:
+    return f"look at {role}"
+
+
+def _fingerprint(volume: Volume, progress: Progress) -> str:
+    return fingerprint(volume, progress=progress)
 
 
 _contexts: weakref.WeakKeyDictionary[Any, Context] = weakref.WeakKeyDictionary()

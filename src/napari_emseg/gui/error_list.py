@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QSignalBlocker, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPixmap
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QCheckBox,
-    QHeaderView,
-    QTableWidget,
     QTableWidgetItem,
     QWidget,
 )
 
 from napari_emseg.evaluation.error_view import IS_MERGE, IS_SPLIT
+from napari_emseg.gui.compact_table import RIGHT, Column, CompactTable
 from napari_emseg.gui.error_layer import COLOURS
 from napari_emseg.gui.frame import ElidedLabel, button, column, note, row
 
@@ -24,11 +22,11 @@ if TYPE_CHECKING:
 
 ROWS_SEEN = 6
 _COLUMNS = (
-    ("error", "split: one neuron in two segments; merge: two neurons in one segment"),
-    ("of loss", "How much of the V_rand lost comes back if exactly this is mended"),
-    ("voxels", "Size of the piece to join, or of the part to cut off"),
-    ("section", "Where to look"),
-    ("segments", "Ids of the segments"),
+    Column("error", "split: one neuron in two segments; merge: two neurons in one segment", 68),
+    Column("of loss", "How much of the V_rand lost comes back if exactly this is mended", 58),
+    Column("voxels", "Size of the piece to join, or of the part to cut off", 68),
+    Column("section", "Where to look", 56),
+    Column("segments", "Ids of the segments"),
 )
 _STEPS: dict[int, int] = {Qt.Key.Key_N: 1, Qt.Key.Key_P: -1}
 _KIND = {"split": IS_SPLIT, "merge": IS_MERGE}
@@ -45,7 +43,8 @@ class ErrorList(QWidget):
         super().__init__()
         self._errors: Errors | None = None
         self.summary = ElidedLabel()
-        self.table = _make_table()
+        name = "Split and merge errors, the costliest first"
+        self.table = _Table(_COLUMNS, rows_seen=ROWS_SEEN, name=name)
         self.table.currentCellChanged.connect(self._on_table_current)
         self.table.cellDoubleClicked.connect(lambda index, _column: self._announce(index))
         self.previous_button = button(
@@ -135,54 +134,18 @@ class ErrorList(QWidget):
             if place == 0:
                 item.setIcon(_square(COLOURS[_KIND[site.kind]]))
             elif place < 4:
-                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                item.setTextAlignment(RIGHT)
             self.table.setItem(index, place, item)
 
 
-class _Table(QTableWidget):
-    """As wide as the dock, a few rows high, whatever is in it; N and P are the list's."""
+class _Table(CompactTable):
+    """N and P are the list's."""
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         if event is not None and event.key() in _STEPS:
             event.ignore()
         else:
             super().keyPressEvent(event)
-
-    def sizeHint(self) -> QSize:
-        head, vertical = self.horizontalHeader(), self.verticalHeader()
-        assert head is not None
-        assert vertical is not None
-        height = head.sizeHint().height() + ROWS_SEEN * vertical.defaultSectionSize() + 2
-        return QSize(300, height)
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(100, self.sizeHint().height())
-
-
-def _make_table() -> QTableWidget:
-    table = _Table(0, len(_COLUMNS))
-    table.setAccessibleName("Split and merge errors, the costliest first")
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    table.setShowGrid(False)
-    table.setWordWrap(False)
-    head, vertical = table.horizontalHeader(), table.verticalHeader()
-    assert head is not None
-    assert vertical is not None
-    vertical.setVisible(False)
-    vertical.setDefaultSectionSize(table.fontMetrics().lineSpacing() + 6)
-    head.setHighlightSections(False)
-    for place, (title, tip) in enumerate(_COLUMNS):
-        item = QTableWidgetItem(title)
-        item.setToolTip(tip)
-        table.setHorizontalHeaderItem(place, item)
-        is_last = place == len(_COLUMNS) - 1
-        mode: Any = QHeaderView.ResizeMode
-        head.setSectionResizeMode(place, mode.Stretch if is_last else mode.Interactive)
-        table.setColumnWidth(place, (68, 58, 68, 56, 0)[place])
-    return table
 
 
 def summarise(errors: Errors | None) -> str:

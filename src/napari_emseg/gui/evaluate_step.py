@@ -26,7 +26,6 @@ from napari_emseg.gui.score_table import ScoreTable, describe_more, overlay_text
 from napari_emseg.gui.section_strip import SectionStrip
 from napari_emseg.gui.step_widget import StepWidget
 from napari_emseg.steps.segment import SegmentParams
-from napari_emseg.steps.step import StepRecord, record_step
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ class EvaluateStep(StepWidget):
         self.rows.addWidget(self.curves)
         self.strip = SectionStrip(partial(theme_colour, self.viewer))
         self.rows.addWidget(self.strip)
+        self.rows.addWidget(self._make_comparison())
         self.error_list, self.error_layer = ErrorList(), ErrorLayer(context)
         self.rows.addWidget(self.error_list)
         self.autotune = AutotunePanel(context)
@@ -133,9 +133,6 @@ class EvaluateStep(StepWidget):
             raise InputError("There is nothing to score yet: press Write labels in step 3 first.")
         labels = self.context.volume("segmentation") if has_labels else None
         params, segment = self.context.session.evaluate, self.context.session.segment
-        record = None
-        if labels is not None:
-            record = record_step("evaluate", params, labels=labels, ground_truth=truth)
         like = labels if labels is not None else self.context.volume("boundary")
         self.progress.show_report(0, 0, "comparing…")
         self.context.jobs.start(
@@ -144,7 +141,7 @@ class EvaluateStep(StepWidget):
             key="evaluate",
             on_report=self._on_report,
             on_result=partial(
-                self._on_evaluated, self.context.layer("segmentation"), record, like, segment
+                self._on_evaluated, self.context.layer("segmentation"), like, segment
             ),
             on_end=self._on_ended,
         )
@@ -176,12 +173,11 @@ class EvaluateStep(StepWidget):
     def _on_evaluated(
         self,
         layer: Layer | None,
-        record: StepRecord | None,
         like: Volume,
         segment: SegmentParams,
         result: Evaluated,
     ) -> None:
-        session = self.context.session
+        session, record = self.context.session, result.record
         session.scores = result.scores
         if record is not None and layer is not None:
             session.scored = record
@@ -214,6 +210,18 @@ class EvaluateStep(StepWidget):
         buttons.setStretch(1, 1)
         self.rows.addLayout(buttons)
 
+    def _make_comparison(self) -> Fold:
+        content = QWidget()
+        rows = column(content)
+        self.compare_button = button(
+            "Score every way to join",
+            self.compare,
+            "Draw the curve of every way to join, with the present smoothing",
+        )
+        rows.addWidget(self.compare_button)
+        rows.addWidget(self.curves.ranking)
+        return Fold("Compare ways to join", content)
+
     def _make_advanced(self) -> Fold:
         content = QWidget()
         rows = column(content)
@@ -221,10 +229,6 @@ class EvaluateStep(StepWidget):
         self.overlay.setChecked(self.context.session.view.show_scores)
         self.overlay.toggled.connect(self._on_overlay_toggled)
         rows.addWidget(self.overlay)
-        self.compare_button = button(
-            "Compare all ways to join", self.compare, "Draw the curve of every way to join"
-        )
-        rows.addWidget(self.compare_button)
         rows.addWidget(
             button("Export scores…", self.export, "Write scores, curves and errors as CSV or JSON")
         )
@@ -236,6 +240,7 @@ class EvaluateStep(StepWidget):
         self.inputs.changed.connect(self._forget)
         self.inputs.painted.connect(partial(self.error_list.mark_stale, "Voxels were painted"))
         self.curves.threshold_chosen.connect(self._set_threshold)
+        self.curves.grouping_chosen.connect(self._set_grouping)
         self.curves.metric_changed.connect(self._show_strip)
         self.curves.hint_changed.connect(self._enable)
         self.strip.section_chosen.connect(partial(go_to_section, self.context))
@@ -251,7 +256,7 @@ class EvaluateStep(StepWidget):
         self.viewer.dims.events.current_step.connect(self._on_section_changed)
 
     def _on_theme_changed(self, event: Any) -> None:
-        self.plot.update()
+        self.curves.refresh()
         self.strip.update()
 
     def _on_section_changed(self, event: Any) -> None:
@@ -309,6 +314,11 @@ class EvaluateStep(StepWidget):
         values = getattr(scores, metric)
         self.strip.set_scores(scores.section, values, name=METRICS[metric], is_error=is_error)
         self.strip.set_current(self.context.section)
+
+    def _set_grouping(self, grouping: str, threshold: float) -> None:
+        params = self.context.session.segment.model_copy(update={"grouping": grouping})
+        changes = {"grouping": grouping, params.threshold_name: threshold}
+        self.try_to(partial(self.context.session.change, "segment", **changes))
 
     def _set_threshold(self, threshold: float) -> None:
         name = self.context.session.segment.threshold_name

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from napari_emseg.gui.grouping_names import name_of
 from napari_emseg.progress import Progress
 from napari_emseg.steps.evaluate import EvaluateParams
 from napari_emseg.steps.percent import Percent
 from napari_emseg.steps.segment import SegmentParams
+from napari_emseg.steps.step import StepRecord, record_step
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
@@ -30,12 +32,15 @@ class Evaluated:
         Of the hierarchy, if there was one.
     errors, view
         Of the labels, or of the segments at the sliders if there were none.
+    record : StepRecord or None
+        What was compared; None without labels.
     """
 
     scores: dict[str, float]
     curve: ScoreCurve | None
     errors: Errors
     view: ErrorView
+    record: StepRecord | None = None
 
 
 def evaluate_all(
@@ -65,12 +70,13 @@ def evaluate_all(
         "invert": params.invert_ground_truth,
     }
     sections = range(*params.sections) if params.sections else None
-    curve, scores = None, {}
+    curve, record, scores = None, None, {}
     if hierarchy is not None:
         percent.begin("Scoring every threshold")
         curve = score_curve(hierarchy, truth, sections=sections, progress=percent, **options)
     if labels is not None:
         percent.begin("Scoring the labels")
+        record = record_step("evaluate", params, labels=labels, ground_truth=truth)
         scores = run(labels, truth, params=params, progress=percent)
     segments: Any = labels
     if segments is None:
@@ -80,7 +86,7 @@ def evaluate_all(
     errors = find_errors(segments, truth, sections=sections, progress=percent, **options)
     view = ErrorView(segments, truth, errors, **options)
     view.section(errors.cells.sections[0])  # look once here, not first in the window
-    return Evaluated(scores, curve, errors, view)
+    return Evaluated(scores, curve, errors, view, record)
 
 
 def compare_groupings(
@@ -93,6 +99,8 @@ def compare_groupings(
 ) -> dict[str, ScoreCurve]:
     """Return the score curve of every grouping of one flood; `hierarchy` may spare it.
 
+    Sections by themselves are not linked, so in "2d" there is no curve of that.
+
     Raises
     ------
     InputError
@@ -102,7 +110,7 @@ def compare_groupings(
     from napari_emseg.segmentation import Hierarchy
     from napari_emseg.steps.segment import Grouping, build, flood
 
-    groupings = get_args(Grouping)
+    groupings = [name for name in get_args(Grouping) if name != "linking" or segment.mode == "3d"]
     percent = Percent(progress, 1 + len(groupings))
     percent.begin("Flooding")
     if isinstance(hierarchy, Hierarchy) and hierarchy.grouping == "h_minima":
@@ -111,7 +119,7 @@ def compare_groupings(
         flooded = flood(boundary, params=segment, progress=percent)
     curves = {}
     for grouping in groupings:
-        percent.begin(grouping.replace("_", " "))
+        percent.begin(f"Joining by {name_of(grouping)}")
         wanted = segment.model_copy(update={"grouping": grouping})
         hierarchy = build(boundary, params=wanted, flooded=flooded, progress=percent)
         curves[grouping] = score_curve(

@@ -1,4 +1,4 @@
-"""The score curves: score against the threshold, now and at best; a click chooses a threshold."""
+"""The score curves: score against the slider, now and at best; a click moves the slider."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ Floats = npt.NDArray[np.floating]
 LEFT, RIGHT, TOP, BOTTOM = 40, 10, 24, 34
 # Okabe and Ito's colours, for the best of the groupings that are not chosen.
 _OTHERS = ("#e69f00", "#56b4e9", "#009e73")
-_LINE_PX = 13
+_SHARED_AXIS = "position of the slider (h or threshold)"
+_ENDS = (0.3, 1.0)  # the axis ends somewhere between
 NO_CURVE = "The score against h appears here."
 _LEAST_SPAN = 0.05
 _SEEN = 0.75  # share of the curves that must fit; what is far from the best may leave the plot
@@ -64,8 +65,8 @@ class ScorePlot(QWidget):
         self._name, self._axis = "V_rand", "H-minima (h)"
         self._is_error = False
         self._best_possible: float | None = None
-        self._current = 0.0
-        self._x_max, self._y_range = 0.5, (0.0, 1.0)
+        self._current, self._pointed_at = 0.0, ""
+        self._x_max, self._y_range, self._y_step = 0.5, (0.0, 1.0), 0.5
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -102,10 +103,7 @@ class ScorePlot(QWidget):
         self._curves, self._chosen = dict(curves), chosen
         self._name, self._axis, self._is_error = name, axis, is_error
         self._best_possible = best_possible
-        last = max(1.6 * curve.best[0] for curve in curves.values())
-        self._x_max = float(min(1.0, max(0.3, last)))
-        self._y_range = self._find_y_range()
-        self._picture = None
+        self._fit()
         self.update()
 
     def clear(self, words: str = NO_CURVE) -> None:
@@ -114,9 +112,26 @@ class ScorePlot(QWidget):
         self.update()
 
     def set_current(self, threshold: float) -> None:
-        """Move the marker of the current threshold."""
+        """Move the marker of the current threshold; the axis grows where it would leave it."""
         self._current = threshold
+        if self.has_curve and threshold > self._x_max:
+            self._fit()
         self.update()
+
+    def point_at(self, name: str) -> None:
+        """Draw one curve as if it had a colour of its own, "" for none."""
+        if name != self._pointed_at:
+            self._pointed_at, self._picture = name, None
+            self.update()
+
+    def inks(self) -> dict[str, QColor]:
+        """Return the colour of each curve."""
+        text, background = self._colour("text"), self._colour("background")
+        chosen = mix(self._colour("current"), text, 0.75)
+        named, rest = self._others()
+        inks = dict.fromkeys(rest, mix(text, background, 0.35))
+        inks |= {name: QColor(ink) for name, ink in zip(named, _OTHERS, strict=False)}
+        return {**inks, self._chosen: chosen} if self.has_curve else {}
 
     def score_at(self, threshold: float) -> float:
         """Score of the chosen curve at `threshold`."""
@@ -130,7 +145,15 @@ class ScorePlot(QWidget):
     def _area(self) -> QRectF:
         return QRectF(LEFT, TOP, self.width() - LEFT - RIGHT, self.height() - TOP - BOTTOM)
 
-    def _find_y_range(self) -> tuple[float, float]:
+    def _fit(self) -> None:
+        """Let the axes hold the marker and the best of every curve."""
+        ends = [1.1 * curve.best[0] for curve in self._curves.values()]
+        ends += [1.6 * self._curves[self._chosen].best[0], 1.1 * self._current]
+        self._x_max = float(np.clip(max(ends), *_ENDS))
+        self._y_range, self._y_step = self._find_y_range()
+        self._picture = None
+
+    def _find_y_range(self) -> tuple[tuple[float, float], float]:
         grid = np.linspace(0, self._x_max, 200)
         scores = np.array([curve.sample(grid) for curve in self._curves.values()])
         shares = (_SEEN, 0.0) if self._is_error else (1 - _SEEN, 1.0)
@@ -141,9 +164,10 @@ class ScorePlot(QWidget):
             # What lies ten times farther from the best than the best from the possible says little.
             span = max(_LEAST_SPAN, 10 * abs(self._best_possible - best))
             ends[0] = min(worst, best + span) if self._is_error else max(worst, best - span)
+        ends += [curve.best[1] for curve in self._curves.values()]
         low, high = float(min(ends)), float(max(ends))
         step = nice_step(high - low, 4)
-        return np.floor(low / step + 1e-9) * step, np.ceil(high / step - 1e-9) * step
+        return (np.floor(low / step + 1e-9) * step, np.ceil(high / step - 1e-9) * step), step
 
     def _point(self, threshold: float, score: float) -> QPointF:
         area, (low, high) = self._area(), self._y_range
@@ -188,14 +212,14 @@ class ScorePlot(QWidget):
         painter.save()
         painter.setClipRect(self._area().adjusted(-1, -3, 1, 3))
         self._paint_best_possible(painter, mix(text, background, 0.6))
-        self._paint_curves(painter, mix(self._colour("current"), text, 0.75))
+        self._paint_curves(painter)
         painter.restore()
         self._paint_best(painter, text, self._colour("warning"))
 
     def _paint_axes(self, painter: QPainter, text: QColor, faint: QColor) -> None:
         area, (low, high) = self._area(), self._y_range
         flags = Qt.AlignmentFlag
-        step = nice_step(high - low, 4)
+        step = self._y_step
         digits = max(0, -int(np.floor(np.log10(step))))
         for value in np.arange(low, high + step / 2, step):
             y = self._point(0, value).y()
@@ -209,7 +233,7 @@ class ScorePlot(QWidget):
             box = QRectF(x - 20, area.bottom() + 1, 40, 15)
             painter.drawText(box, flags.AlignCenter, f"{value:g}")
         title = QRectF(area.left(), self.height() - 16, area.width(), 16)
-        painter.drawText(title, flags.AlignCenter, self._axis)
+        painter.drawText(title, flags.AlignCenter, self._axis_words())
         painter.drawText(QRectF(0, 0, 120, 15), flags.AlignLeft | flags.AlignTop, self._name)
 
     def _paint_best_possible(self, painter: QPainter, colour: QColor) -> None:
@@ -219,46 +243,32 @@ class ScorePlot(QWidget):
         painter.setPen(QPen(colour, 1, Qt.PenStyle.DotLine))
         painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
 
-    def _paint_curves(self, painter: QPainter, colour: QColor) -> None:
-        named, rest = self._others()
-        faint = mix(colour, self._colour("background"), 0.3)
-        for name in rest:
-            self._paint_curve(painter, name, QPen(faint, 1))
-        for name, ink in zip(named, _OTHERS, strict=False):
-            self._paint_curve(painter, name, QPen(QColor(ink), 1.3))
-        self._paint_curve(painter, self._chosen, QPen(colour, 2))
-        if named:
-            entries = [(self._chosen, colour)]
-            entries += [(name, QColor(ink)) for name, ink in zip(named, _OTHERS, strict=False)]
-            self._paint_legend(painter, entries)
+    def _paint_curves(self, painter: QPainter) -> None:
+        """Paint the chosen curve last, over the others and the one pointed at."""
+        inks, (named, rest) = self.inks(), self._others()
+        for name in (*rest, *reversed(named)):
+            self._paint_curve(painter, name, QPen(inks[name], 1.3 if name in named else 1))
+        if self._pointed_at in inks:
+            ink = inks[self._pointed_at]
+            ink = self._colour("text") if self._pointed_at in rest else ink
+            self._paint_curve(painter, self._pointed_at, QPen(ink, 2.5))
+        self._paint_curve(painter, self._chosen, QPen(inks[self._chosen], 2))
 
     def _others(self) -> tuple[list[str], list[str]]:
         """Curves beside the chosen one, best first: those with a colour of their own, the rest."""
         sign = 1 if self._is_error else -1
         names = sorted(self._curves, key=lambda name: sign * self._curves[name].best[1])
-        names.remove(self._chosen)
+        names = [name for name in names if name != self._chosen]
         return names[: len(_OTHERS)], names[len(_OTHERS) :]
 
     def _paint_curve(self, painter: QPainter, name: str, pen: QPen) -> None:
         grid = np.linspace(0, self._x_max, max(2, int(self._area().width())))
         scores = self._curves[name].sample(grid)
         painter.setPen(pen)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPolyline(QPolygonF(list(map(self._point, grid, scores))))
-
-    def _paint_legend(self, painter: QPainter, entries: list[tuple[str, QColor]]) -> None:
-        """Name the curves where there is most room: below, between their two falls."""
-        lines = [(f"{readable(n)} {self._curves[n].best[1]:.4f}", ink) for n, ink in entries]
-        metrics, area = painter.fontMetrics(), self._area()
-        width = max(metrics.horizontalAdvance(words) for words, _ in lines) + 8
-        height = _LINE_PX * len(lines)
-        box = QRectF(area.center().x() - width / 2, area.bottom() - height - 1, width, height)
-        background = QColor(self._colour("background"))
-        background.setAlpha(200)
-        painter.fillRect(box, background)
-        for place, (words, ink) in enumerate(lines):
-            painter.setPen(ink)
-            line = QRectF(box.left(), box.top() + _LINE_PX * place, width, _LINE_PX)
-            painter.drawText(line, Qt.AlignmentFlag.AlignCenter, words)
+        painter.setBrush(pen.color())
+        painter.drawEllipse(self._point(*self._curves[name].best), 2, 2)
 
     def _paint_best(self, painter: QPainter, text: QColor, accent: QColor) -> None:
         area, flags = self._area(), Qt.AlignmentFlag
@@ -278,23 +288,23 @@ class ScorePlot(QWidget):
         painter.drawEllipse(QPointF(area.right() - width - 9, 8), 4, 4)
 
     def _paint_marker(self, painter: QPainter, text: QColor) -> None:
+        """Mark where the slider is; an arrow says that the score there lies beyond the axis."""
         area = self._area()
-        if self._current <= self._x_max:
-            at = self._point(self._current, self.score_at(self._current))
-            painter.setPen(QPen(text, 1, Qt.PenStyle.DashLine))
-            painter.drawLine(QPointF(at.x(), area.top()), QPointF(at.x(), area.bottom()))
-            painter.setBrush(text)
-            at.setY(min(max(at.y(), area.top()), area.bottom()))
+        at = self._point(self._current, self.score_at(self._current))
+        painter.setPen(QPen(text, 1, Qt.PenStyle.DashLine))
+        painter.drawLine(QPointF(at.x(), area.top()), QPointF(at.x(), area.bottom()))
+        painter.setPen(QPen(text, 1))
+        painter.setBrush(text)
+        if area.top() - 1 <= at.y() <= area.bottom() + 1:
             painter.drawEllipse(at, 3, 3)
+            return
+        is_below = at.y() > area.bottom()
+        tip = QPointF(at.x(), area.bottom() if is_below else area.top())
+        rise = -7 if is_below else 7
+        painter.drawPolygon(QPolygonF([tip, tip + QPointF(-5, rise), tip + QPointF(5, rise)]))
 
-    def _ranking(self) -> str:
-        """List the best of every grouping, where there are several."""
-        if len(self._curves) == 1:
-            return ""
-        sign = 1 if self._is_error else -1
-        ranked = sorted(self._curves.items(), key=lambda entry: sign * entry[1].best[1])
-        lines = [f"{c.best[1]:.4f} at {c.best[0]:.3g}  {readable(name)}" for name, c in ranked]
-        return "\n\n" + "\n".join(["Best of every way to join:", *lines])
+    def _axis_words(self) -> str:
+        return self._axis if len(self._curves) == 1 else _SHARED_AXIS
 
     def _threshold_at(self, x: float) -> float:
         area = self._area()
@@ -309,14 +319,9 @@ class ScorePlot(QWidget):
             return
         threshold = self._threshold_at(event.position().x())
         score = self.score_at(threshold)
-        self.setToolTip(f"{self._axis} {threshold:.3f}: {self._name} {score:.4f}{self._ranking()}")
+        self.setToolTip(f"{self._axis} {threshold:.3f}: {self._name} {score:.4f}")
         if event.buttons():
             self.h_chosen.emit(round(threshold, 3))
-
-
-def readable(grouping: str) -> str:
-    """Name a grouping for people."""
-    return "H-minima" if grouping == "h_minima" else grouping.replace("_", " ")
 
 
 def nice_step(span: float, ticks: int) -> float:

@@ -13,6 +13,7 @@ from napari_emseg.gui.colours import theme_colour
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import ElidedLabel, column, row
 from napari_emseg.gui.plot import NO_CURVE, Curve, ScorePlot
+from napari_emseg.gui.ranking import Ranking
 from napari_emseg.progress import Progress
 from napari_emseg.steps.segment import SegmentParams
 
@@ -34,9 +35,13 @@ _AXES = {"h": "H-minima (h)", "merge_threshold": "merge threshold"}
 
 
 class ScoreCurves(QWidget):
-    """Plot, choice of the score, and what the sliders give now."""
+    """Plot, choice of the score, and what the sliders give now.
+
+    `ranking`, which lists all curves, is made here and shown elsewhere.
+    """
 
     threshold_chosen = Signal(float)
+    grouping_chosen = Signal(str, float)
     metric_changed = Signal()
     hint_changed = Signal()
 
@@ -54,6 +59,9 @@ class ScoreCurves(QWidget):
         self.now = ElidedLabel(" ")
         self.plot = ScorePlot(partial(theme_colour, context.viewer))
         self.plot.h_chosen.connect(self.threshold_chosen)
+        self.ranking = Ranking()
+        self.ranking.pointed_at.connect(self.plot.point_at)
+        self.ranking.chosen.connect(self._on_ranking_chosen)
         context.hierarchy_changed.connect(self._find_hint)
         rows = column(self)
         rows.addWidget(self.now)
@@ -99,17 +107,25 @@ class ScoreCurves(QWidget):
     def refresh(self) -> None:
         """Draw anew."""
         curve, params, metric = self.curve, self._params, self.chosen_metric
+        drawn = {name: _drawn(c, metric) for name, c in self.by_grouping.items()}
+        self.plot.set_current(params.threshold)
         if curve is None:
             self.plot.clear(self._words())
         else:
             self.plot.set_curves(
-                {name: _drawn(c, metric) for name, c in self.by_grouping.items()},
+                drawn,
                 chosen=params.grouping,
                 name=METRICS[metric],
                 axis=_AXES[params.threshold_name],
                 is_error=metric in LOWER_IS_BETTER,
                 best_possible=curve.best_possible.get(metric),
             )
+        self.ranking.show_best(
+            {name: curve.best for name, curve in drawn.items()},
+            self.plot.inks(),
+            chosen=params.grouping,
+            is_error=metric in LOWER_IS_BETTER,
+        )
         self.show_now()
 
     def show_now(self) -> None:
@@ -165,6 +181,10 @@ class ScoreCurves(QWidget):
     @property
     def _params(self) -> SegmentParams:
         return self._context.session.segment
+
+    def _on_ranking_chosen(self, grouping: str) -> None:
+        threshold = self.by_grouping[grouping].best(self.chosen_metric)[0]
+        self.grouping_chosen.emit(grouping, threshold)
 
     def _on_metric_changed(self, *_: Any) -> None:
         self.refresh()

@@ -13,6 +13,7 @@ from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.forms import NumberRow, make_check, make_choice
 from napari_emseg.gui.frame import Fold, ProgressRow, button, column, row
+from napari_emseg.gui.grouping_names import GROUPING_NAMES
 from napari_emseg.gui.jobs import Report
 from napari_emseg.gui.layers import add_volume, free_name
 from napari_emseg.gui.live import live_preview_of
@@ -42,18 +43,6 @@ _SHORT_TITLES = {
     "min_sections": "Min depth",
     "prior_faces": "Prior",
     "wall_quantile": "Quantile",
-}
-_GROUPINGS = {
-    "h_minima": "depth of basins (H-minima)",
-    "mean_boundary": "mean wall",
-    "quantile_boundary": "quantile of the wall",
-    "multicut": "multicut",
-    "greedy_additive": "multicut, greedy",
-    "lifted_multicut": "lifted multicut",
-    "mutex_watershed": "mutex watershed",
-    "mean_affinity": "mean affinity",
-    "zlateski_seung": "strongest affinity (Zlateski-Seung)",
-    "linking": "overlap of sections",
 }
 _WATERSHEDS = {
     "fine": "keep every basin",
@@ -87,7 +76,7 @@ class SegmentStep(StepWidget):
         for name, number in self.numbers.items():
             number.changed.connect(partial(self._on_number_changed, name))
         self.rows.addWidget(self.numbers["sigma_px"])
-        self.grouping = make_choice(fields["grouping"], _GROUPINGS)
+        self.grouping = make_choice(fields["grouping"], GROUPING_NAMES)
         self.grouping.currentIndexChanged.connect(self._on_grouping_chosen)
         self.rows.addLayout(row("Join by", self.grouping))
         for name in ("h", "merge_threshold", "min_size_voxels"):

@@ -47,8 +47,8 @@ class Reference(BaseModel):
     made_by: StepRecord | None = None
 
     @classmethod
-    def of(cls, volume: Volume, *, name: str = "") -> Reference:
-        """Refer to `volume`, by `name` if one is given."""
+    def of(cls, volume: Volume, *, name: str = "", known_by: str = "") -> Reference:
+        """Refer to `volume`, by `name` and the fingerprint `known_by` if they are given."""
         source = volume.provenance.get("source")
         made_by = last_record(volume.provenance)
         return cls(
@@ -58,7 +58,7 @@ class Reference(BaseModel):
             shape=volume.shape,
             voxel_size_nm=volume.voxel_size_nm,
             offset_nm=volume.offset_nm,
-            fingerprint=fingerprint(volume),
+            fingerprint=known_by or fingerprint(volume),
             made_by=made_by,
         )
 

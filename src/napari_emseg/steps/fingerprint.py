@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.volume import Volume
 
+GLANCE_BYTES = 2**23  # so much is read within one frame of a window
 _VERSION = "2"
 # Voxels in memory take 0.4 s a GB, those of a file mapped into it as long as its disk does.
 _EXACT_BYTES = 2**29
@@ -19,11 +21,21 @@ _SAMPLED_SECTIONS = 5
 _SAMPLED_PX = 128
 
 
-def fingerprint(volume: Volume) -> str:
+def fingerprint(
+    volume: Volume, *, limit_bytes: int = _EXACT_BYTES, progress: Progress = NO_PROGRESS
+) -> str:
     """Identify the voxels of a volume quickly.
 
     All voxels are read where they are in memory, up to 512 MiB of them: there a
     single stroke of the brush counts. Of others at most five sections are sampled.
+
+    Parameters
+    ----------
+    volume : Volume
+    limit_bytes : int, optional
+        Only sample what is larger; `GLANCE_BYTES` where a window waits for it.
+    progress : Progress, optional
+        Told the sections read.
 
     Returns
     -------
@@ -37,7 +49,7 @@ def fingerprint(volume: Volume) -> str:
     >>> fingerprint(volume) == fingerprint(volume)
     True
     """
-    exact = f"{_checksum(volume):08x}" if _is_quick(volume) else ""
+    exact = f"{_checksum(volume, progress):08x}" if _bytes_to_read(volume) <= limit_bytes else ""
     return f"{_VERSION}-{_sample(volume)}-{exact}"
 
 
@@ -59,10 +71,23 @@ def has_changed(before: str, after: str) -> bool:
     return any(a != b for a, b in zip(parts_before, parts_after, strict=True) if a and b)
 
 
-def _is_quick(volume: Volume) -> bool:
+def takes_longer(volume: Volume) -> bool:
+    """Whether the fingerprint reads more voxels than a glance does.
+
+    Examples
+    --------
+    >>> takes_longer(Volume(np.zeros((2, 3, 4), np.uint8)))
+    False
+    """
+    return GLANCE_BYTES < _bytes_to_read(volume) <= _EXACT_BYTES
+
+
+def _bytes_to_read(volume: Volume) -> float:
+    """Bytes of all voxels; infinite where they are only ever sampled."""
     data = volume.data
     limit = _EXACT_MAPPED_BYTES if isinstance(data, np.memmap) else _EXACT_BYTES
-    return isinstance(data, np.ndarray) and data.nbytes <= limit
+    is_read = isinstance(data, np.ndarray) and data.nbytes <= limit
+    return float(data.nbytes) if is_read else float("inf")
 
 
 def _sample(volume: Volume) -> str:
@@ -75,11 +100,12 @@ def _sample(volume: Volume) -> str:
     return digest.hexdigest()[:16]
 
 
-def _checksum(volume: Volume) -> int:
-    checksum = 0
-    for z in range(volume.shape[-3]):
+def _checksum(volume: Volume, progress: Progress) -> int:
+    checksum, depth = 0, volume.shape[-3]
+    for z in range(depth):
         section = volume.read((..., z, slice(None), slice(None)))
         checksum = zlib.crc32(_as_bytes(section), checksum)
+        progress.update(z + 1, depth, "Looking for changes")
     return checksum
 
 
