@@ -41,6 +41,9 @@ _PATIENCE_S = 5.0
 
 _main_lock = threading.Lock()
 
+_Slot = tuple[SharedArray, SharedArray]
+"""Room for the images and the targets of a batch."""
+
 
 class CannotStart(Exception):
     """Processes cannot be started here."""
@@ -50,7 +53,7 @@ class CannotStart(Exception):
 class _Worker:
     process: SpawnProcess
     pipe: Connection
-    slots: list[tuple[SharedArray, SharedArray]]
+    slots: list[_Slot]
     free: list[int]
     tasks: dict[int, int] = field(default_factory=dict)  # step: slot
     is_ready: bool = False
@@ -77,7 +80,8 @@ class WorkerPool:
     ) -> None:
         self._work = (sources, params, spec)
         # it also tells how large a batch is, and compiles what the processes will load
-        self._done = {first_step: make_arrays(sources, params, spec, first_step)}
+        first = make_arrays(sources, params, spec, first_step)
+        self._done = {first_step: first}
         self._next = first_step + 1
         self._lost: deque[int] = deque()
         self._restarts = 0
@@ -86,7 +90,7 @@ class WorkerPool:
         try:
             self._packed = pack((sources, params, spec), memory_bytes)
             for _ in range(count):
-                self._workers.append(self._start())
+                self._workers.append(self._start(_make_slots(first)))
         except (CannotShare, OSError, RuntimeError, AssertionError, ValueError) as error:
             self.close()
             raise CannotStart(str(error)) from error
@@ -109,9 +113,7 @@ class WorkerPool:
         """End the processes."""
         self._finalizer()
 
-    def _start(self) -> _Worker:
-        images, targets = next(iter(self._done.values()))
-        slots = [(SharedArray.like(images), SharedArray.like(targets)) for _ in range(_TASKS_EACH)]
+    def _start(self, slots: list[_Slot]) -> _Worker:
         context = multiprocessing.get_context("spawn")
         pipe, far_end = context.Pipe()
         process = context.Process(
@@ -120,7 +122,7 @@ class WorkerPool:
         with _bare_main(), _interrupts_blocked():
             process.start()
         far_end.close()  # so that the end of the process is seen at this end
-        return _Worker(process, pipe, slots, list(range(_TASKS_EACH)))
+        return _Worker(process, pipe, slots, list(range(len(slots))))
 
     def _hand_out(self, step: int) -> None:
         """Give each process what comes next, no farther ahead of `step` than all can hold."""
@@ -182,7 +184,12 @@ class WorkerPool:
                 "of memory: take fewer workers (0 for none) or a smaller patch or batch size."
             )
         with suppress(OSError):
-            self._workers.append(self._start())
+            self._workers.append(self._start(worker.slots))
+
+
+def _make_slots(like: Arrays) -> list[_Slot]:
+    images, targets = like
+    return [(SharedArray.like(images), SharedArray.like(targets)) for _ in range(_TASKS_EACH)]
 
 
 def _stop(workers: list[_Worker]) -> None:
@@ -198,7 +205,7 @@ def _stop(workers: list[_Worker]) -> None:
     workers.clear()
 
 
-def _serve(pipe: Connection, packed: Packed, slots: list[tuple[SharedArray, SharedArray]]) -> None:
+def _serve(pipe: Connection, packed: Packed, slots: list[_Slot]) -> None:
     """Make the batches asked for until the pipe ends; runs in the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C concerns the parent, which ends this one
     work: tuple[Any, Any, Any] = unpack(packed)
