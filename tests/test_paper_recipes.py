@@ -79,7 +79,7 @@ def corner(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", [name for name in TRAINING if name != "n4"])
+@pytest.mark.parametrize("name", TRAINING)
 def test_recipe_runs_from_end_to_end(
     name: str,
     corner: Path,
