@@ -15,7 +15,7 @@ from napari_emseg.steps.predict import PredictParams
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-_HOW = ("model", "tta", "resample")  # what the sections of one map have in common
+_HOW = tuple(name for name in PredictParams.model_fields if name != "device")
 
 
 @dataclass

@@ -19,16 +19,18 @@ from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.volume import ZYX, Volume
 
 LARGEST_RATIO = 1.5
-_HALO = 32  # sections around those wanted that planes across them show
-_ORDERS = {"z": (0, 1, 2), "y": (1, 0, 2), "x": (2, 0, 1)}
+_HALO = 32  # sections around a slab that planes across it show
+_SLAB_BYTES = 2 * 2**30
+_ACROSS = {"y": (1, 0, 2), "x": (2, 0, 1)}
 
 
 class AxesPredictor(Wrapping):
     """Averages what a 2D or 2.5D predictor sees along z, y and x.
 
-    Along y and x it is shown planes across the sections; a plane is standardised
-    whole, so it depends on the sections asked for: where those are not all,
-    planes reach 32 sections farther on both sides.
+    Along y and x it is shown planes across the sections, each standardised whole. A
+    volume whose sum over the axes would take more than 2 GiB is cut into slabs of
+    sections; planes reach 32 sections beyond the slab on both sides. So the map of a
+    section does not depend on which others are asked for.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ class AxesPredictor(Wrapping):
         resample: Resample = "auto",
         progress: Progress = NO_PROGRESS,
     ) -> FloatArray:
-        """Predict one section along all three axes: as costly as 65 sections."""
+        """Predict one section along all three axes: as costly as its slab."""
         volume = check_raw(raw)
         (z,) = check_sections([z], volume.shape[0])
         out = Slab(volume.shape, [z])
@@ -87,7 +89,8 @@ class AxesPredictor(Wrapping):
     ) -> Volume:
         """Predict a stack; the parameters are those of :func:`napari_emseg.inference.predict`.
 
-        Progress counts planes along the three axes. A section is finished at the end.
+        Progress counts sections by the share of the work done; all of them are finished
+        at the end of their slab.
 
         Raises
         ------
@@ -99,50 +102,51 @@ class AxesPredictor(Wrapping):
         check_isotropic(volume.voxel_size_nm)
         wanted = check_sections(sections, volume.shape[0])
         out = np.zeros(volume.shape, np.float32) if out is None else check_out(out, volume.shape)
-        if wanted:
-            made = self._average(volume, wanted, out, tta, resample, progress)
-            facts = dict(made.provenance)
-        else:
-            facts = dict(volume.provenance)
+        options: dict[str, Any] = {"tta": tta, "resample": resample}
+        nothing = Slab(volume.shape, [])
+        made = self._members[0].predict(volume, out=nothing, sections=[], **options)
+        notes, done = list(made.provenance.get("notes", [])), 0
+        for slab, mine in _group(volume.shape, wanted).items():
+            share = Share(progress, done, len(wanted), len(mine))
+            notes += self._fill(volume, slab, mine, out, share, options)
+            done += len(mine)
         seconds = round(time.perf_counter() - started, 3)
-        of_model = {**facts.get("predict", {}), "sections": len(wanted), "seconds": seconds}
-        return volume.derive(
-            out, kind="boundary", **{**facts, "predict": {**of_model, "axes": "zyx"}}
-        )
+        record = {**made.provenance["predict"], "axes": "zyx"}
+        record |= {"sections": len(wanted), "seconds": seconds}
+        facts = {**made.provenance, "predict": record, "notes": list(dict.fromkeys(notes))}
+        return volume.derive(out, kind="boundary", **facts)
 
-    def _average(
+    def _fill(
         self,
         volume: Volume,
+        slab: range,
         wanted: Sequence[int],
         out: Any,
-        tta: bool,
-        resample: Resample,
         progress: Progress,
-    ) -> Volume:
-        """Fill `out` with the mean over the axes; return the map along z for its history."""
-        part, first = _part(volume, wanted)
-        rows = sorted({z - first for z in wanted})
-        n_planes = len(rows) + sum(part.shape[1:])
-        total: npt.NDArray[np.float32] = np.zeros(part.shape, np.float32)
-        done, made = 0, None
-        for axis, order in _ORDERS.items():
-            planes = rows if axis == "z" else list(range(part.shape[order[0]]))
-            seen = _turn(part, order)
-            result = self._members[0].predict(
-                seen,
-                tta=tta,
-                out=_Adding(total.transpose(order)),
-                sections=planes,
-                resample=resample,
-                progress=Share(progress, done, n_planes, len(planes), f"along {axis}"),
+        options: dict[str, Any],
+    ) -> list[str]:
+        """Write the mean over the axes of some sections of a slab; return what was noticed."""
+        first, last = max(0, slab.start - _HALO), min(volume.shape[0], slab.stop + _HALO)
+        is_whole = last - first == volume.shape[0]
+        part = volume if is_whole else volume.derive(volume.read(slice(first, last)), kind="raw")
+        total = Slab(volume.shape, wanted)
+        seen: dict[str, tuple[Volume, Sequence[int], Any]] = {"z": (volume, wanted, total)}
+        across = np.zeros(part.shape, np.float32)
+        for axis, order in _ACROSS.items():
+            planes = range(part.shape[order[0]])
+            seen[axis] = (_turn(part, order), planes, _Adding(across.transpose(order)))
+        n_planes, done = sum(len(planes) for _, planes, _ in seen.values()), 0
+        notes: list[str] = []
+        for axis, (stack, shown, target) in seen.items():
+            share = Share(progress, done / n_planes, 1, len(shown) / n_planes, f"along {axis}")
+            made = self._members[0].predict(
+                stack, out=target, sections=shown, progress=share, **options
             )
-            made = made or result
-            done += len(planes)
-        total /= len(_ORDERS)
+            notes += made.provenance.get("notes", [])
+            done += len(shown)
         for z in wanted:
-            store(out, z, total[z - first])
-        assert made is not None
-        return made
+            store(out, z, (total[z] + across[z - first]) / 3)
+        return notes
 
 
 def check_flat(info: ModelInfo) -> None:
@@ -225,17 +229,18 @@ class _Turned:
 
 def _turn(part: Volume, order: tuple[int, int, int]) -> Volume:
     """Return the volume with `order[0]` as the axis along which planes are stacked."""
-    if order == (0, 1, 2):
-        return part
     size = part.voxel_size_nm
     turned: ZYX | None = None if size is None else (size[order[0]], size[order[1]], size[order[2]])
     return Volume(_Turned(part.data, order), voxel_size_nm=turned, name=part.name)
 
 
-def _part(volume: Volume, wanted: Sequence[int]) -> tuple[Volume, int]:
-    """Return what holds the sections wanted and those around them, and where it begins."""
-    n_z = volume.shape[0]
-    if len(set(wanted)) == n_z:
-        return volume, 0
-    first, last = max(0, min(wanted) - _HALO), min(n_z, max(wanted) + _HALO + 1)
-    return volume.derive(volume.read(slice(first, last)), kind="raw"), first
+def _group(shape: tuple[int, ...], wanted: Sequence[int]) -> dict[range, list[int]]:
+    """Return which sections wanted lie in which slab of a volume."""
+    n_z, n_y, n_x = shape
+    most = _SLAB_BYTES // (4 * n_y * n_x)
+    size = n_z if n_z <= most else max(_HALO, most - 2 * _HALO)
+    groups: dict[range, list[int]] = {}
+    for z in dict.fromkeys(wanted):
+        start = z - z % size
+        groups.setdefault(range(start, min(start + size, n_z)), []).append(z)
+    return groups

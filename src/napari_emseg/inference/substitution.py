@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import numpy.typing as npt
 from napari_emseg.errors import InputError
 from napari_emseg.inference.checks import check_out, check_sections
 from napari_emseg.inference.protocol import BoundaryPredictor, Resample
+from napari_emseg.inference.record import sha256_of
 from napari_emseg.inference.sections import FloatArray, check_raw
-from napari_emseg.inference.wrapping import Share, Wrapping, store
+from napari_emseg.inference.wrapping import Share, Slab, Wrapping, store
 from napari_emseg.postprocessing.section_table import LOST, BadSection, format_entries
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.sectionwise import SectionwiseArray
@@ -109,34 +111,42 @@ class SubstitutingPredictor(Wrapping):
     ) -> Volume:
         """Predict a stack; the parameters are those of :func:`napari_emseg.inference.predict`.
 
-        Bad sections are finished after all others.
+        Sections are finished in the order wanted.
         """
         started = time.perf_counter()
         volume = check_raw(raw)
         self._check(volume)
         wanted = check_sections(sections, volume.shape[0])
         out = np.zeros(volume.shape, np.float32) if out is None else check_out(out, volume.shape)
-        sound = [z for z in wanted if z not in self._bad]
         options: dict[str, Any] = {"tta": tta, "resample": resample}
-        made = self._members[0].predict(
-            self._hide(volume),
-            out=out,
-            sections=sound,
-            progress=Share(progress, 0, len(wanted), len(sound)),
-            **options,
-        )
-        bad = [z for z in wanted if z in self._bad]
-        for done, z in enumerate(bad, len(sound)):
-            words = f"substituting section {z}"
-            share = Share(progress, done, len(wanted), 1, words)
-            store(out, z, self._mend(volume, z, progress=share, **options))
-            progress.update(done + 1, len(wanted), words)
+        hidden, done = self._hide(volume), 0
+        notes: list[str] = []
+        for is_bad, run in groupby(wanted, self._bad.__contains__):
+            zs = list(run)
+            if is_bad:
+                for z in zs:
+                    share = Share(progress, done, len(wanted), 1, f"substituting section {z}")
+                    store(out, z, self._mend(volume, z, progress=share, **options))
+                    done += 1
+            else:
+                share = Share(progress, done, len(wanted), len(zs))
+                made = self._members[0].predict(
+                    hidden, out=out, sections=zs, progress=share, **options
+                )
+                notes += made.provenance.get("notes", [])
+                done += len(zs)
+            progress.update(done, len(wanted), f"{done} of {len(wanted)} sections")
+        nothing = Slab(volume.shape, [])
+        made = self._members[0].predict(hidden, out=nothing, sections=[], **options)
+        notes = list(dict.fromkeys([*made.provenance.get("notes", []), *notes]))
         seconds = round(time.perf_counter() - started, 3)
         record = {**made.provenance["predict"], "sections": len(wanted), "seconds": seconds}
-        record["substituted"] = list(format_entries(self._bad[z] for z in sorted(bad)))
+        record["substituted"] = list(format_entries(self._bad[z] for z in sorted(self._bad)))
         if self._substitute is not None:
-            record["substitute"] = self._substitute.info.name
-        return volume.derive(out, kind="boundary", **{**made.provenance, "predict": record})
+            info = self._substitute.info
+            record["substitute"] = {"name": info.name, "sha256": sha256_of(info.path)}
+        facts = {**made.provenance, "predict": record, "notes": notes}
+        return volume.derive(out, kind="boundary", **facts)
 
     def _check(self, volume: Volume) -> None:
         if beyond := [z for z in sorted(self._bad) if z >= volume.shape[0]]:

@@ -101,9 +101,15 @@ class Share:
 
     def update(self, done: int, total: int, message: str = "") -> None:
         """Pass a report on."""
-        reached = self._done + self._part * done / max(total, 1)
+        self._tell(done / max(total, 1), message)
+
+    def _tell(self, share: float, message: str) -> None:
+        reached = self._done + self._part * share
         words = f"{self._noun}, {message}" if self._noun and message else self._noun or message
-        self._progress.update(int(reached), self._total, words)
+        if isinstance(self._progress, Share):  # which need not be told in whole numbers
+            self._progress._tell(reached / max(self._total, 1), words)
+        else:
+            self._progress.update(int(reached + 1e-6), self._total, words)
 
 
 def store(out: Any, z: int, section: npt.NDArray[np.float32]) -> None:
