@@ -67,7 +67,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     except InputError:
         raise
     except Exception as error:
-        reason = _reason(error)
+        reason = explain_failure(error)
         if reason is None:
             raise
         raise InputError(f"Cannot write {target}: {reason}.") from error
@@ -163,7 +163,14 @@ def _remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _reason(error: Exception) -> str | None:
+def explain_failure(error: Exception) -> str | None:
+    """Say why writing failed and what to do, or None where the disk is not to blame.
+
+    Examples
+    --------
+    >>> explain_failure(OSError(errno.EIO, "Input/output error"))
+    'the disk reported an error; choose another disk'
+    """
     number = error.errno if isinstance(error, OSError) else None
     if number in _REASONS:
         return _REASONS[number]

@@ -6,14 +6,12 @@ geometry, kind and provenance in the attribute ``emseg`` beside ``ome``.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write
@@ -21,15 +19,12 @@ from napari_emseg.io.conventions import read_offsets
 from napari_emseg.io.inside import choose_array, guess_axes, may_be_volume, name_some, three_numbers
 from napari_emseg.io.lazy import StoredArray
 from napari_emseg.io.location import is_zarr
-from napari_emseg.io.source import UNKNOWN, Source, check_ours, check_replaced, describe_volume
+from napari_emseg.io.source import UNKNOWN, Source, check_ours, check_replaced
 from napari_emseg.io.units import to_nm
+from napari_emseg.io.zarr_image import create_image
 from napari_emseg.progress import NO_PROGRESS, Progress
-from napari_emseg.volume import ZYX, Kind, Volume
+from napari_emseg.volume import Kind, Volume
 
-_CHUNK_PX = 512
-_CHUNK_BYTES = 2**20
-_MAX_CHUNK_SECTIONS = 16
-_PYRAMID_PX = 1024
 _EARLY_AXES = "TCZYX"
 _METADATA = {"zarr.json", ".zgroup", ".zattrs", ".zmetadata"}
 
@@ -372,94 +367,10 @@ def _make_groups(store: Path, inside: str) -> None:
 
 
 def _write_image(volume: Volume, path: Path, progress: Progress) -> None:
-    import zarr
-
-    shapes = list(_level_shapes(volume.shape))
-    attributes = {
-        "ome": _ome_attributes(volume, len(shapes)),
-        "emseg": json.loads(describe_volume(volume)),
-    }
-    group = zarr.create_group(path, zarr_format=3, attributes=attributes)
-    depth = _chunk_sections(volume)
-    levels = [
-        group.create_array(
-            str(number),
-            shape=shape,
-            dtype=volume.dtype.newbyteorder("="),
-            chunks=(*(1,) * (len(shape) - 3), depth, *(min(_CHUNK_PX, n) for n in shape[-2:])),
-            dimension_names=list("czyx"[-len(shape) :]),
-        )
-        for number, shape in enumerate(shapes)
-    ]
+    image = create_image(volume, path)
     n_sections = volume.shape[-3]
-    halve = _halve_ids if volume.is_label or volume.dtype == bool else _halve_values
-    for start in range(0, n_sections, depth):
+    for start in range(0, n_sections, image.chunk_sections):
         progress.update(start, n_sections, "Writing sections")
-        sections = (..., slice(start, min(start + depth, n_sections)), slice(None), slice(None))
-        values = volume.read(sections)
-        for number, level in enumerate(levels):
-            values = halve(values) if number else values
-            level[sections] = values
+        stop = min(start + image.chunk_sections, n_sections)
+        image.write(start, volume.read((..., slice(start, stop), slice(None), slice(None))))
     progress.update(n_sections, n_sections, "Writing sections")
-
-
-def _chunk_sections(volume: Volume) -> int:
-    height, width = (min(_CHUNK_PX, n) for n in volume.shape[-2:])
-    fitting = _CHUNK_BYTES // (height * width * volume.dtype.itemsize)
-    return min(max(1, fitting), _MAX_CHUNK_SECTIONS, volume.shape[-3])
-
-
-def _level_shapes(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    yield shape
-    while max(shape[-2:]) > _PYRAMID_PX:
-        shape = (*shape[:-2], *(-(-n // 2) for n in shape[-2:]))
-        yield shape
-
-
-def _ome_attributes(volume: Volume, n_levels: int) -> dict[str, Any]:
-    size: ZYX = volume.voxel_size_nm or (1.0, 1.0, 1.0)
-    axes: list[dict[str, str]] = [{"name": name, "type": "space"} for name in "zyx"]
-    if volume.voxel_size_nm is not None:
-        axes = [axis | {"unit": "nanometer"} for axis in axes]
-    is_channelled = len(volume.shape) == 4
-    if is_channelled:
-        axes.insert(0, {"name": "c", "type": "channel"})
-    datasets = []
-    for level in range(n_levels):
-        factors = (1, 2**level, 2**level)
-        scale = [f * s for f, s in zip(factors, size, strict=True)]
-        # The centre of a coarse voxel lies between the centres of those it stands for.
-        shift = [at + (a - b) / 2 for at, a, b in zip(volume.offset_nm, scale, size, strict=True)]
-        transformations = [
-            {"type": "scale", "scale": [1.0] * is_channelled + scale},
-            {"type": "translation", "translation": [0.0] * is_channelled + shift},
-        ]
-        datasets.append({"path": str(level), "coordinateTransformations": transformations})
-    ome: dict[str, Any] = {
-        "version": "0.5",
-        "multiscales": [{"name": volume.name, "axes": axes, "datasets": datasets}],
-    }
-    if volume.is_label:
-        ome["image-label"] = {"version": "0.5"}
-    return ome
-
-
-def _corners(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
-    """Return the four voxels of each 2x2 square, the last row and column repeated."""
-    odd = [(0, 0)] * (values.ndim - 2) + [(0, n % 2) for n in values.shape[-2:]]
-    values = np.pad(values, odd, mode="edge")
-    return tuple(values[..., y::2, x::2] for y in (0, 1) for x in (0, 1))
-
-
-def _halve_values(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    mean = np.mean(_corners(values), axis=0, dtype=np.float64)
-    return (np.rint(mean) if values.dtype.kind in "ui" else mean).astype(values.dtype)
-
-
-def _halve_ids(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Give each 2x2 square the id most frequent in it, the first where they tie."""
-    a, b, c, d = _corners(values)
-    a_wins = (a == b) | (a == c) | (a == d)
-    return np.where(
-        a_wins | ((b != c) & (b != d) & (c != d)), a, np.where((b == c) | (b == d), b, c)
-    )
