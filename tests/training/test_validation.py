@@ -19,7 +19,7 @@ def test_a_neuron_counts_anew_in_every_section_and_every_part(cells):
         raw=Volume(np.zeros(ids.shape)),
         labels=Volume(ids, kind="labels"),
     )
-    truth = _read_truth(pair)
+    truth = _read_truth(pair, [3, 4], is_volume=False)
     assert truth.shape == (2, 2, 4)
     assert len(np.unique(truth[truth > 0])) == 6
     assert np.array_equal(truth == 0, ids[:2] == 0)
@@ -33,6 +33,39 @@ def test_scores_come_for_pairs_with_held_out_sections_only(cells):
     assert list(scores) == ["cells"]
     assert set(scores["cells"]) == {"v_rand", "v_rand_split", "v_rand_merge", "v_info", "h"}
     assert all(0 <= value <= 1 for value in scores["cells"].values())
+
+
+def test_the_volume_of_a_3d_network_keeps_its_ids_through_the_sections(cells):
+    truth = _read_truth(cells, [3, 4], is_volume=True)
+    assert np.array_equal(truth, cells.labels.read(slice(3, 5)))
+
+
+@pytest.mark.parametrize("name", ["unet3d", "rsunet"])
+def test_3d_networks_are_scored_on_a_volume(name, cells):
+    torch.manual_seed(0)
+    pair = replace(cells, train_sections=(0,), validation_sections=(1, 3, 4))
+    scores = validate(build_network(name, "tiny"), [pair], device="cpu")
+    assert 0 <= scores["cells"]["v_rand"] <= 1
+
+
+def test_a_perfect_3d_map_has_a_perfect_score(cells, monkeypatch):
+    ids = cells.labels.read()
+    edge = np.zeros(ids.shape, np.float32)
+    for axis in range(3):
+        edge += np.diff(ids, axis=axis, prepend=ids.take([0], axis=axis)) != 0
+    boundary = Volume(edge.clip(0, 1), kind="boundary")
+    network = build_network("unet3d", "tiny")
+    asked = []
+
+    def predict(self, raw, *, sections, **_):
+        asked.append((raw.shape, sections))
+        return boundary
+
+    monkeypatch.setattr("napari_emseg.training.validation.Predictor.predict", predict)
+    pair = replace(cells, train_sections=(4,), validation_sections=(0, 1, 2))
+    scores = validate(network, [pair], sigma_px=0, device="cpu")
+    assert asked == [(cells.raw.shape, [0, 1, 2])]
+    assert scores["cells"]["v_rand"] > 0.99
 
 
 def test_validation_can_be_stopped(cells):

@@ -27,7 +27,8 @@ from napari_emseg.training import TrainParams
 
 if TYPE_CHECKING:
     from napari_emseg.networks.info import ModelInfo
-    from napari_emseg.training import TrainingPair
+    from napari_emseg.training import TrainingPair, TrainResult
+    from napari_emseg.training.hooks import Hook
 
 _SUFFIX = ".safetensors"
 
@@ -50,6 +51,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="Go on where training stopped")
     parser.add_argument("--overwrite", action="store_true", help="Replace a model of that name")
+    parser.add_argument(
+        "--folds",
+        type=int,
+        metavar="N",
+        help="Cross-validation: train N models, each tried on sections it has not seen; "
+        "OUT-fold1.safetensors and so on",
+    )
+    parser.add_argument(
+        "--network-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="Further parameter of the network, such as foveated=true; may be repeated",
+    )
+    parser.add_argument(
+        "--tensorboard",
+        metavar="FOLDER",
+        help="Write curves, weights and feature maps for tensorboard --logdir FOLDER",
+    )
     add_params(parser, TrainParams)
     add_voxel_size(parser)
     add_force(parser)
@@ -62,23 +82,101 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     if not (is_set or len(data) == 2) or not out.endswith(_SUFFIX):
         raise InputError(f"Write emseg train RAW LABELS OUT{_SUFFIX}, or SET.yaml OUT{_SUFFIX}.")
     check_file_place(out)
+    if options := _network_options(args.network_option):
+        args.network_options = options
     params, pairs, info = _open_set(data[0], args) if is_set else _open_pair(data, args)
-
     _check_free(out, args)
+    _tell_about(pairs, folds=args.folds)
+    try:
+        if args.folds is None:
+            report = _train_one(pairs, out, params, info, args, progress)
+        else:
+            report = _train_folds(pairs, out, params, info, args, progress)
+    except (Cancelled, KeyboardInterrupt):
+        say(f"note: what was learned is saved; go on with --resume ({out})")
+        raise
+    return {**report, "notes": notes_of(*(pair.raw for pair in pairs))}
 
-    from napari_emseg.training import train
+
+def _network_options(texts: list[str]) -> dict[str, Any]:
+    import yaml
+
+    options = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        try:
+            options[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            sign = ""
+        if not (name and sign):
+            raise InputError(f"--network-option {text}: write NAME=VALUE, such as foveated=true.")
+    return options
+
+
+def _tell_about(pairs: list[TrainingPair], *, folds: int | None) -> None:
+    """Refuse what cannot be learned from and say what is left out: training may take hours."""
     from napari_emseg.training.dataset import check_ids, notes_on_pair
 
     for pair in pairs:
         check_ids(pair)
-        for note in notes_on_pair(pair):  # now, because training may take hours
+        for note in notes_on_pair(pair) if folds is None else ():
             say(f"note: {note}")
 
-    try:
-        result = train(pairs, out, params=params, info=info, progress=progress, resume=args.resume)
-    except (Cancelled, KeyboardInterrupt):
-        say(f"note: what was learned is saved; go on with --resume ({out})")
-        raise
+
+def _hooks(args: argparse.Namespace, name: str = "") -> list[Hook]:
+    if args.tensorboard is None:
+        return []
+    from napari_emseg.training.tensorboard import TensorBoard
+
+    return [TensorBoard(Path(args.tensorboard, name))]
+
+
+def _train_one(
+    pairs: list[TrainingPair],
+    out: str,
+    params: TrainParams,
+    info: ModelInfo | None,
+    args: argparse.Namespace,
+    progress: Progress,
+) -> dict[str, Any]:
+    from napari_emseg.training import train
+
+    result = train(
+        pairs,
+        out,
+        params=params,
+        info=info,
+        progress=progress,
+        resume=args.resume,
+        hooks=_hooks(args),
+    )
+    return _report(result)
+
+
+def _train_folds(
+    pairs: list[TrainingPair],
+    out: str,
+    params: TrainParams,
+    info: ModelInfo | None,
+    args: argparse.Namespace,
+    progress: Progress,
+) -> dict[str, Any]:
+    from napari_emseg.training.cross_validation import cross_validate
+
+    done = cross_validate(
+        pairs,
+        out,
+        folds=args.folds,
+        params=params,
+        info=info,
+        progress=progress,
+        resume=args.resume,
+        make_hooks=lambda fold: _hooks(args, f"fold{fold}"),
+    )
+    return {"folds": [_report(result) for result in done.results], "scores": done.scores}
+
+
+def _report(result: TrainResult) -> dict[str, Any]:
     return {
         "output": str(result.model_path),
         "steps": result.steps,
@@ -86,18 +184,22 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         "best_step": result.best_step,
         "scores": result.scores,
         "waited_share": round(result.waited_share, 4),
-        "notes": notes_of(*(pair.raw for pair in pairs)),
     }
 
 
 def _check_free(out: str, args: argparse.Namespace) -> None:
     """Refuse to replace what hours of training may have made."""
-    path = Path(out)
-    if path.is_file() and path.stat().st_size and not (args.resume or args.overwrite):
-        raise InputError(
-            f"{out} exists: choose another name, go on training it with --resume, or replace it "
-            "with --overwrite."
-        )
+    paths = [Path(out)]
+    if args.folds is not None:
+        from napari_emseg.training.cross_validation import fold_paths
+
+        paths = fold_paths(out, args.folds)
+    for path in paths:
+        if path.is_file() and path.stat().st_size and not (args.resume or args.overwrite):
+            raise InputError(
+                f"{path} exists: choose another name, go on training it with --resume, or replace "
+                "it with --overwrite."
+            )
 
 
 def _open_pair(
@@ -137,11 +239,22 @@ def _open_set(
 
 def describe(report: Mapping[str, Any]) -> str:
     """Return the report as text."""
-    lines = [
+    if "folds" not in report:
+        return "\n".join(_lines(report))
+    lines = [line for fold in report["folds"] for line in _lines(fold)]
+    lines += [f"mean of {name}: {_values(scores)}" for name, scores in report["scores"].items()]
+    return "\n".join(lines)
+
+
+def _lines(report: Mapping[str, Any]) -> list[str]:
+    first = (
         f"{report['output']}: {report['steps']} steps, {format_seconds(report['seconds'])}, "
         f"{report['waited_share']:.1%} of it waiting for data"
-    ]
-    for name, scores in report["scores"].items():
-        values = ", ".join(f"{key} {value:.4f}" for key, value in scores.items())
-        lines.append(f"{name}: {values} (step {report['best_step']})")
-    return "\n".join(lines)
+    )
+    scores = report["scores"].items()
+    step = report["best_step"]
+    return [first, *(f"{name}: {_values(values)} (step {step})" for name, values in scores)]
+
+
+def _values(scores: Mapping[str, float]) -> str:
+    return ", ".join(f"{key} {value:.4f}" for key, value in scores.items())

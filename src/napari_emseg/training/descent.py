@@ -13,11 +13,11 @@ from napari_emseg.errors import InputError
 from napari_emseg.inference.device import is_out_of_memory
 from napari_emseg.networks.base import Network
 from napari_emseg.training.averaging import update_average
+from napari_emseg.training.batches import Batch, BatchSource
 from napari_emseg.training.objective import Objective
 from napari_emseg.training.optimisers import make_optimiser
 from napari_emseg.training.params import TrainParams
 from napari_emseg.training.precision import autocast
-from napari_emseg.training.sampler import Batch, BatchSource
 from napari_emseg.training.schedules import learning_rate
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from napari_emseg.networks.info import ModelInfo
-from napari_emseg.training.dataset import TrainingPair
+from napari_emseg.training.pairs import TrainingPair
 
 
 def describe_model(pairs: Sequence[TrainingPair], network: str) -> ModelInfo:

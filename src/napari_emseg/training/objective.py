@@ -88,12 +88,7 @@ class Objective:
 
 def _choose_outputs(network: Network, params: TrainParams) -> Outputs:
     if params.sampling == "windows":
-        if not isinstance(network, WindowNetwork):
-            raise InputError(
-                f"Network '{network.name}' does not classify single windows: "
-                "choose sampling 'patches'."
-            )
-        return lambda windows: (network.classify(windows),)
+        return _choose_window_outputs(network)
     if isinstance(network, WindowNetwork) and network.is_slid:
         raise InputError(
             f"Network '{network.name}' with foveation or uneven sampling learns from single "
@@ -102,3 +97,14 @@ def _choose_outputs(network: Network, params: TrainParams) -> Outputs:
     if network.margin_px:
         return lambda patches: (network.forward_valid(patches),)
     return network.forward_training
+
+
+def _choose_window_outputs(network: Network) -> Outputs:
+    if isinstance(network, WindowNetwork):
+        return lambda windows: (network.classify(windows),)
+    if network.dimensions == 3 or not network.margin_px:
+        raise InputError(
+            f"Network '{network.name}' does not classify single windows: choose sampling 'patches'."
+        )
+    # without padding, a window leaves its middle
+    return lambda windows: (network.forward_valid(windows)[:, 0, 0, 0],)

@@ -19,14 +19,15 @@ from napari_emseg.io.atomic import check_file_place
 from napari_emseg.networks.checkpoint import save_model
 from napari_emseg.networks.info import ModelInfo
 from napari_emseg.progress import NO_PROGRESS, Cancelled, Progress
+from napari_emseg.training.batches import BatchSource
 from napari_emseg.training.curve import append_line, truncate_curve
-from napari_emseg.training.dataset import TrainingPair
 from napari_emseg.training.descent import Descent, Step
 from napari_emseg.training.description import describe_model, flat_scores, summarise_pair
 from napari_emseg.training.hooks import Hook, Moment
 from napari_emseg.training.interrupts import HeldInterrupts
+from napari_emseg.training.maps import add_maps
+from napari_emseg.training.pairs import TrainingPair
 from napari_emseg.training.params import TrainParams
-from napari_emseg.training.sampler import BatchSource
 from napari_emseg.training.start import make_network
 from napari_emseg.training.state import Counters, load_state, save_state
 from napari_emseg.training.validation import validate
@@ -176,6 +177,13 @@ class _Trainer:
             check_file_place(path)  # now, because training may take hours
         if self.counters.step == 0:
             self.curve_path.unlink(missing_ok=True)
+        self.pairs = add_maps(
+            self.pairs,
+            self.descent.network,
+            self.params.maps_from,
+            device=self.params.device,
+            progress=progress,
+        )
         first_batch = self.counters.step * self.params.accumulate_batches
         try:
             with (

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from napari_emseg.errors import InputError
 from napari_emseg.evaluation import score_curve
 from napari_emseg.inference import Predictor
+from napari_emseg.inference.sections import SectionReader
 from napari_emseg.networks.base import Network
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation import build_hierarchy
-from napari_emseg.training.dataset import TrainingPair
+from napari_emseg.segmentation.affinity_view import boundary_of
+from napari_emseg.training.description import runs_of
+from napari_emseg.training.pairs import TrainingPair
 from napari_emseg.volume import Volume
 
 _KEPT = ("v_rand_split", "v_rand_merge", "v_info")
+
+Map = npt.NDArray[np.float32]
 
 
 def validate(
@@ -30,7 +37,10 @@ def validate(
 ) -> dict[str, dict[str, float]]:
     """Predict, smooth, segment and score the validation sections of each pair.
 
-    Gaussian and H-minima in each section, at the h that is best for the pair.
+    Gaussian and H-minima, at the h that is best for the pair, exactly. With a 2D
+    network, or where the truth is an image of membranes, each section by itself;
+    with a 3D network the longest run of validation sections as a volume. Of
+    affinities, the boundary is 1 - the mean of those to the nearest voxels.
 
     Parameters
     ----------
@@ -40,7 +50,7 @@ def validate(
     sigma_px : float
         Gaussian before H-minima, in pixels.
     tta : bool
-        Average over 8 orientations; off while training, to save time.
+        Average over all orientations; off while training, to save time.
     device : str
         Where to compute.
     progress : Progress
@@ -53,29 +63,105 @@ def validate(
     """
     held_out = [pair for pair in pairs if pair.validation_sections]
     with Predictor(network, device=device) as predictor:
-        return {pair.name: _score(predictor, pair, sigma_px, tta, progress) for pair in held_out}
+        return {
+            pair.name: _score(network, predictor, pair, sigma_px, tta, progress)
+            for pair in held_out
+        }
 
 
 def _score(
-    predictor: Predictor, pair: TrainingPair, sigma_px: float, tta: bool, progress: Progress
+    network: Network,
+    predictor: Predictor,
+    pair: TrainingPair,
+    sigma_px: float,
+    tta: bool,
+    progress: Progress,
 ) -> dict[str, float]:
-    boundary = []
-    count = len(pair.validation_sections)
-    for done, z in enumerate(pair.validation_sections):
-        boundary.append(predictor.predict_section(pair.raw, z, tta=tta, resample="never"))
-        progress.update(done + 1, count, f"validating on {pair.name}")
-    hierarchy = build_hierarchy(
-        Volume(np.stack(boundary), kind="boundary"), sigma_px=sigma_px, mode="2d"
-    )
-    curve = score_curve(hierarchy, _read_truth(pair), ground_truth_kind=pair.labels_kind)
+    report = _Named(progress, f"validating on {pair.name}")
+    if network.dimensions == 3:
+        sections = _longest_run(pair.validation_sections)
+        boundary = _predict_run(network, predictor, pair.raw, sections, tta, report)
+        is_volume = pair.labels_kind == "labels"
+    else:
+        sections, is_volume = list(pair.validation_sections), False
+        boundary = _predict_sections(network, predictor, pair, sections, tta, report)
+    mode: Literal["2d", "3d"] = "3d" if is_volume else "2d"
+    hierarchy = build_hierarchy(Volume(boundary, kind="boundary"), sigma_px=sigma_px, mode=mode)
+    truth = _read_truth(pair, sections, is_volume=is_volume)
+    curve = score_curve(hierarchy, truth, ground_truth_kind=pair.labels_kind)
     h, v_rand = curve.best("v_rand")
     at = curve.at(h)
     return {"v_rand": float(v_rand), **{key: float(at[key]) for key in _KEPT}, "h": float(h)}
 
 
-def _read_truth(pair: TrainingPair) -> npt.NDArray[Any]:
-    truth = np.stack([pair.labels.read(z) for z in pair.validation_sections])
-    if pair.labels_kind == "membranes":
+def _predict_sections(
+    network: Network,
+    predictor: Predictor,
+    pair: TrainingPair,
+    sections: Sequence[int],
+    tta: bool,
+    report: Progress,
+) -> Map:
+    boundary = []
+    for done, z in enumerate(sections):
+        if network.in_maps:
+            boundary.append(_predict_with_maps(network, pair, z))
+        else:
+            boundary.append(predictor.predict_section(pair.raw, z, tta=tta, resample="never"))
+        report.update(done + 1, len(sections))
+    return np.stack(boundary)
+
+
+@torch.inference_mode()
+def _predict_with_maps(network: Network, pair: TrainingPair, z: int) -> Map:
+    """Predict a section with the maps of an earlier model as second input."""
+    if pair.maps is None:
+        raise InputError(
+            f"{pair.name}: network '{network.name}' also takes the boundary maps of an earlier "
+            "model: name it (maps_from)."
+        )
+    image = SectionReader(pair.raw, network.in_sections, None).read(z)
+    if image is None:
+        return np.zeros(pair.raw.shape[1:], np.float32)
+    reach, last = network.in_sections // 2, pair.raw.shape[0] - 1
+    near = [min(max(z + step, 0), last) for step in range(-reach, reach + 1)]
+    scale = np.float32(1 / 255 if pair.maps.dtype == np.uint8 else 1)
+    maps = np.stack([pair.maps.read(n) for n in near]) * scale
+    both = torch.from_numpy(np.concatenate([image, maps]))[None]
+    logits = network(both.to(next(network.parameters()).device))[0, 0]
+    boundary: Map = logits.float().sigmoid().cpu().numpy()
+    return boundary
+
+
+def _predict_run(
+    network: Network,
+    predictor: Predictor,
+    raw: Volume,
+    sections: Sequence[int],
+    tta: bool,
+    report: Progress,
+) -> Map:
+    reach = network.receptive_field_px[0] // 2
+    start = max(0, sections[0] - reach)
+    stop = min(raw.shape[0], sections[-1] + reach + 1)
+    around = Volume(raw.read(slice(start, stop)), name=raw.name)
+    wanted = [z - start for z in sections]
+    predicted = predictor.predict(
+        around, tta=tta, sections=wanted, resample="never", progress=report
+    )
+    boundary = boundary_of(predicted) if predicted.kind == "affinities" else predicted
+    return np.stack([boundary.read(z) for z in wanted])
+
+
+def _longest_run(sections: Sequence[int]) -> list[int]:
+    return max(runs_of(sections), key=len)
+
+
+def _read_truth(
+    pair: TrainingPair, sections: Sequence[int], *, is_volume: bool
+) -> npt.NDArray[Any]:
+    truth = np.stack([pair.labels.read(z) for z in sections])
+    if pair.labels_kind == "membranes" or is_volume:
         return truth
     from skimage.measure import label
 
@@ -84,3 +170,13 @@ def _read_truth(pair: TrainingPair) -> npt.NDArray[Any]:
     parts = [label(section, connectivity=1, background=0) for section in truth]
     below = np.cumsum([0, *(int(part.max()) for part in parts[:-1])])
     return np.stack([np.where(part, part + n, 0) for part, n in zip(parts, below, strict=True)])
+
+
+class _Named:
+    """Says what is going on instead of the details."""
+
+    def __init__(self, progress: Progress, message: str) -> None:
+        self._progress, self._message = progress, message
+
+    def update(self, done: int, total: int, message: str = "") -> None:
+        self._progress.update(done, total, self._message)
