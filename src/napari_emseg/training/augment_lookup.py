@@ -35,6 +35,16 @@ def fold(position: float, low: int, high: int) -> float:
 
 
 @kernel
+def _combine(
+    row: npt.NDArray[np.float64], centre: float, slip: npt.NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Return what of y, x and 1 makes one coordinate, slip and matrix in one."""
+    by_y = row[1] * slip[0, 0] + row[2] * slip[1, 0]
+    by_x = row[1] * slip[0, 1] + row[2] * slip[1, 1]
+    return by_y, by_x, row[1] * slip[0, 2] + row[2] * slip[1, 2] + centre
+
+
+@kernel
 def read_planes(
     block: npt.NDArray[Any],
     origin: npt.NDArray[np.int64],
@@ -57,26 +67,26 @@ def read_planes(
     height, width = out.shape[1:]
     pad_y, pad_x = (field.shape[0] - height) // 2, (field.shape[1] - width) // 2
     last_y, last_x = block.shape[1] - 1, block.shape[2] - 1
+    b00, b01, b10, b11 = matrix[1, 1], matrix[1, 2], matrix[2, 1], matrix[2, 2]
+    one = np.float32(1)
     for c in range(out.shape[0]):
         z = sections[c] - origin[0]
+        a00, a01, t0 = _combine(matrix[1], centre[1], slips[c])
+        a10, a11, t1 = _combine(matrix[2], centre[2], slips[c])
         for i in range(height):
             for j in range(width):
                 p_y, p_x = i - (height - 1) / 2, j - (width - 1) / 2
-                s_y = slips[c, 0, 0] * p_y + slips[c, 0, 1] * p_x + slips[c, 0, 2]
-                s_x = slips[c, 1, 0] * p_y + slips[c, 1, 1] * p_x + slips[c, 1, 2]
-                s_y += field[i + pad_y, j + pad_x, 0]
-                s_x += field[i + pad_y, j + pad_x, 1]
-                y = matrix[1, 1] * s_y + matrix[1, 2] * s_x + centre[1]
-                x = matrix[2, 1] * s_y + matrix[2, 2] * s_x + centre[2]
+                f_y, f_x = field[i + pad_y, j + pad_x, 0], field[i + pad_y, j + pad_x, 1]
+                y = a00 * p_y + a01 * p_x + b00 * f_y + b01 * f_x + t0
+                x = a10 * p_y + a11 * p_x + b10 * f_y + b11 * f_x + t1
                 y = fold(y, 0, extent[1] - 1) - origin[1]
                 x = fold(x, 0, extent[2] - 1) - origin[2]
                 y0, x0 = int(y), int(x)
                 y1, x1 = min(y0 + 1, last_y), min(x0 + 1, last_x)
-                f_y, f_x = np.float32(y - y0), np.float32(x - x0)
-                one = np.float32(1)
-                above = block[z, y0, x0] * (one - f_x) + block[z, y0, x1] * f_x
-                below = block[z, y1, x0] * (one - f_x) + block[z, y1, x1] * f_x
-                out[c, i, j] = ((above * (one - f_y) + below * f_y) - mean[c]) * scale[c]
+                w_y, w_x = np.float32(y - y0), np.float32(x - x0)
+                above = block[z, y0, x0] * (one - w_x) + block[z, y0, x1] * w_x
+                below = block[z, y1, x0] * (one - w_x) + block[z, y1, x1] * w_x
+                out[c, i, j] = ((above * (one - w_y) + below * w_y) - mean[c]) * scale[c]
 
 
 @kernel
@@ -98,20 +108,20 @@ def pick_planes(
     """
     height, width = out.shape[1:]
     pad_y, pad_x = (field.shape[0] - height) // 2, (field.shape[1] - width) // 2
+    b00, b01, b10, b11 = matrix[1, 1], matrix[1, 2], matrix[2, 1], matrix[2, 2]
     for c in range(out.shape[0]):
         if sections[c] == OUTSIDE:
             out[c] = 0
             continue
         z = sections[c] - origin[0]
+        a00, a01, t0 = _combine(matrix[1], centre[1], slips[c])
+        a10, a11, t1 = _combine(matrix[2], centre[2], slips[c])
         for i in range(height):
             for j in range(width):
                 p_y, p_x = i - (height - 1) / 2, j - (width - 1) / 2
-                s_y = slips[c, 0, 0] * p_y + slips[c, 0, 1] * p_x + slips[c, 0, 2]
-                s_x = slips[c, 1, 0] * p_y + slips[c, 1, 1] * p_x + slips[c, 1, 2]
-                s_y += field[i + pad_y, j + pad_x, 0]
-                s_x += field[i + pad_y, j + pad_x, 1]
-                y = matrix[1, 1] * s_y + matrix[1, 2] * s_x + centre[1]
-                x = matrix[2, 1] * s_y + matrix[2, 2] * s_x + centre[2]
+                f_y, f_x = field[i + pad_y, j + pad_x, 0], field[i + pad_y, j + pad_x, 1]
+                y = a00 * p_y + a01 * p_x + b00 * f_y + b01 * f_x + t0
+                x = a10 * p_y + a11 * p_x + b10 * f_y + b11 * f_x + t1
                 if halo and min(i, j, height - 1 - i, width - 1 - j) < halo:
                     inside = -0.5 <= y <= extent[1] - 0.5 and -0.5 <= x <= extent[2] - 0.5
                     if not inside:
@@ -245,20 +255,21 @@ def spread(nodes: Floats, shape: tuple[int, ...]) -> Floats:
 def _spread_axis(nodes: Floats, out: Floats) -> None:
     n, size = nodes.shape[1], out.shape[1]
     a = np.float32(-0.75)
-    weights = np.empty(4, np.float32)
+    taps, weights = np.empty((size, 4), np.int64), np.empty((size, 4), np.float32)
     for i in range(size):
         position = i * (n - 1) / (size - 1) if size > 1 else (n - 1) / 2
-        first = int(position)
         for tap in range(4):
-            t = np.float32(abs(position - (first + tap - 1)))
+            node = int(position) + tap - 1
+            t = np.float32(abs(position - node))
+            taps[i, tap] = min(max(node, 0), n - 1)
             if t <= 1:
-                weights[tap] = (a + 2) * t**3 - (a + 3) * t**2 + 1
+                weights[i, tap] = ((a + 2) * t - (a + 3)) * t * t + 1
             else:
-                weights[tap] = a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a
-        for b in range(out.shape[0]):
+                weights[i, tap] = a * (((t - 5) * t + 8) * t - 4)
+    for b in range(out.shape[0]):
+        for i in range(size):
+            w0, w1, w2, w3 = weights[i, 0], weights[i, 1], weights[i, 2], weights[i, 3]
+            n0, n1, n2, n3 = taps[i, 0], taps[i, 1], taps[i, 2], taps[i, 3]
             for c in range(out.shape[2]):
-                value = np.float32(0)
-                for tap in range(4):
-                    node = min(max(first + tap - 1, 0), n - 1)
-                    value += weights[tap] * nodes[b, node, c]
-                out[b, i, c] = value
+                value = w0 * nodes[b, n0, c] + w1 * nodes[b, n1, c]
+                out[b, i, c] = value + w2 * nodes[b, n2, c] + w3 * nodes[b, n3, c]
