@@ -10,12 +10,15 @@ from types import ModuleType
 
 import pytest
 import torch
+import yaml
 
 from napari_emseg.cli import main
 from napari_emseg.cli.main import build_parser
 from napari_emseg.io import save_volume
 from napari_emseg.networks import NETWORKS, build_network
 from napari_emseg.samples import make_synthetic
+from napari_emseg.training import TrainParams
+from napari_emseg.training.training_set import read_training_set
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -107,6 +110,32 @@ def test_lines_for_the_shell_are_understood(page: Path) -> None:
     for line in lines:
         command, *rest = shlex.split(line)
         build_parser(command).parse_args([command, *rest])
+
+
+def test_the_training_set_of_the_page_is_one(tmp_path: Path) -> None:
+    text = (DOCS / "training.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "set.yaml").write_text(block)
+    content = read_training_set(tmp_path / "set.yaml")
+    assert [entry.name for entry in content.sets] == ["first", "second"]
+    assert TrainParams(**content.params).augment.elastic_sigma_px == 5
+
+
+def test_the_python_of_the_training_page_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    raw, truth = make_synthetic((4, 64, 72))
+    save_volume(raw, "stack.tif")
+    save_volume(truth, "truth.tif")
+    entry = {"name": "a", "raw": "stack.tif", "labels": "truth.tif"}
+    sections = {"train_sections": "0-2", "validation_sections": 3}
+    Path("set.yaml").write_text(yaml.safe_dump({"sets": [entry | sections]}))
+    text = (DOCS / "training.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    short = "params=TrainParams(steps=2, patch_px=32, batch_size=1, width=4, workers=0), hooks"
+    exec(block.replace("hooks=", f"{short}="), {"TrainParams": TrainParams})
+    assert capsys.readouterr().out.startswith("2 {'a': {'v_rand'")
 
 
 @pytest.mark.parametrize("page", NETWORK_PAGES, ids=lambda page: page.stem)
