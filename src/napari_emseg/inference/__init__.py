@@ -11,16 +11,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_emseg.inference.device import choose_device, threads_for
     from napari_emseg.inference.predictor import Predictor, predict, predict_section
+    from napari_emseg.inference.protocol import BoundaryPredictor
+    from napari_emseg.inference.streaming import predict_to_zarr
 
 _PUBLIC = {
+    "BoundaryPredictor": "protocol",
     "Predictor": "predictor",
     "choose_device": "device",
     "predict": "predictor",
     "predict_section": "predictor",
+    "predict_to_zarr": "streaming",
     "threads_for": "device",
 }
 
-__all__ = ["Predictor", "choose_device", "predict", "predict_section", "threads_for"]
+__all__ = [
+    "BoundaryPredictor",
+    "Predictor",
+    "choose_device",
+    "predict",
+    "predict_section",
+    "predict_to_zarr",
+    "threads_for",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, get_args
 
@@ -13,21 +12,22 @@ import numpy as np
 from napari_emseg.errors import InputError
 from napari_emseg.inference.checks import check_block_shape, check_out, check_sections
 from napari_emseg.inference.device import choose_device
-from napari_emseg.inference.flat import SectionMapper
+from napari_emseg.inference.flat import Report, SectionMapper
+from napari_emseg.inference.loading import Model, load
 from napari_emseg.inference.protocol import Resample
 from napari_emseg.inference.record import describe_prediction, notes_on
+from napari_emseg.inference.recursion import MapReader
 from napari_emseg.inference.runner import Runner
 from napari_emseg.inference.sections import (
     FloatArray,
+    Reader,
     SectionReader,
     check_raw,
     voxel_size_ratio,
 )
 from napari_emseg.inference.solid import VolumeMapper
 from napari_emseg.networks.base import Network
-from napari_emseg.networks.checkpoint import describe_network, load_model
 from napari_emseg.networks.info import ModelInfo
-from napari_emseg.networks.library import find_model
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.volume import Volume
 
@@ -42,11 +42,14 @@ class Predictor:
         (which is copied and left as it is).
     device : {"auto", "cpu", "cuda", "mps"}
         Where to compute.
-    block_shape_px : int, (y, x) or None
+    block_shape_px : int, ([z,] y, x) or None
         Size of the blocks a section is cut into; None takes the largest that
         fits into memory. The result does not depend on it.
     n_threads : int, optional
         CPU cores to use at most; by default all.
+    maps_from : str, path, ModelInfo or Network, optional
+        The model whose boundary maps a recursive network takes, instead of the one in
+        its own file.
 
     Attributes
     ----------
@@ -68,21 +71,29 @@ class Predictor:
 
     def __init__(
         self,
-        model: str | Path | ModelInfo | Network = "default",
+        model: Model = "default",
         *,
         device: str = "auto",
-        block_shape_px: int | tuple[int, int] | None = None,
+        block_shape_px: int | tuple[int, ...] | None = None,
         n_threads: int | None = None,
+        maps_from: Model | None = None,
     ) -> None:
         self.device = choose_device(device)
         block = check_block_shape(block_shape_px)
-        network, self.info = _load(model)
-        self._runner = Runner(network, self.device, name=self.info.name, n_threads=n_threads)
-        self._mapper: SectionMapper | VolumeMapper = (
-            SectionMapper(self._runner, block)
-            if network.dimensions == 2
-            else VolumeMapper(self._runner, block)
-        )
+        loaded = load(model, maps_from)
+        self.info = loaded.info
+        self._checksum = loaded.checksum()
+
+        def run(network: Network, info: ModelInfo) -> Runner:
+            return Runner(network, self.device, name=info.name, n_threads=n_threads)
+
+        self._runner = run(loaded.network, loaded.info)
+        self._flat = SectionMapper(self._runner, block)
+        self._solid = VolumeMapper(self._runner, block)
+        self._earlier: tuple[SectionMapper, int] | None = None
+        if loaded.earlier is not None:
+            runner = run(*loaded.earlier)
+            self._earlier = (SectionMapper(runner, block), runner.network.in_sections)
 
     def __enter__(self) -> Self:
         return self
@@ -98,6 +109,7 @@ class Predictor:
     def close(self) -> None:
         """Forget the network and give its memory back."""
         self._runner.close()
+        self._earlier = None
 
     def predict_section(
         self,
@@ -135,9 +147,7 @@ class Predictor:
         volume = check_raw(raw)
         wanted = check_sections([z], volume.shape[0])
         reader = self._reader_for(volume, resample)
-        maps = self._mapper.maps(
-            reader, wanted, tta=tta, report=lambda block: progress.update(0, 1, block)
-        )
+        maps = self._maps(reader, wanted, tta, lambda block: progress.update(0, 1, block))
         return next(boundary for _, boundary in maps)
 
     def predict(
@@ -164,6 +174,7 @@ class Predictor:
             device=self.device,
             n_sections=len(wanted),
             seconds=time.perf_counter() - started,
+            sha256=self._checksum(),
         )
         seen = notes_on(volume, self.info, is_resampling=reader.is_resampling, blank=reader.blank)
         notes = [*volume.provenance.get("notes", []), *seen]
@@ -191,10 +202,26 @@ class Predictor:
             section = f"section {done + 1} of {total}" if self.info.dimensions == 2 else ""
             progress.update(done, total, ", ".join(filter(None, (section, block))))
 
-        for z, boundary in self._mapper.maps(reader, wanted, tta=tta, report=report):
+        for z, boundary in self._maps(reader, wanted, tta, report):
             out[(..., z, slice(None), slice(None))] = _as_type(boundary, out.dtype)
             done += 1
             progress.update(done, total, f"{done} of {total} sections")
+
+    def _maps(
+        self, reader: SectionReader, wanted: Sequence[int], tta: bool, report: Report
+    ) -> Iterator[tuple[int, FloatArray]]:
+        if self.info.dimensions == 3:
+            return self._solid.maps(reader, wanted, tta=tta, report=report)
+        source: Reader = reader
+        if self._earlier is not None:
+            mapper, in_sections = self._earlier
+            source = MapReader(reader, mapper, reader.beside(in_sections), report)
+        elif self.info.in_maps:
+            raise InputError(
+                f"Model '{self.info.name}' also takes the boundary maps of an earlier model, and "
+                "its file holds none: name that one (maps_from), or train it anew."
+            )
+        return self._flat.maps(source, wanted, tta=tta, report=report)
 
     def _reader_for(self, raw: Volume, resample: Resample) -> SectionReader:
         if resample not in get_args(Resample):
@@ -208,10 +235,10 @@ class Predictor:
 def predict(
     raw: Any,
     *,
-    model: str | Path | ModelInfo | Network | Predictor = "default",
+    model: Model | Predictor = "default",
     tta: bool = True,
     device: str = "auto",
-    block_shape_px: int | tuple[int, int] | None = None,
+    block_shape_px: int | tuple[int, ...] | None = None,
     out: Any = None,
     sections: Iterable[int] | None = None,
     resample: Resample = "auto",
@@ -231,7 +258,7 @@ def predict(
         Average over 8 orientations: better, 8 times slower.
     device : {"auto", "cpu", "cuda", "mps"}
         Where to compute; "auto" takes a graphics card that works.
-    block_shape_px : int, (y, x) or None
+    block_shape_px : int, ([z,] y, x) or None
         Size of the blocks a section is cut into; None takes the largest that
         fits into memory. The result does not depend on it.
     out : array-like (Z, Y, X), optional
@@ -289,7 +316,7 @@ def predict_section(
     raw: Any,
     z: int,
     *,
-    model: str | Path | ModelInfo | Network | Predictor = "default",
+    model: Model | Predictor = "default",
     tta: bool = False,
     device: str = "auto",
     resample: Resample = "auto",
@@ -322,15 +349,6 @@ def predict_section(
     check_raw(raw)
     with Predictor(model, device=device) as predictor:
         return predictor.predict_section(raw, z, tta=tta, resample=resample, progress=progress)
-
-
-def _load(model: str | Path | ModelInfo | Network) -> tuple[Network, ModelInfo]:
-    if isinstance(model, Network):
-        return model, describe_network(model)
-    path = (model if isinstance(model, ModelInfo) else find_model(model)).path
-    if path is None:
-        raise InputError("This model has not been saved to a file yet.")
-    return load_model(path)
 
 
 def _as_type(values: FloatArray, dtype: Any) -> Any:

@@ -14,12 +14,18 @@ from napari_emseg.volume import Volume
 
 
 def describe_prediction(
-    info: ModelInfo, *, tta: bool, device: str, n_sections: int, seconds: float
+    info: ModelInfo,
+    *,
+    tta: bool,
+    device: str,
+    n_sections: int,
+    seconds: float,
+    sha256: str | None = None,
 ) -> dict[str, Any]:
-    """Return how a map was made, in plain values."""
+    """Return how a map was made, in plain values; by default with the checksum of the file."""
     return {
         "model": info.name,
-        "model_sha256": sha256_of(info.path),
+        "model_sha256": sha256 or sha256_of(info.path),
         "tta": tta,
         "device": device,
         "version": __version__,

@@ -135,6 +135,7 @@ class SectionReader:
     def __init__(self, raw: Volume, in_sections: int, ratio: tuple[float, float] | None) -> None:
         self._raw = raw
         self._reach = in_sections // 2
+        self._ratio = ratio
         self._cache: dict[int, FloatArray | None] = {}
         self._is_blank: dict[int, bool] = {}
         self.n_sections = raw.shape[0]
@@ -145,14 +146,21 @@ class SectionReader:
 
     def read(self, z: int) -> FloatArray | None:
         """Return the (channels, Y, X) input for section `z`, or None if it is blank."""
-        last = self.n_sections - 1
-        wanted = [min(max(z + d, 0), last) for d in range(-self._reach, self._reach + 1)]
-        found = self._read_all(wanted)
+        found = self._read_all(self.neighbours(z))
         middle = self._cache[z]
         if middle is None:
             self.blank.add(z)
             return None
         return np.stack([middle if section is None else section for section in found])
+
+    def beside(self, in_sections: int) -> SectionReader:
+        """Return a reader of the same sections for a network that sees another number."""
+        return SectionReader(self._raw, in_sections, self._ratio)
+
+    def neighbours(self, z: int) -> list[int]:
+        """Return the sections seen for section `z`, in order."""
+        last = self.n_sections - 1
+        return [min(max(z + d, 0), last) for d in range(-self._reach, self._reach + 1)]
 
     def read_stack(self, sections: Sequence[int]) -> FloatArray:
         """Return sections (Z, Y, X) for a 3D network, blank ones as zeros."""

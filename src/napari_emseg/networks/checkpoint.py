@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from napari_emseg.errors import InputError
@@ -17,9 +17,17 @@ from napari_emseg.networks import NETWORKS, build_network
 from napari_emseg.networks.base import Network
 from napari_emseg.networks.info import ModelInfo, metadata_of, read_header
 
+_EARLIER = "maps_from."
+"""What the names of the weights of the earlier model begin with."""
+
 
 def save_model(
-    path: Path | str, network: Network, info: ModelInfo, *, half: bool = False
+    path: Path | str,
+    network: Network,
+    info: ModelInfo,
+    *,
+    half: bool = False,
+    maps_from: tuple[Network, ModelInfo] | None = None,
 ) -> ModelInfo:
     """Write a network and its description to one safetensors file.
 
@@ -34,6 +42,9 @@ def save_model(
     half : bool
         Store convolution weights as float16, which halves the file and changes a
         boundary map by less than 0.01.
+    maps_from : (Network, ModelInfo), optional
+        The model whose boundary maps a recursive network takes. It is put into the
+        same file, so that this alone can be used.
 
     Returns
     -------
@@ -56,17 +67,15 @@ def save_model(
     'My tissue'
     """
     path = Path(path)
-    info = info.model_copy(
-        update={
-            "name": path.stem,
-            "path": path,
-            **_description_of(network),
-            "problem": "",
-        }
-    )
-    tensors = {
-        key: _to_stored(key, tensor, half=half) for key, tensor in _tensors_of(network).items()
-    }
+    tensors = {key: _to_stored(key, t, half=half) for key, t in _tensors_of(network).items()}
+    update: dict[str, Any] = {"name": path.stem, "path": path, "problem": ""}
+    if maps_from is not None:
+        earlier, known = maps_from
+        update["maps_from"] = known.model_copy(update=_description_of(earlier))
+        _check_earlier(path, network, update["maps_from"])
+        for key, tensor in _tensors_of(earlier).items():
+            tensors[_EARLIER + key] = _to_stored(key, tensor, half=half)
+    info = info.model_copy(update={**update, **_description_of(network)})
     content = save(tensors, metadata_of(info))
     with atomic_write(path) as temporary:
         Path(temporary).write_bytes(content)
@@ -92,6 +101,35 @@ def load_model(path: Path | str) -> tuple[Network, ModelInfo]:
     """
     path = Path(path)
     info, shapes = read_header(path)
+    prefixes = (_EARLIER,) if info.maps_from else ()
+    own = {key: shape for key, shape in shapes.items() if not key.startswith(prefixes)}
+    return _build(path, info, own, ""), info
+
+
+def load_earlier(path: Path | str) -> tuple[Network, ModelInfo] | None:
+    """Read the model whose boundary maps a recursive one takes, from the latter's file.
+
+    Returns
+    -------
+    (Network, ModelInfo) or None
+        None where the file holds none.
+
+    Raises
+    ------
+    InputError
+        As :func:`load_model`.
+    """
+    path = Path(path)
+    info, shapes = read_header(path)
+    if info.maps_from is None:
+        return None
+    _check_earlier(path, build_network(info.network, **_as_keywords(info.params)), info.maps_from)
+    found = {k.removeprefix(_EARLIER): v for k, v in shapes.items() if k.startswith(_EARLIER)}
+    return _build(path, info.maps_from, found, _EARLIER), info.maps_from
+
+
+def _build(path: Path, info: ModelInfo, shapes: dict[str, tuple[int, ...]], prefix: str) -> Network:
+    """Make the network that `info` describes, with the weights whose names have a prefix."""
     if info.network not in NETWORKS:
         raise InputError(
             f"{path.name} needs a network named '{info.network[:80]}', which this version "
@@ -100,12 +138,23 @@ def load_model(path: Path | str) -> tuple[Network, ModelInfo]:
     _check_shapes(path, info, shapes)
     network = build_network(info.network, **_as_keywords(info.params))
     try:
-        tensors = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(prefix + key) for key in shapes}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path.name} is damaged: {error}.") from None
     _check_values(path, tensors)
     network.load_state_dict(tensors, strict=False)
-    return network.eval(), info
+    return network.eval()
+
+
+def _check_earlier(path: Path, network: Network, earlier: ModelInfo) -> None:
+    if not network.in_maps:
+        raise InputError(f"{path.name}: network '{network.name}' takes no boundary maps.")
+    if earlier.target != "boundary" or earlier.in_maps or earlier.dimensions != 2:
+        raise InputError(
+            f"{path.name}: boundary maps of sections come from a 2D model that needs none itself, "
+            f"not from '{earlier.name}'."
+        )
 
 
 def describe_network(network: Network) -> ModelInfo:

@@ -46,6 +46,8 @@ class ModelInfo(BaseModel):
         Whether it takes sections or whole volumes.
     in_maps : int
         Boundary maps of an earlier model it takes beside the sections.
+    maps_from : ModelInfo or None
+        That earlier model, whose weights are in the same file.
     offsets : tuple of (z, y, x)
         Of the affinities that come out, for target "affinities".
     voxel_size_nm : (z, y, x) in nm, or None
@@ -71,6 +73,7 @@ class ModelInfo(BaseModel):
     voxel_size_nm: tuple[Nanometres, Nanometres, Nanometres] | None = None
     dimensions: Literal[2, 3] = 2
     in_maps: Literal[0, 1, 3, 5] = 0
+    maps_from: ModelInfo | None = None
     target: Literal["boundary", "affinities"] = "boundary"
     offsets: tuple[tuple[int, int, int], ...] = ()
     normalisation: Literal["per-section zero mean unit variance"] = NORMALISATION
