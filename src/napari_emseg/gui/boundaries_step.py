@@ -12,7 +12,9 @@ from napari_emseg.gui.forms import make_check, make_choice
 from napari_emseg.gui.frame import Fold, ProgressRow, button, column, note, row, set_role
 from napari_emseg.gui.improve_map import ImproveMap
 from napari_emseg.gui.jobs import Report
+from napari_emseg.gui.model_options import ModelOptions
 from napari_emseg.gui.predicting import predicting_of
+from napari_emseg.gui.section_table import SectionTable
 from napari_emseg.gui.step_widget import StepWidget
 from napari_emseg.steps.fields import FieldDescription, describe_fields
 from napari_emseg.steps.predict import PredictParams
@@ -133,8 +135,12 @@ class BoundariesStep(StepWidget):
     def _make_advanced(self, device: FieldDescription) -> Fold:
         content = QWidget()
         rows = column(content)
+        self.options = ModelOptions(self.context, self._models)
+        rows.addWidget(self.options)
         self.device = make_choice(device, _DEVICES)
         rows.addLayout(row("Device", self.device))
+        self.sections = SectionTable(self.context, self._models)
+        rows.addWidget(Fold("Bad sections", self.sections))
         rows.addWidget(Fold("Improve the map", self.improve))
         return Fold("Advanced", content)
 
@@ -151,9 +157,11 @@ class BoundariesStep(StepWidget):
         self.context.plan_changed.connect(self._enable)
 
     def _on_params_edited(self, *_: Any) -> None:
+        chosen = self.model.currentData()
         self.context.session.change(
             "predict",
-            model=self.model.currentData(),
+            **self.options.without(chosen),
+            model=chosen,
             tta=self.tta.isChecked(),
             resample="auto" if self.resample.isChecked() else "never",
             device=self.device.currentData(),
@@ -169,6 +177,7 @@ class BoundariesStep(StepWidget):
         self.tta.setChecked(params.tta)
         self.resample.setChecked(params.resample == "auto")
         self.device.setCurrentIndex(max(0, self.device.findData(params.device)))
+        self.options.show_params()
         for widget in (self.model, self.tta, self.resample, self.device):
             widget.blockSignals(False)
 
@@ -179,6 +188,7 @@ class BoundariesStep(StepWidget):
 
     def _describe_model(self) -> None:
         info = self._chosen()
+        self.options.refresh_axes()
         if info is None:
             self.about.setText("No model is installed: train one, or put one in the models folder.")
             set_role(self.about, "warning")
@@ -199,6 +209,7 @@ class BoundariesStep(StepWidget):
         self.stop_button.setEnabled(is_busy)
         if is_busy and not self.progress.bar.isVisible():
             self.progress.show_report(0, 0, "starting…")
+        self.options.refresh_axes()
 
 
 def describe_model(info: ModelInfo) -> str:

@@ -15,7 +15,7 @@ from napari_emseg.steps.predict import PredictParams
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-_HOW = tuple(name for name in PredictParams.model_fields if name != "device")
+_NOT_HOW = {"device"}  # what the sections of one map need not have in common
 
 
 @dataclass
@@ -34,7 +34,9 @@ class Maps:
     def begin(self, layer: Layer, how: Mapping[str, Any], raw: Layer | None) -> None:
         """Follow `layer`, of which no section is done yet; `raw` is what it is made of."""
         done = np.zeros(layer.data.shape[0], bool)
-        self._maps[layer] = _Map(done, dict(how), None if raw is None else weakref.ref(raw))
+        self._maps[layer] = _Map(
+            done, how_of(PredictParams(**how)), None if raw is None else weakref.ref(raw)
+        )
 
     def forget(self, layer: Layer) -> None:
         """Take `layer` for one from elsewhere: its voxels were changed."""
@@ -49,6 +51,11 @@ class Maps:
         """How the sections of `layer` are made; empty for a map that came whole."""
         found = self._maps.get(layer) if layer is not None else None
         return dict(found.how) if found is not None else {}
+
+    def raw(self, layer: Layer | None) -> Layer | None:
+        """Return what the map in `layer` is made of, as far as that is known."""
+        found = self._maps.get(layer) if layer is not None else None
+        return found.raw() if found is not None and found.raw is not None else None
 
     def is_complete(self, layer: Layer | None) -> bool:
         """Whether every section is predicted, or the map came whole."""
@@ -67,4 +74,5 @@ class Maps:
 
 def how_of(params: PredictParams) -> dict[str, Any]:
     """Return those parameters that all sections of a map must have in common."""
-    return {name: getattr(params, name) for name in _HOW}
+    how: dict[str, Any] = params.model_dump(mode="json", exclude=_NOT_HOW)
+    return how

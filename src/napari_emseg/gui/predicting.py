@@ -6,7 +6,7 @@ Several docks may show it; there is one of it.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.utils.notifications import show_info
@@ -15,17 +15,22 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.jobs import Job, Report
+from napari_emseg.gui.large_maps import folder_if_large, store_name
 from napari_emseg.gui.layers import add_volume, free_name
 from napari_emseg.gui.maps import how_of
 from napari_emseg.progress import Progress
+from napari_emseg.steps.affected import differ_in_sections_only, unaffected
 from napari_emseg.steps.predict import PredictParams
 from napari_emseg.steps.step import StepRecord, record_step, with_record
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from napari.layers import Layer
+
+    from napari_emseg.networks.info import ModelInfo
 
 
 class Predicting(QObject):
@@ -44,6 +49,7 @@ class Predicting(QObject):
         self._layer: Layer | None = None  # being filled
         self._pending: Sequence[int] = ()
         self._marked = 0
+        self._is_at_once = False
 
     @property
     def is_running(self) -> bool:
@@ -78,8 +84,16 @@ class Predicting(QObject):
             raise InputError("A prediction is running: press Stop first, or wait for it.")
         raw, params = context.volume("raw"), context.session.predict
         from napari_emseg.networks.library import find_model
+        from napari_emseg.steps.predict import check_models
 
-        find_model(params.model)
+        check_models(params)
+        if what == "section" and params.axes == "zyx":
+            params = params.model_copy(update={"axes": "z"})  # the others need all sections
+        info = find_model(params.model)
+        folder = folder_if_large(raw, len(info.offsets) or 1)
+        if info.offsets or (folder and what == "all"):
+            self._start_whole(raw, params, info, what, folder)
+            return
         layer, was_chosen = self._layer_for(raw, params, what)
         done = context.maps.done(layer)
         assert done is not None
@@ -92,6 +106,44 @@ class Predicting(QObject):
         context.boundary_started.emit()
         context.show_result(layer)
         self._fill(layer, raw, params, sections)
+
+    def _start_whole(
+        self, raw: Volume, params: PredictParams, info: ModelInfo, what: str, folder: Path | None
+    ) -> None:
+        """Predict what cannot be shown before it is done: affinities, or a map on the disk."""
+        if what == "section":
+            raise InputError(
+                f"'{info.title or info.name}' predicts whole volumes: press Predict all, or try it "
+                "on a small cut-out first."
+            )
+        store = None if folder is None else folder / store_name(raw, params)
+        if store is not None:
+            show_info(f"The map would take too much memory: it is written to {store}.")
+        self._pending, self._marked, self._layer = (), 0, None
+        source, record = self._context.layer("raw"), record_step("predict", params, raw=raw)
+        self._job = self._context.jobs.start(
+            partial(_predict_whole, raw, params, store),
+            title=f"Predicting boundaries of {raw.name}",
+            key="predict",
+            lane="accelerator",
+            on_report=self.reported.emit,
+            on_result=partial(self._on_whole_predicted, source, record, raw),
+            on_end=self._on_ended,
+        )
+
+    def _on_whole_predicted(
+        self, source: Layer | None, record: StepRecord, raw: Volume, made: Volume
+    ) -> None:
+        context = self._context
+        if source not in context.viewer.layers:
+            return
+        named = with_record(made, record, raw)
+        with context.choosing():
+            name = free_name(context.viewer, f"{raw.name} boundaries")
+            layer = add_volume(context.viewer, named, like=source, name=name)
+        context.set_layer("boundary", layer)
+        context.show_result(layer)
+        context.session.remember(record)
 
     def _say_done(self, layer: Layer, what: str, was_chosen: bool) -> None:
         if not was_chosen:  # the settings were set back to those of an earlier map
@@ -127,10 +179,30 @@ class Predicting(QObject):
         volume = raw.derive(empty, kind="boundary", name=name, unfinished=how_of(params))
         layer = add_volume(context.viewer, volume, like=raw_layer)
         context.maps.begin(layer, how_of(params), raw_layer)
+        self._take_over(layer, params, raw_layer)
         return layer
+
+    def _take_over(self, layer: Layer, params: PredictParams, raw_layer: Layer) -> None:
+        """Copy the sections that another table of bad sections leaves as they are."""
+        maps, done = self._context.maps, self._context.maps.done(layer)
+        if done is None or params.axes != "z":
+            return
+        for other in reversed(self._context.viewer.layers):
+            known = maps.how(other)
+            if other is layer or maps.raw(other) is not raw_layer or not known:
+                continue
+            before = PredictParams(**known)
+            ready = maps.done(other)
+            if ready is None or not differ_in_sections_only(before, params):
+                continue
+            same = ready & unaffected(before, params, done.size)
+            layer.data[same] = other.data[same]
+            done |= same
+            return
 
     def _fill(self, layer: Layer, raw: Volume, params: PredictParams, sections: list[int]) -> None:
         self._pending, self._marked, self._layer = sections, 0, layer
+        self._is_at_once = params.axes == "zyx"
         record = record_step("predict", params, raw=raw)
         self._job = self._context.jobs.start(
             partial(_predict, raw, params, layer.data, sections),
@@ -147,6 +219,8 @@ class Predicting(QObject):
         self.reported.emit(report)
 
     def _mark_done(self, count: int) -> None:
+        if self._is_at_once:  # no section is finished before the last plane
+            return
         new, self._marked = self._pending[self._marked : count], max(count, self._marked)
         layer = self._layer
         done = self._context.maps.done(layer)
@@ -161,6 +235,7 @@ class Predicting(QObject):
     def _on_predicted(
         self, layer: Layer, record: StepRecord, raw: Volume, boundary: Volume
     ) -> None:
+        self._is_at_once = False
         self._mark_done(len(self._pending))
         context = self._context
         if not context.maps.is_complete(layer) or layer not in context.viewer.layers:
@@ -183,10 +258,10 @@ class Predicting(QObject):
 def _predict(
     raw: Volume, params: PredictParams, out: np.ndarray, sections: list[int], progress: Progress
 ) -> Volume:
-    from napari_emseg.inference import Predictor, threads_for
+    from napari_emseg.inference import threads_for
+    from napari_emseg.steps.predict import open_predictor
 
-    n_threads = threads_for(background=True)
-    with Predictor(params.model, device=params.device, n_threads=n_threads) as predictor:
+    with open_predictor(params, n_threads=threads_for(background=True)) as predictor:
         return predictor.predict(
             raw,
             tta=params.tta,
@@ -195,6 +270,20 @@ def _predict(
             resample=params.resample,
             progress=progress,
         )
+
+
+def _predict_whole(
+    raw: Volume, params: PredictParams, store: Path | None, progress: Progress
+) -> Volume:
+    from napari_emseg.inference import threads_for
+    from napari_emseg.inference.streaming import predict_to_zarr
+    from napari_emseg.steps.predict import open_predictor
+
+    options: dict[str, Any] = {"tta": params.tta, "resample": params.resample}
+    with open_predictor(params, n_threads=threads_for(background=True)) as predictor:
+        if store is None:
+            return predictor.predict(raw, progress=progress, **options)
+        return predict_to_zarr(predictor, raw, store, progress=progress, **options)
 
 
 def predicting_of(context: Context) -> Predicting:

@@ -54,6 +54,8 @@ class FieldDescription:
         """Write a value for people: with its unit, without needless digits."""
         if isinstance(value, bool):
             return "on" if value else "off"
+        if isinstance(value, list | tuple):
+            return ", ".join(map(str, value)) or "none"
         text = f"{value:g}" if isinstance(value, float) else str(value)
         return f"{text} {self.unit}".strip()
 
