@@ -58,7 +58,7 @@ def test_all_ways_to_join_are_drawn_in_one_plot(
     context.set_layer("ground_truth", add_volume(context.viewer, truth))
     step: Any = with_map.step("evaluate")
     step.compare_button.click()
-    qtbot.waitUntil(lambda: step.curve is not None, timeout=4 * PATIENCE_MS)
+    qtbot.waitUntil(lambda: step.curve is not None, timeout=PATIENCE_MS)
     assert set(step.curves.by_grouping) == {"h_minima", "mean_boundary"}
     assert step.plot.score_at(0.3) == pytest.approx(step.curve.at(0.3)["v_rand"])
     context.session.change("segment", grouping="mean_boundary")

@@ -51,7 +51,7 @@ def test_errors_of_the_segments_at_the_sliders_are_listed(walked: Workspace) -> 
 
 def test_the_list_says_when_the_sliders_moved(walked: Workspace) -> None:
     step: Any = walked.step("evaluate")
-    assert step.error_list.summary.text().startswith("6 split errors and 1 merge error")
+    assert step.error_list.summary.text().startswith("6 split and 1 merge errors")
     step.use_best()
     assert step.error_list.summary.text().startswith("The sliders moved: press Evaluate")
 

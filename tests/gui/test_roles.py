@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import zlib
 from typing import Any
 
 import numpy as np
+import pytest
 from tests.gui.conftest import PATIENCE_MS
 
 from napari_emseg.gui.layers import add_volume, voxel_size_of
 from napari_emseg.gui.workspace import Workspace
+from napari_emseg.steps.fingerprint import has_changed
 from napari_emseg.volume import Volume
 
 
@@ -77,3 +81,39 @@ def test_a_voxel_size_given_late_keeps_the_hierarchy(
     labels: Any = context.layer("segmentation")
     assert voxel_size_of(labels) == (40, 4, 4)
     assert voxel_size_of(context.layer("boundary")) == (40, 4, 4)  # type: ignore[arg-type]
+
+
+def test_large_voxels_are_read_away_from_the_window(
+    workspace: Workspace, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_emseg.steps import fingerprint as module
+
+    threads: list[threading.Thread] = []
+    read_all = module._checksum
+
+    def watch(*args: Any) -> int:
+        threads.append(threading.current_thread())
+        return read_all(*args)
+
+    for where in ("napari_emseg.steps.fingerprint", "napari_emseg.gui.context"):
+        monkeypatch.setattr(f"{where}.GLANCE_BYTES", 100)
+    monkeypatch.setattr(module, "_checksum", watch)
+    context = workspace.context
+    labels = np.arange(4 * 20 * 21, dtype=np.uint32).reshape(4, 20, 21)
+    layer: Any = add_volume(context.viewer, Volume(labels, kind="labels", name="made"))
+    context.set_layer("segmentation", layer)
+
+    def known_by() -> str:
+        assert context.session.segmentation is not None
+        return context.session.segmentation.fingerprint
+
+    def is_known() -> bool:
+        return known_by().endswith(f"-{zlib.crc32(layer.data):08x}")
+
+    qtbot.waitUntil(is_known, timeout=PATIENCE_MS)
+    before = known_by()
+    layer.data_setitem((np.array([2]), np.array([3]), np.array([4])), 7)
+    qtbot.waitUntil(lambda: has_changed(before, known_by()), timeout=PATIENCE_MS)
+    assert is_known()
+    assert len(threads) >= 2
+    assert threading.main_thread() not in threads

@@ -80,7 +80,7 @@ def inspect_membranes(
     >>> image = np.full((1, 9, 9), 255, np.uint8)
     >>> image[:, 4] = 0
     >>> inspect_membranes(image).note
-    'Membranes: dark voxels taken as membrane (11 %), bright ones as cell interior.'
+    'Membranes: dark voxels taken as membrane (11 %).'
     """
     stack = as_stack(membranes, "the membrane image")
     chosen = list(range(stack.shape[0])) if sections is None else list(sections)
@@ -97,12 +97,9 @@ def inspect_membranes(
     else:
         bright_is_membrane = not invert
         how = "are, as chosen,"
-    names = ("bright", "dark") if bright_is_membrane else ("dark", "bright")
+    name = "bright" if bright_is_membrane else "dark"
     share = bright_share if bright_is_membrane else 1 - bright_share
-    note = (
-        f"Membranes: {names[0]} voxels {how} membrane ({100 * share:.0f} %), "
-        f"{names[1]} ones as cell interior.{grey_note}"
-    )
+    note = f"Membranes: {name} voxels {how} membrane ({100 * share:.0f} %).{grey_note}"
     return MembraneRule(threshold, bright_is_membrane, note)
 
 

@@ -57,10 +57,7 @@ class StackPair:
         # The kind is easily mistaken: a mask read as labels scores, but says nothing.
         if not is_one_object or self.truth.shape[-1] < SMALL_PX:
             return ()
-        return (
-            "The ground truth holds one object only; if it is an image of membranes, choose "
-            "membranes as its kind.",
-        )
+        return ("The truth is one object: should its kind be membranes?",)
 
     def read(
         self, progress: Progress = NO_PROGRESS, message: str = "Comparing sections"

@@ -167,7 +167,7 @@ def describe_trials(found: Autotuned, limit: int = 8) -> str:
 def _verdict(found: Autotuned) -> str:
     if found.score_before is None:
         return ""
-    return "" if found.improves else "Not better than the sliders as they are: better keep those."
+    return "" if found.improves else "Not better than what it began with: better keep that."
 
 
 def _evenly(*widgets: Any) -> Any:

@@ -87,7 +87,7 @@ class ErrorList(QWidget):
     def mark_stale(self, because: str) -> None:
         """Say that the list is of something earlier."""
         if self._errors is not None:
-            self.summary.setText(f"{because}: press Evaluate ({summarise(self._errors)})")
+            self.summary.setText(f"{because}: press Evaluate")
 
     def step(self, by: int) -> None:
         """Go to the next error (1) or the one before (-1); after the last comes the first."""
@@ -151,17 +151,14 @@ class _Table(CompactTable):
 def summarise(errors: Errors | None) -> str:
     """Say how many errors there are."""
     if errors is None:
-        return "Split and merge errors are listed here after Evaluate."
-    found = f"{_count(errors.n_split, 'split')} and {_count(errors.n_merge, 'merge')}"
+        return "Evaluate lists split and merge errors here."
     if not errors.sites:
         return "No split or merge errors."
+    is_one = errors.n_split + errors.n_merge == 1
+    found = f"{errors.n_split:,} split and {errors.n_merge:,} merge error{'' if is_one else 's'}"
     if len(errors.sites) < errors.n_split + errors.n_merge:
-        found += f", the {len(errors.sites)} costliest listed"
+        found += f", {len(errors.sites):,} listed"
     return found
-
-
-def _count(n: int, kind: str) -> str:
-    return f"{n:,} {kind} error{'' if n == 1 else 's'}"
 
 
 def describe(site: ErrorSite) -> str:

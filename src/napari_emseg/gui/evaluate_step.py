@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ class EvaluateStep(StepWidget):
         super().__init__(context)
         self._overlay_words = ""
         self._listed_for: SegmentParams | None = None  # where errors are those at the sliders
+        self._uncovered: weakref.WeakSet[Layer] = weakref.WeakSet()
         self.inputs = EvaluateInputs(context)
         self.combos = self.inputs.combos
         self.kind = self.inputs.kind
@@ -186,6 +188,7 @@ class EvaluateStep(StepWidget):
             layer.metadata = {**layer.metadata, "emseg": {**known, "scores": result.scores}}
         if result.curve is not None:
             self.curves.add(segment, result.curve)
+        self._uncover()
         self.error_layer.set_errors(result.view, like)
         self.error_list.show_errors(result.errors)
         self._listed_for = segment if layer is None else None
@@ -193,6 +196,15 @@ class EvaluateStep(StepWidget):
         self.keys.hold()
         self._show_strip()
         self._enable()
+
+    def _uncover(self) -> None:
+        """Hide a ground truth that is an image, which lies over all else; once, as an offer."""
+        truth = self.context.layer("ground_truth")
+        has_picture = any(self.context.layer(role) is not None for role in ("raw", "boundary"))
+        is_image = truth is not None and type(truth).__name__ == "Image"
+        if truth is not None and is_image and has_picture and truth not in self._uncovered:
+            self._uncovered.add(truth)
+            truth.visible = False
 
     def _on_ended(self) -> None:
         notes = self.curve.notes if self.curve is not None else ()

@@ -20,13 +20,15 @@ from qtpy.QtWidgets import (
 )
 
 LABEL_WIDTH = 76
+_LOSES = (": ", " from ", " because ")
 _INDENT = 5  # napari's labels stand so far in
 
 
 class ElidedLabel(QLabel):
     """One line that ends in "…" where room is scarce, with all of it in its tooltip.
 
-    A state ("waiting for labels: press Write labels") first loses what follows its colon.
+    A state ("waiting for labels: press Write labels") first loses what follows its colon, a
+    reason ("out of date because smoothing changed from 1 to 2") first the values, then itself.
     """
 
     def __init__(self, text: str = "", *, is_state: bool = False) -> None:
@@ -48,8 +50,10 @@ class ElidedLabel(QLabel):
         metrics = QFontMetrics(self.font())
         rect = self.contentsRect().adjusted(_INDENT, 0, 0, 0)
         text = self.text()
-        if self._is_state and metrics.horizontalAdvance(text) > rect.width():
-            text = text.partition(": ")[0]
+        shorter = [text.partition(part)[0] for part in _LOSES] if self._is_state else []
+        for words in shorter:
+            if metrics.horizontalAdvance(text) > rect.width():
+                text = words
         text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, rect.width())
         style = self.style()
         assert style is not None

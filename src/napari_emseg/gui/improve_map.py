@@ -113,7 +113,7 @@ class ImproveMap(QWidget):
         self._start(
             "Making a new map",
             partial(_make, boundary, params, fuse),
-            partial(self._show_made, self._context.layer("boundary")),
+            partial(self._show_made, self._context.layer("boundary"), other),
         )
 
     def _start_fitting(self) -> None:
@@ -152,9 +152,10 @@ class ImproveMap(QWidget):
             },
         )
 
-    def _show_made(self, source: Layer | None, made: Volume) -> None:
-        context = self._context
-        name = free_name(context.viewer, made.name)
+    def _show_made(self, source: Layer | None, other: Layer | None, made: Volume) -> None:
+        context, stem = self._context, made.name if source is None else source.name
+        words = f"{stem}, improved" if other is None else f"{stem} + {other.name}"
+        name = free_name(context.viewer, words)
         with context.choosing():
             layer = add_volume(context.viewer, made, like=source, name=name)
         context.set_layer("boundary", layer)

@@ -28,7 +28,7 @@ LEFT, RIGHT, TOP, BOTTOM = 40, 10, 24, 34
 _OTHERS = ("#e69f00", "#56b4e9", "#009e73")
 _SHARED_AXIS = "position of the slider (h or threshold)"
 _ENDS = (0.3, 1.0)  # the axis ends somewhere between
-NO_CURVE = "The score against h appears here."
+NO_CURVE = "Evaluate shows here how good every position of the slider is."
 _LEAST_SPAN = 0.05
 _SEEN = 0.75  # share of the curves that must fit; what is far from the best may leave the plot
 

@@ -31,7 +31,7 @@ METRICS = {
     "voi_split": "VOI split (bits)",
     "voi_merge": "VOI merge (bits)",
 }
-_AXES = {"h": "H-minima (h)", "merge_threshold": "merge threshold"}
+_AXES = {"h": "H-minima (h)", "merge_threshold": "threshold"}
 
 
 class ScoreCurves(QWidget):

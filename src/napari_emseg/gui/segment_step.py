@@ -73,6 +73,10 @@ class SegmentStep(StepWidget):
         }
         for name, words in _SHORT_TITLES.items():
             self.numbers[name].set_label(words)
+        # The cut of the sections that are then linked: apart, so that the sliders stay in place.
+        self.section_h = NumberRow(fields["h"], slider_maximum=_SLIDER_MAXIMA["h"])
+        self.section_h.set_label("Section h")
+        self.section_h.changed.connect(partial(self._on_number_changed, "h"))
         for name, number in self.numbers.items():
             number.changed.connect(partial(self._on_number_changed, name))
         self.rows.addWidget(self.numbers["sigma_px"])
@@ -183,6 +187,7 @@ class SegmentStep(StepWidget):
         rows = column(content)
         self.boundary = self.combo("boundary", "The boundary map to segment")
         rows.addLayout(row("Map", self.boundary))
+        rows.addWidget(self.section_h)
         rows.addWidget(self.numbers["floor"])
         for name in ("prior_faces", "wall_quantile", "min_sections"):
             rows.addWidget(self.numbers[name])
@@ -240,8 +245,12 @@ class SegmentStep(StepWidget):
             value = getattr(params, name)
             if number.value != value:
                 number.set_value(value)
+        if self.section_h.value != params.h:
+            self.section_h.set_value(params.h)
         for name in ("h", "merge_threshold"):
-            self.numbers[name].setVisible(name not in params.idle_fields)
+            self.numbers[name].setVisible(name == params.threshold_name)
+        is_idle = "h" in params.idle_fields
+        self.section_h.setVisible(not is_idle and params.threshold_name != "h")
         for combo, value in (
             (self.grouping, params.grouping),
             (self.short_segments, params.short_segments),
