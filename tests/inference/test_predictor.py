@@ -302,6 +302,18 @@ def test_a_closed_predictor_says_so(network: Network) -> None:
         predictor.predict_section(RAW, 0)
 
 
+def test_another_precision_is_asked_for_and_recorded(network: Network) -> None:
+    exact = predict(RAW, model=network, tta=False, device="cpu")
+    with Predictor(network, device="cpu", precision="bfloat16") as predictor:
+        rough = predictor.predict(RAW, tta=False)
+    assert rough.provenance["predict"]["precision"] == "bfloat16"
+    assert "precision" not in exact.provenance["predict"]
+    difference = np.abs(rough.read() - exact.read())
+    assert 0 < difference.max() < 0.1
+    with pytest.raises(InputError, match="no precision 'int4'; choose one of: auto, float32"):
+        Predictor(network, device="cpu", precision="int4")  # type: ignore[arg-type]
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA card")
 def test_a_graphics_card_gives_the_same_map(network: Network) -> None:
     on_cpu = predict(RAW, model=network, device="cpu").read()

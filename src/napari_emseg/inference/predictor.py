@@ -17,7 +17,7 @@ from napari_emseg.inference.loading import Model, load
 from napari_emseg.inference.protocol import Resample
 from napari_emseg.inference.record import describe_prediction, notes_on
 from napari_emseg.inference.recursion import MapReader
-from napari_emseg.inference.runner import Runner
+from napari_emseg.inference.runner import Precision, Runner
 from napari_emseg.inference.sections import (
     FloatArray,
     Reader,
@@ -50,6 +50,9 @@ class Predictor:
     maps_from : str, path, ModelInfo or Network, optional
         The model whose boundary maps a recursive network takes, instead of the one in
         its own file.
+    precision : {"auto", "float32", "bfloat16"}
+        "auto": float16 on a CUDA card, else float32. A CPU that computes with bfloat16
+        is twice as fast with it, and the map differs by up to 0.02.
 
     Attributes
     ----------
@@ -77,15 +80,19 @@ class Predictor:
         block_shape_px: int | tuple[int, ...] | None = None,
         n_threads: int | None = None,
         maps_from: Model | None = None,
+        precision: Precision = "auto",
     ) -> None:
         self.device = choose_device(device)
         block = check_block_shape(block_shape_px)
         loaded = load(model, maps_from)
         self.info = loaded.info
         self._checksum = loaded.checksum()
+        self._precision = precision
 
         def run(network: Network, info: ModelInfo) -> Runner:
-            return Runner(network, self.device, name=info.name, n_threads=n_threads)
+            return Runner(
+                network, self.device, name=info.name, n_threads=n_threads, precision=precision
+            )
 
         self._runner = run(loaded.network, loaded.info)
         self._flat = SectionMapper(self._runner, block)
@@ -176,6 +183,8 @@ class Predictor:
             seconds=time.perf_counter() - started,
             sha256=self._checksum(),
         )
+        if self._precision != "auto":
+            record["precision"] = self._precision
         seen = notes_on(volume, self.info, is_resampling=reader.is_resampling, blank=reader.blank)
         notes = [*volume.provenance.get("notes", []), *seen]
         facts: dict[str, Any] = {"predict": record, "notes": notes}

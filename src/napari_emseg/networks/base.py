@@ -81,12 +81,14 @@ class Network(nn.Module):
     ) -> Self:
         """Move or convert as :meth:`torch.nn.Module.to`.
 
-        ``memory_format`` concerns weights of 4 axes; torch itself fails on others.
+        ``memory_format`` concerns weights with as many axes as it has, 5 for
+        ``channels_last_3d`` and else 4; torch itself fails on others.
         """
         super().to(*args, **kwargs)
         if memory_format is not None:
+            axes = 5 if memory_format == torch.channels_last_3d else 4
             for parameter in self.parameters():
-                if parameter.ndim == 4:
+                if parameter.ndim == axes:
                     parameter.data = parameter.data.contiguous(memory_format=memory_format)
         return self
 
