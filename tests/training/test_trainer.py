@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from napari_emseg.errors import InputError
 from napari_emseg.networks import build_network
@@ -14,6 +17,7 @@ from napari_emseg.networks.checkpoint import load_model
 from napari_emseg.progress import Cancelled
 from napari_emseg.training import AugmentParams, TrainParams, train
 from napari_emseg.training.description import format_sections
+from napari_emseg.training.hooks import Hook
 from napari_emseg.volume import Volume
 
 
@@ -199,3 +203,88 @@ def test_a_network_takes_as_many_sections_as_its_preset_says(cells, tiny, tmp_pa
     assert own > 1
     result = train([cells], tmp_path / "m.safetensors", params=params)
     assert load_model(result.model_path)[1].in_sections == own
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_the_state_of_before(
+    cells, tiny, tmp_path, monkeypatch
+):
+    path = tmp_path / "m.safetensors"
+    train([cells], path, params=tiny)
+    before = path.with_suffix(".training").read_bytes()
+
+    def fill(tensors, target, metadata):
+        target.write_bytes(b"half of it")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("napari_emseg.training.state.save_file", fill)
+    with pytest.raises(InputError, match="the disk is full"):
+        train([cells], path, params=tiny.model_copy(update={"steps": 9}), resume=True)
+    assert path.with_suffix(".training").read_bytes() == before
+    assert not list(tmp_path.glob(".*.tmp.*"))
+
+
+def test_a_missing_or_forbidden_place_is_told_before_training(cells, tiny, tmp_path):
+    (tmp_path / "m.training").mkdir()
+    with pytest.raises(InputError, match="a folder has that name"):
+        train([cells], tmp_path / "m.safetensors", params=tiny, progress=StopAt(0))
+
+
+def test_an_interrupt_waits_for_the_end_of_the_step(cells, tiny, tmp_path):
+    """Signals come at any moment; what is saved must be whole."""
+
+    class Interrupts(Hook):
+        def on_step(self, moment):
+            if moment.step == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    path, whole = tmp_path / "m.safetensors", tmp_path / "whole.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        train([cells], path, params=tiny, hooks=[Interrupts()])
+    train([cells], path, params=tiny, resume=True)
+    train([cells], whole, params=tiny)
+    assert same_weights(path, whole)
+
+
+def test_batches_together_make_one_step(cells, tiny, tmp_path):
+    params = tiny.model_copy(update={"accumulate_batches": 2, "steps": 4})
+    path, whole = tmp_path / "m.safetensors", tmp_path / "whole.safetensors"
+    with pytest.raises(Cancelled):
+        train([cells], path, params=params, progress=StopAt(3))
+    train([cells], path, params=params, resume=True)
+    assert train([cells], whole, params=params).steps == 4
+    assert same_weights(path, whole)
+    other = tmp_path / "other.safetensors"
+    train([cells], other, params=tiny.model_copy(update={"steps": 4}))
+    assert not same_weights(whole, other)
+
+
+def test_another_optimiser_cannot_go_on(cells, tiny, tmp_path):
+    path = tmp_path / "m.safetensors"
+    train([cells], path, params=tiny)
+    changed = tiny.model_copy(update={"optimiser": "sgd"})
+    with pytest.raises(InputError, match="optimiser adamw, but sgd"):
+        train([cells], path, params=changed, resume=True)
+
+
+def test_options_of_the_network_must_be_those_of_before(cells, tiny, tmp_path):
+    path = tmp_path / "m.safetensors"
+    params = tiny.model_copy(update={"network_options": {"dropout": 0.5}})
+    train([cells], path, params=params)
+    with pytest.raises(InputError, match=r"dropout 0.5, but 0.0"):
+        train([cells], path, params=tiny, resume=True)
+
+
+def test_training_goes_on_from_the_weights_of_a_model(cells, tiny, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    train([cells], first, params=tiny)
+    still = {"steps": 1, "learning_rate": 1e-12, "weight_decay": 0, "ema_decay": 0}
+    tuned = TrainParams.model_validate(
+        {**tiny.model_dump(), "width": None, "depth": None, "start_from": str(first), **still}
+    )
+    train([cells], second, params=tuned)
+    a, b = weights(first), weights(second)
+    assert all(torch.allclose(a[k], b[k], atol=1e-6) for k in a if "running" not in k)
+    with pytest.raises(InputError, match="other parameters"):
+        train([cells], second, params=tuned.model_copy(update={"width": 5}))
+    with pytest.raises(InputError, match="cannot start from"):
+        train([cells], second, params=tuned.model_copy(update={"network": "rdn"}))
