@@ -2,7 +2,9 @@
 
 One JSON line a claim; `ratio` is how many times faster than the peer, measured
 in the same run. Seconds are of one processor, so that other work on the machine
-does not count. Both peers give one threshold, the tree gives all.
+does not count. Both peers give one threshold, the tree gives all. Then the multicut, a
+threshold, against bioimage-cpp used by itself; `longest_silence_s` is the wall-clock time
+between two reports of progress, at which the job can be stopped.
 
     python benchmarks/agglomeration.py --shape 16 512 512
     python benchmarks/agglomeration.py --shape 100 1024 1024 --map boundary.npy --noise 0.25
@@ -23,6 +25,13 @@ from hierarchy_large import enlarge
 from napari_emseg.segmentation import Hierarchy, build_hierarchy, group
 from napari_emseg.segmentation.agglomeration import agglomerate
 from napari_emseg.segmentation.building import FLOOR
+from napari_emseg.segmentation.multicut import (
+    THRESHOLDS,
+    Solver,
+    choose_solver,
+    partition,
+    wall_costs,
+)
 from napari_emseg.segmentation.rag import RegionGraph, build_rag
 
 TREE_LIMIT_S = 10.0  # 100x1024x1024
@@ -59,6 +68,46 @@ def main() -> None:
             report("region graph and tree", measured + joined, {"waterz": seconds}, common)
     report("tree", joined, peers, {**common, "limit_s": TREE_LIMIT_S})
     report("one more cut", cut, peers, common)
+    for wanted in () if options.no_multicut else ("greedy_additive", "kernighan_lin"):
+        time_multicut(rag, sizes, wanted, common)
+
+
+def time_multicut(
+    rag: RegionGraph, sizes: np.ndarray, wanted: Solver, common: dict[str, Any]
+) -> None:
+    """All thresholds of the slider, and how long the job says nothing and cannot be stopped."""
+    solver, notes = choose_solver(rag.n_fragments, wanted)
+    reports = [time.perf_counter()]
+    start = time.process_time()
+    partition(rag, sizes, solver=solver, report=lambda: reports.append(time.perf_counter()))
+    seconds = (time.process_time() - start) / len(THRESHOLDS)
+    costs = [wall_costs(rag, threshold) for threshold in THRESHOLDS]
+    _, peer = clock(lambda: [run_bare_multicut(rag, c, solver) for c in costs])
+    values = {
+        **common,
+        "solver": solver,
+        "all_thresholds_s": round(reports[-1] - reports[0], 2),
+        "longest_silence_s": round(float(np.diff(reports).max()), 2),
+        "notes": notes,
+    }
+    report(f"multicut, {wanted}", seconds, {"bioimage_cpp": peer / len(costs)}, values)
+
+
+def run_bare_multicut(rag: RegionGraph, costs: np.ndarray, solver: Solver) -> np.ndarray:
+    """Solve as the library is used by itself."""
+    from bioimage_cpp.graph import UndirectedGraph
+    from bioimage_cpp.graph.multicut import (
+        GreedyAdditiveMulticut,
+        KernighanLinMulticut,
+        MulticutObjective,
+    )
+
+    graph = UndirectedGraph(rag.n_fragments + 1)
+    graph.insert_edges(np.stack([rag.a, rag.b], axis=1).astype(np.uint64))
+    is_greedy = solver == "greedy_additive"
+    chosen = GreedyAdditiveMulticut() if is_greedy else KernighanLinMulticut()
+    labels: np.ndarray = chosen.optimize(MulticutObjective(graph, costs))
+    return labels
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -72,6 +121,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--floor", type=float, default=FLOOR)
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--no-multicut", action="store_true")
     return parser.parse_args()
 
 

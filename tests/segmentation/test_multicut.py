@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, csr_array
 from scipy.sparse.csgraph import connected_components
 
+from napari_emseg.segmentation import build_hierarchy, group, multicut
 from napari_emseg.segmentation.multicut import THRESHOLDS, partition, solve_multicut, wall_costs
-from napari_emseg.segmentation.rag import RegionGraph
+from napari_emseg.segmentation.rag import RegionGraph, build_rag
+from napari_emseg.volume import Volume
 
 quick = settings(deadline=None, max_examples=40)
 solvers = st.sampled_from(["greedy_additive", "kernighan_lin"])
@@ -110,3 +112,36 @@ def test_no_contacts_no_cuts():
     nothing = np.zeros(0, np.uint32)
     graph = RegionGraph(nothing, nothing, np.zeros(0), np.zeros(0, np.int64), 3)
     assert solve_multicut(graph, wall_costs(graph, 0.5)).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("grouping", ["multicut", "lifted_multicut"])
+def test_too_many_fragments_are_joined_but_not_moved(
+    grouping: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And that is said, once; what was noticed before stays."""
+    noise = np.random.default_rng(4).random((3, 12, 13)).astype(np.float32)
+    boundary = Volume(noise, kind="boundary", provenance={"notes": ["earlier"]})
+    hierarchy = build_hierarchy(boundary, sigma_px=0, mode="3d")
+    moved = group(hierarchy, boundary, grouping=grouping)
+    assert moved.fragments.provenance["notes"] == ["earlier"]
+    monkeypatch.setattr(multicut, "MAX_MOVED", hierarchy.n_fragments - 1)
+    joined = group(hierarchy, boundary, grouping=grouping)
+    earlier, note = joined.fragments.provenance["notes"]
+    assert (earlier, str(hierarchy.n_fragments) in note) == ("earlier", True)
+    assert "only the greedy half was done" in note
+    if grouping == "multicut":
+        greedy = group(hierarchy, boundary, grouping="greedy_additive")
+        np.testing.assert_array_equal(joined.tables, greedy.tables)
+
+
+def test_each_greedy_segment_is_connected() -> None:
+    noise = np.random.default_rng(5).random((3, 12, 13)).astype(np.float32)
+    hierarchy = build_hierarchy(noise, sigma_px=0, mode="3d")
+    rag = build_rag(hierarchy.fragments.read(), noise.__getitem__, hierarchy.n_fragments)
+    for threshold in (0.2, 0.5, 0.8):
+        table = solve_multicut(rag, wall_costs(rag, threshold), solver="greedy_additive")
+        inside = table[rag.a] == table[rag.b]
+        ends = rag.a[inside], rag.b[inside]
+        graph = csr_array((np.ones(ends[0].size), ends), shape=(table.size,) * 2)
+        n_pieces, _ = connected_components(graph, directed=False)
+        assert n_pieces == np.unique(table).size

@@ -20,7 +20,7 @@ from napari_emseg.segmentation.forest import Forest, join
 from napari_emseg.segmentation.hierarchy import Hierarchy
 from napari_emseg.segmentation.inputs import as_volume
 from napari_emseg.segmentation.long_range import MAX_CHANNELS
-from napari_emseg.segmentation.multicut import THRESHOLDS, Solver, partition
+from napari_emseg.segmentation.multicut import THRESHOLDS, Solver, choose_solver, partition
 from napari_emseg.segmentation.parallel import Steps, ignore, map_threads
 from napari_emseg.segmentation.partitions import Partitions, join_tables
 from napari_emseg.segmentation.rag import RegionGraph, build_rag
@@ -133,8 +133,7 @@ def group(
         return regrouped
     part_function: PartFunction = partial(function, **options)
     parts = _group_parts(hierarchy, boundary, part_function, grouping in PARTITIONED, progress)
-    data = hierarchy.fragments.data
-    fragments = hierarchy.fragments.derive(data, kind="fragments", grouping=grouping)
+    fragments = _record(hierarchy.fragments, grouping, parts)
     forest = join([part.forest for part in parts]) if len(parts) > 1 else parts[0].forest
     if grouping not in PARTITIONED:
         return replace(hierarchy, fragments=fragments, forest=forest, grouping=grouping)
@@ -152,6 +151,13 @@ def group(
     )
 
 
+def _record(fragments: Volume, grouping: str, parts: list[Grouped]) -> Volume:
+    history: dict[str, Any] = {"grouping": grouping}
+    if new := dict.fromkeys(note for part in parts for note in part.notes):
+        history["notes"] = [*fragments.provenance.get("notes", ()), *new]
+    return fragments.derive(fragments.data, kind="fragments", **history)
+
+
 @dataclass(frozen=True, eq=False)
 class Grouped:
     """What a grouping makes of a part.
@@ -164,10 +170,13 @@ class Grouped:
     tables : (K, F + 1) uint32 or None
         The segment of each fragment at each of ``THRESHOLDS``, by the id of one of
         its fragments.
+    notes : tuple of str
+        What was done differently, for people.
     """
 
     forest: Forest
     tables: npt.NDArray[np.uint32] | None = None
+    notes: tuple[str, ...] = ()
 
 
 PartFunction = Callable[[Part, Callable[[], None]], Grouped]
@@ -208,8 +217,9 @@ def _agglomerate(
 
 def _cut_walls(part: Part, solver: Solver, report: Callable[[], None]) -> Grouped:
     rag, forest = _agglomerate(part, report)
-    tables = partition(rag, part.sizes_voxels, solver=solver, report=report)
-    return Grouped(forest, tables)
+    chosen, notes = choose_solver(rag.n_fragments, solver)
+    tables = partition(rag, part.sizes_voxels, solver=chosen, report=report)
+    return Grouped(forest, tables, notes)
 
 
 def _group_parts(

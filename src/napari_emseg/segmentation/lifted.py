@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_emseg.segmentation.multicut import THRESHOLDS, wall_costs
+from napari_emseg.segmentation.multicut import THRESHOLDS, Solver, build_network, wall_costs
 from napari_emseg.segmentation.parallel import ignore
 from napari_emseg.segmentation.rag import RegionGraph
 
@@ -22,6 +22,7 @@ def lifted_multicut_tables(
     thresholds: Sequence[float] = THRESHOLDS,
     *,
     lifted_weight: float = 1.0,
+    solver: Solver = "kernighan_lin",
     report: Callable[[], None] = ignore,
 ) -> npt.NDArray[np.uint32]:
     """Cut the region graph so that costs are lowest, at several thresholds.
@@ -29,8 +30,7 @@ def lifted_multicut_tables(
     Contacts cost what they do in a multicut, see :func:`wall_costs`. A lifted
     edge costs likewise, but only where cutting it pays, so it can part what it
     connects and never join it. All lifted faces together weigh as much for
-    each edge as those of contacts do, times `lifted_weight`. Greedy additive
-    joining, then Kernighan-Lin moves.
+    each edge as those of contacts do, times `lifted_weight`.
 
     Parameters
     ----------
@@ -42,6 +42,8 @@ def lifted_multicut_tables(
         Above 0 and below 1; more joins more, as a rule.
     lifted_weight : float
         0 gives the multicut without lifted edges.
+    solver : {"greedy_additive", "kernighan_lin"}
+        Greedy additive joining, or that and then Kernighan-Lin moves.
     report : callable
         Called once per threshold; what it raises ends the work.
 
@@ -69,22 +71,26 @@ def lifted_multicut_tables(
     2
     """
     from bioimage_cpp.graph.lifted_multicut import (
+        LiftedGreedyAdditiveMulticut,
         LiftedKernighanLinMulticut,
         LiftedMulticutObjective,
     )
+
+    chosen = LiftedGreedyAdditiveMulticut()
+    if solver == "kernighan_lin":
+        chosen = LiftedKernighanLinMulticut(number_of_outer_iterations=_OUTER_ITERATIONS)
 
     tables = np.zeros((len(thresholds), graph.n_fragments + 1), np.uint32)
     for table, threshold in zip(tables, thresholds, strict=True):
         apart = lifted_costs(graph, lifted, threshold, lifted_weight)
         is_used = apart < 0
         objective = LiftedMulticutObjective(
-            _network(graph),
+            build_network(graph),
             wall_costs(graph, threshold),
             lifted_uvs=_pairs(lifted)[is_used],
             lifted_costs=apart[is_used],
         )
-        solver = LiftedKernighanLinMulticut(number_of_outer_iterations=_OUTER_ITERATIONS)
-        table[:] = _connected(graph, np.asarray(solver.optimize(objective)))
+        table[:] = _connected(graph, np.asarray(chosen.optimize(objective)))
         report()
     return tables
 
@@ -151,7 +157,7 @@ def mutex_watershed_tables(
     tables = np.zeros((len(thresholds), graph.n_fragments + 1), np.uint32)
     for table, threshold in zip(tables, thresholds, strict=True):
         sureness = 2 * threshold - graph.mean
-        labels = mutex_watershed_clustering(_network(graph), sureness, _pairs(seen), seen.mean)
+        labels = mutex_watershed_clustering(build_network(graph), sureness, _pairs(seen), seen.mean)
         table[:] = _connected(graph, np.asarray(labels))
         report()
     return tables
@@ -161,14 +167,6 @@ def _pairs(graph: RegionGraph) -> npt.NDArray[np.uint64]:
     return np.stack([graph.a, graph.b], axis=1).astype(np.uint64)
 
 
-def _network(graph: RegionGraph) -> Any:
-    from bioimage_cpp.graph import undirected_graph
-
-    network = undirected_graph(graph.n_fragments + 1)
-    network.insert_edges(_pairs(graph))
-    return network
-
-
 def _connected(graph: RegionGraph, labels: npt.NDArray[Any]) -> Table:
     """Name each connected piece of a segment after its first fragment."""
     from bioimage_cpp.graph import connected_components
@@ -176,7 +174,7 @@ def _connected(graph: RegionGraph, labels: npt.NDArray[Any]) -> Table:
     if graph.n_edges == 0:
         return np.arange(graph.n_fragments + 1, dtype=np.uint32)
     is_joined = labels[graph.a] == labels[graph.b]
-    parts = connected_components(_network(graph), edge_mask=is_joined)
+    parts = connected_components(build_network(graph), edge_mask=is_joined)
     _, first, place = np.unique(parts, return_index=True, return_inverse=True)
     table: Table = first[place].astype(np.uint32)
     return table
