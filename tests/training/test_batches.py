@@ -24,8 +24,9 @@ from napari_emseg.networks import build_network
 from napari_emseg.training import TrainingPair, TrainParams
 from napari_emseg.training.batches import Batch, BatchSource, make_batch
 from napari_emseg.training.input_spec import describe_input
-from napari_emseg.training.makers import SideThread
+from napari_emseg.training.makers import default_workers
 from napari_emseg.training.shared_arrays import CannotShare, pack, unpack
+from napari_emseg.training.side_thread import SideThread
 from napari_emseg.training.sources import open_sources
 from napari_emseg.training.worker_pool import WorkerPool
 from napari_emseg.volume import Volume
@@ -124,6 +125,18 @@ def test_processes_that_end_again_and_again_are_explained(cells, tiny, network, 
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
+def test_a_thread_helps_where_processes_end_while_they_load(cells, tiny, network):
+    with BatchSource([cells], params(tiny), network) as source:
+        expected = take(source, 6)
+    with BatchSource([cells], params(tiny, 1), network) as source:
+        process = pool_of(source)._workers[0].process
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        assert all_same(take(source, 6), expected)
+        assert isinstance(pool_of(source)._thread, SideThread)
+
+
 def test_nothing_is_left_when_the_source_is_forgotten(cells, tiny, network):
     source = BatchSource([cells], params(tiny, 1), network)
     process = pool_of(source)._workers[0].process
@@ -139,15 +152,16 @@ def test_the_main_module_is_not_run_again(tmp_path):
     script.write_text(
         textwrap.dedent(
             """
-            import time
+            import numpy as np
             from napari_emseg.networks import build_network
-            from napari_emseg.samples import make_synthetic
+            from napari_emseg.volume import Volume
             from napari_emseg.training import TrainParams, hold_out
             from napari_emseg.training.batches import BatchSource
 
             print("main", flush=True)
             params = TrainParams(workers=1, patch_px=32, batch_size=1)
-            pair = hold_out(*make_synthetic((3, 64, 64)))
+            ids = np.random.default_rng(0).integers(1, 5, (3, 64, 64), np.uint8)
+            pair = hold_out(Volume(ids), Volume(ids, kind="labels"))
             with BatchSource([pair], params, build_network("unet2d", width=4)) as batches:
                 worker = batches._maker._workers[0]
                 while not worker.is_ready:
@@ -200,6 +214,14 @@ def test_a_thread_helps_where_processes_cannot(cells, tiny, network):
     with BatchSource([pair], params(tiny, 2), network, memory_bytes=0) as source:
         assert isinstance(source._maker, SideThread)
         assert all_same(take(source, 4), expected)
+
+
+@pytest.mark.parametrize(("cores", "on_cpu", "on_card"), [(1, 0, 1), (2, 0, 1), (16, 1, 8)])
+def test_processes_are_started_where_they_pay(cores, on_cpu, on_card, monkeypatch):
+    monkeypatch.setattr("napari_emseg.training.makers._cores", lambda: cores)
+    assert default_workers("cpu") == on_cpu
+    monkeypatch.setattr("napari_emseg.inference.device.choose_device", lambda name: name)
+    assert default_workers("cuda") == on_card
 
 
 def test_files_are_read_patch_by_patch_to_the_same_batches(cells, tiny, network, tmp_path):

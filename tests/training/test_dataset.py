@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -222,3 +224,36 @@ def test_membrane_far_from_any_cell_teaches_nothing():
     filled = Volume(np.full((1, 3, 12), 255, np.uint8))
     alone = TrainingPair(filled, filled, "membranes", train_sections=(0,), invert=True)
     assert (make_target(alone, 0, membrane_reach_px=3) == IGNORED).all()
+
+
+def test_slices_along_all_axes_need_cubic_voxels(tmp_path):
+    def cubic(size: tuple[float, float, float], **changes) -> TrainingPair:
+        return replace(pair(axes="zyx", **changes), raw=volume(size))
+
+    def volume(size: tuple[float, float, float] | None) -> Volume:
+        return Volume(np.zeros((4, 5, 6), np.uint8), voxel_size_nm=size)
+
+    assert cubic((8, 8, 8)).axes == "zyx"
+    assert cubic((10, 8, 8)).axes == "zyx"
+    assert replace(pair(axes="zyx"), raw=volume(None)).axes == "zyx"
+    with pytest.raises(InputError, match=r"voxels of 50 x 4 x 4 nm are far from cubic"):
+        cubic((50, 4, 4))
+    gap = cubic((8, 8, 8), train_sections=(0, 2), validation_sections=(1,))
+    assert any("sections 0 to 0 only" in note for note in notes_on_pair(gap))
+    assert not any("only, the longest" in note for note in notes_on_pair(cubic((8, 8, 8))))
+
+
+def test_maps_of_another_size_are_refused():
+    maps = Volume(np.zeros((3, 5, 6), np.uint8), kind="boundary")
+    with pytest.raises(InputError, match="boundary maps are 3 x 5 x 6 voxels"):
+        pair(maps=maps)
+
+
+def test_the_axes_of_a_set_are_read_from_its_file(tmp_path):
+    entry = "- {name: a, raw: r.tif, labels: l.tif, train_sections: 0-1, axes: %s}"
+    path = tmp_path / "set.yaml"
+    path.write_text("sets:\n" + entry % "zyx")
+    assert read_training_set(path).sets[0].axes == "zyx"
+    path.write_text("sets:\n" + entry % "xy")
+    with pytest.raises(InputError, match="axes of data set 1 must be 'z' or 'zyx', not 'xy'"):
+        read_training_set(path)

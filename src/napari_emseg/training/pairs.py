@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -185,9 +186,39 @@ def notes_on_pair(pair: TrainingPair) -> list[str]:
     if labelled < depth:
         which = f"sections 0 to {labelled - 1} of {depth} have" if labelled > 1 else "section 0 has"
         notes.append(f"{pair.name}: only {which} labels.")
+    first, last = longest_run(pair.train_sections)
+    if pair.axes == "zyx" and last - first + 1 < len(set(pair.train_sections)):
+        notes.append(
+            f"{pair.name}: slices along y and x are taken from sections {first} to {last} only, "
+            "the longest run of training sections without a gap."
+        )
     if not pair.validation_sections:
         notes.append(f"{pair.name}: no section is left for validation, so nothing is scored on it.")
     return notes
+
+
+def longest_run(sections: Sequence[int]) -> tuple[int, int]:
+    """Return first and last of the longest run of sections without a gap.
+
+    Examples
+    --------
+    >>> longest_run([0, 1, 5, 6, 7])
+    (5, 7)
+    """
+    return max(runs_of(sections), key=lambda run: run[1] - run[0])
+
+
+def runs_of(sections: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return first and last of each run of sections without a gap.
+
+    Examples
+    --------
+    >>> runs_of([0, 1, 2, 5, 6])
+    ((0, 2), (5, 6))
+    """
+    ordered = np.unique(np.asarray(sections, np.int64))
+    parts = np.split(ordered, np.flatnonzero(np.diff(ordered) > 1) + 1)
+    return tuple((int(part[0]), int(part[-1])) for part in parts)
 
 
 def hold_out(

@@ -12,7 +12,13 @@ import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.training.input_spec import InputSpec
-from napari_emseg.training.pairs import LARGEST_ANISOTROPY, TrainingPair, make_target
+from napari_emseg.training.pairs import (
+    LARGEST_ANISOTROPY,
+    TrainingPair,
+    longest_run,
+    make_target,
+    runs_of,
+)
 from napari_emseg.training.params import TrainParams
 from napari_emseg.training.stacks import (
     SECTIONS,
@@ -193,7 +199,7 @@ class _Opener:
             maps=maps,
             map_scale=1 / 255 if pair.maps is not None and pair.maps.dtype == np.uint8 else 1.0,
             sections=sections,
-            runs=_runs(sections),
+            runs=runs_of(sections.tolist()),
             is_cubic=size is not None and max(size) <= LARGEST_ANISOTROPY * min(size),
             tones=Tones(raw, pair.name),
         )
@@ -239,21 +245,9 @@ class _Drawn:
         return np.stack([self[section][y, x] for section in range(z.start, z.stop)])
 
 
-def _runs(sections: npt.NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
-    """Return first and last of the runs without a gap.
-
-    Examples
-    --------
-    >>> _runs(np.array([0, 1, 2, 5, 6]))
-    ((0, 2), (5, 6))
-    """
-    parts = np.split(sections, np.flatnonzero(np.diff(sections) > 1) + 1)
-    return tuple((int(part[0]), int(part[-1])) for part in parts)
-
-
 def _turned(source: Source, order: Order, start: int) -> Source:
     """Slice the longest run of sections along another axis."""
-    first, last = max(source.runs, key=lambda run: run[1] - run[0])
+    first, last = longest_run(source.sections.tolist())
 
     def turn(stack: Stack) -> Stack:
         return stack.narrowed(start + first, start + last + 1).turned(order)
@@ -267,7 +261,7 @@ def _turned(source: Source, order: Order, start: int) -> Source:
         ignored=None if source.ignored is None else turn(source.ignored),
         maps=None if source.maps is None else turn(source.maps),
         sections=sections,
-        runs=_runs(sections),
+        runs=runs_of(sections.tolist()),
         tones=Tones(raw, source.name),
     )
 

@@ -8,6 +8,7 @@ them. Data go to them through shared memory, as do the batches back.
 
 Until a process is ready, the caller makes its batches itself; one that ends, for
 want of memory or killed, is started again, and what it was making is made anew.
+Where none gets ready, a thread makes the batches.
 Every process hangs on a pipe of its parent: it ends when the parent does, however.
 """
 
@@ -32,6 +33,7 @@ from napari_emseg.training.batch_arrays import Arrays, make_arrays
 from napari_emseg.training.input_spec import InputSpec
 from napari_emseg.training.params import TrainParams
 from napari_emseg.training.shared_arrays import CannotShare, Packed, SharedArray, pack, unpack
+from napari_emseg.training.side_thread import SideThread
 from napari_emseg.training.sources import Source
 
 _TASKS_EACH = 2
@@ -85,6 +87,7 @@ class WorkerPool:
         self._next = first_step + 1
         self._lost: deque[int] = deque()
         self._restarts = 0
+        self._thread: SideThread | None = None
         self._workers: list[_Worker] = []
         self._finalizer = weakref.finalize(self, _stop, self._workers)
         try:
@@ -100,6 +103,8 @@ class WorkerPool:
         if self._next <= step:
             self._next = step + 1
         self._collect(timeout_s=0)
+        if self._thread and step not in self._done:
+            return self._thread.get(step)
         self._hand_out(step)
         while step not in self._done:
             if not any(step in worker.tasks for worker in self._workers):
@@ -112,6 +117,8 @@ class WorkerPool:
     def close(self) -> None:
         """End the processes."""
         self._finalizer()
+        if self._thread:
+            self._thread.close()
 
     def _start(self, slots: list[_Slot]) -> _Worker:
         context = multiprocessing.get_context("spawn")
@@ -174,8 +181,10 @@ class WorkerPool:
         self._workers.remove(worker)
         self._lost.extend(sorted(worker.tasks))
         _stop([worker])
-        if not worker.is_ready:
-            return  # processes do not run here; the others or the caller make its batches
+        if not worker.is_ready:  # processes do not run here
+            if not self._workers:
+                self._thread = SideThread(*self._work)
+            return
         self._restarts += 1
         if self._restarts > _RESTARTS:
             self.close()
