@@ -34,6 +34,10 @@ def _of_volumes(**params: Any) -> dict[str, Any]:
     return {**patch, **params}
 
 
+# Pixel classifiers compute each layer at full resolution: as their authors did, one small patch a
+# step, or a few minutes would be a dozen steps.
+_CLASSIFIER = {"batch_size": 1, "patch_px": 100}
+
 RUNS = {
     run.name: run
     for run in (
@@ -43,9 +47,9 @@ RUNS = {
         Run("deepem3d", "deepem3d"),
         Run("rdn", "rdn"),
         Run("unet", "unet"),
-        Run("n4", "n4"),
-        Run("vd2d", "vd2d"),
-        Run("vd2d3d", "vd2d3d"),
+        Run("n4", "n4", params=_CLASSIFIER),
+        Run("vd2d", "vd2d", params=_CLASSIFIER),
+        Run("vd2d3d", "vd2d3d", params=_CLASSIFIER),
         Run(
             "unet3d",
             "unet3d",
@@ -54,9 +58,9 @@ RUNS = {
         ),
         Run("rsunet", "rsunet", data="fib25", params=_of_volumes()),
         Run("unet2d_fib25", "unet2d", data="fib25", params={"in_sections": 3}),
-        Run("n3", "n3"),
-        Run("n4_paper", "n4", "paper"),
-        Run("vd2d_paper", "vd2d", "paper"),
+        Run("n3", "n3", params=_CLASSIFIER),
+        Run("n4_paper", "n4", "paper", params=_CLASSIFIER),
+        Run("vd2d_paper", "vd2d", "paper", params=_CLASSIFIER),
     )
 }
 """In order of interest; sections of the data sets in `SPLITS`."""
