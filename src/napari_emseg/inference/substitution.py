@@ -27,11 +27,11 @@ class SubstitutingPredictor(Wrapping):
 
     - No other section sees a bad one: a network with several sections in is shown
       the middle one in its place.
-    - A misaligned section is predicted on its own, and becomes the maximum of that and
-      of the map of `substitute`, trained on single sections and widened membranes,
-      which overlap where thin ones of displaced sections miss each other.
-    - A blank or blurred section becomes the maximum of the nearest sound ones above
-      and below.
+    - A bad section that shows something is predicted on its own; if it is misaligned, it
+      becomes the maximum of that and of the map of `substitute`, trained on single
+      sections and widened membranes, which overlap where thin ones of displaced
+      sections miss each other.
+    - A blank section becomes the maximum of the nearest sound ones above and below.
 
     Parameters
     ----------
@@ -167,7 +167,8 @@ class SubstitutingPredictor(Wrapping):
             members = [(self._members[0], self._hide(volume), k) for k in near if k is not None]
         else:
             alone = volume.derive(volume.read(slice(z, z + 1)), kind="raw")
-            members = [(one, alone, 0) for one in self._members]
+            joining = self._members if self._bad[z].fault == "misaligned" else self._members[:1]
+            members = [(one, alone, 0) for one in joining]
         n = len(members)
         maps = [
             one.predict_section(seen, k, progress=Share(progress, at / n, 1, 1 / n), **options)

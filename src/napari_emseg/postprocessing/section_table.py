@@ -16,7 +16,7 @@ from napari_emseg.io.atomic import atomic_write
 
 Fault = Literal["blank", "blurred", "contrast", "misaligned"]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
-LOST: tuple[Fault, ...] = ("blank", "blurred")  # what the section showed is gone
+LOST: tuple[Fault, ...] = ("blank",)  # what the section showed is gone
 COLUMNS = ("section", "fault", "strength", "substitute", "what")
 _YES, _NO = ("yes", "true", "1", "x"), ("no", "false", "0", "")
 
