@@ -151,7 +151,7 @@ class AutotunePanel(StepWidget):
 def describe_params(params: SegmentParams) -> str:
     """Name the parameters found, shortly."""
     joined = "" if params.grouping == "h_minima" else f"{name_of(params.grouping)}, "
-    what = "h" if params.threshold_name == "h" else "merge threshold"
+    what = "h" if params.threshold_name == "h" else "threshold"
     return (
         f"Smoothing {params.sigma_px:g} px, {joined}{what} {params.threshold:.3g}, "
         f"min size {params.min_size_voxels} voxels."

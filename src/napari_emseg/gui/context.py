@@ -142,8 +142,8 @@ class Context(QObject):
         layer, before = self.layer(role), getattr(self.session, role)
         if layer is None or (role == "boundary" and not self.is_boundary_complete):
             return
-        now = self._refer(role, layer)
-        if before is not None and not has_changed(before.fingerprint, now.fingerprint):
+        now, is_large = self._refer(role, layer), takes_longer(self.volume(role))
+        if is_large and before and not has_changed(before.fingerprint, now.fingerprint):
             now = now.model_copy(update={"fingerprint": before.fingerprint})
         setattr(self.session, role, now)
         self._look_closely(role, layer)
