@@ -4,9 +4,10 @@ The first line is about the default network, unet2d, and what one writes first: 
 of width 24 with concatenated skips and batch normalisation, one forward pass over the
 section, nothing else. Then comes a line for each network and preset, with the ratio to
 unet2d, timed in turn with it in the same process; where the computer has other things to
-do, the seconds of its processor tell more than those of the clock. The paper of DeepEM3D-Net has 5 s for
-a section of 1024x1024 on its graphics card. Networks that take minutes for a section
-are timed on a part of it, and that is said: seconds are proportional to pixels.
+do, the seconds of its processor tell more than those of the clock. The paper of
+DeepEM3D-Net has 5 s for a section of 1024x1024 on its graphics card. Networks that take
+minutes for a section are timed on a part of it, and that is said: seconds are
+proportional to pixels.
 """
 
 from __future__ import annotations

@@ -128,15 +128,16 @@ class VolumeMapper:
         """Return a slab's share in its sections: (C, used z, Y, X)."""
         depth = slab.used.stop - slab.used.start
         shares = np.zeros((self._runner.n_channels, depth, *grid.shape[1:]), np.float32)
-        rimmed = _read_slab(reader, grid, slab)
+        sections = reader.read_stack(_mirrored(grid, 0, slab))
         orientations = IN_SPACE if tta else UPRIGHT
         blocks = list(product(grid.spans(1), grid.spans(2)))
         where = f"sections {slab.used.start} to {slab.used.stop - 1}"
         for number, (rows, columns) in enumerate(blocks, 1):
             words = f"{where}, block {number} of {len(blocks)}"
-            block = self._block(
-                rimmed[:, rows.outer, columns.outer], orientations, partial(report, words)
+            seen = np.ix_(
+                range(len(sections)), _mirrored(grid, 1, rows), _mirrored(grid, 2, columns)
             )
+            block = self._block(sections[seen], orientations, partial(report, words))
             share = block[:, slab.used_in_outer, rows.used_in_outer, columns.used_in_outer]
             for axis, span in enumerate((slab, rows, columns)):
                 if span.weight is not None:
@@ -148,7 +149,7 @@ class VolumeMapper:
         self, pixels: FloatArray, orientations: Sequence[Orientation], report: Callable[[], None]
     ) -> FloatArray:
         with self._runner.computing():
-            tensor = torch.from_numpy(np.ascontiguousarray(pixels))
+            tensor = torch.from_numpy(pixels)
             mean: FloatArray = self._runner.average(tensor, orientations, report).cpu().numpy()
         return mean
 
@@ -167,15 +168,10 @@ class VolumeMapper:
         return values if offsets else values[0]
 
 
-def _read_slab(reader: SectionReader, grid: Grid, slab: Span) -> FloatArray:
-    """Return the sections of a slab with the mirror image around them."""
-    positions = range(slab.outer.start - grid.rim[0], slab.outer.stop - grid.rim[0])
-    sections = reader.read_stack(mirrored_index(positions, grid.shape[0]))
-    for axis in (1, 2):
-        size, rim = grid.shape[axis], grid.rim[axis]
-        after = -size % grid.multiple[axis] + rim
-        sections = sections.take(mirrored_index(range(-rim, size + after), size), axis)
-    return sections
+def _mirrored(grid: Grid, axis: int, span: Span) -> list[int]:
+    """Return which voxels of the volume a block sees along an axis."""
+    rim = grid.rim[axis]
+    return mirrored_index(range(span.outer.start - rim, span.outer.stop - rim), grid.shape[axis])
 
 
 def _ascending_runs(sections: Sequence[int]) -> Iterator[list[int]]:

@@ -71,7 +71,7 @@ def save_model(
     update: dict[str, Any] = {"name": path.stem, "path": path, "problem": ""}
     if maps_from is not None:
         earlier, known = maps_from
-        update["maps_from"] = known.model_copy(update=_description_of(earlier))
+        update["maps_from"] = known.model_copy(update={"path": None, **_description_of(earlier)})
         _check_earlier(path, network, update["maps_from"])
         for key, tensor in _tensors_of(earlier).items():
             tensors[_EARLIER + key] = _to_stored(key, tensor, half=half)
