@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from napari_emseg.cli import main
+from napari_emseg.io import save_volume
+from napari_emseg.networks.checkpoint import load_model
+from napari_emseg.volume import Volume
+
+SMALL = ("--width", "4", "--depth", "2", "--patch-px", "32", "--device", "cpu", "--steps", "2")
+SMALL += ("--batch-size", "1", "--workers", "0", "--quiet")
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ids and grey values of squares, in the working folder."""
+    z, y, x = np.indices((4, 40, 44))
+    ids = (y // 11 * 50 + x // 11 + 1).astype(np.uint16)
+    raw = (90 + 40 * (y % 11 > 1) * (x % 11 > 1) + (7 * x + 3 * y + z) % 5).astype(np.uint8)
+    size = (50.0, 4.0, 4.0)
+    save_volume(Volume(raw, voxel_size_nm=size), tmp_path / "raw.tif")
+    save_volume(Volume(ids, kind="labels", voxel_size_nm=size), tmp_path / "labels.tif")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def train(capsys: pytest.CaptureFixture[str], *flags: str) -> dict:
+    assert main(["train", "raw.tif", "labels.tif", "m.safetensors", *SMALL, *flags, "--json"]) == 0
+    report: dict = json.loads(capsys.readouterr().out)
+    return report
+
+
+def fail(capsys: pytest.CaptureFixture[str], *flags: str) -> str:
+    assert main(["train", "raw.tif", "labels.tif", "m.safetensors", *SMALL, *flags]) == 2
+    return capsys.readouterr().err
+
+
+def test_the_report_tells_how_long_the_network_waited(stack, capsys):
+    report = train(capsys)
+    assert 0 <= report["waited_share"] <= 1
+    assert main(["train", "raw.tif", "labels.tif", "n.safetensors", *SMALL]) == 0
+    assert "of it waiting for data" in capsys.readouterr().out
+
+
+def test_folds_give_a_model_each_and_mean_scores(stack, capsys):
+    report = train(capsys, "--folds", "2")
+    assert [Path(fold["output"]).name for fold in report["folds"]] == [
+        "m-fold1.safetensors",
+        "m-fold2.safetensors",
+    ]
+    values = [fold["scores"]["raw"]["v_rand"] for fold in report["folds"]]
+    assert report["scores"]["raw"]["v_rand"] == pytest.approx(np.mean(values))
+    assert "m-fold1.safetensors exists" in fail(capsys, "--folds", "2")
+    assert main(["train", "raw.tif", "labels.tif", "n.safetensors", *SMALL, "--folds", "2"]) == 0
+    assert "mean of raw: v_rand" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("folds", "words"), [("1", "at least 2 folds"), ("5", "cannot be parted into 5 folds")]
+)
+def test_folds_that_make_no_sense_are_one_sentence(folds, words, stack, capsys):
+    assert words in fail(capsys, "--folds", folds)
+
+
+def test_options_of_the_network_reach_it(stack, capsys):
+    train(capsys, "--network-option", "dropout=0.25")
+    assert load_model(stack / "m.safetensors")[0].params.dropout == 0.25
+
+
+@pytest.mark.parametrize("text", ["dropout", "=1", "dropout=[1"])
+def test_a_torn_option_is_one_sentence(text, stack, capsys):
+    assert "write NAME=VALUE" in fail(capsys, "--network-option", text)
+
+
+def test_an_option_the_network_has_not_is_one_sentence(stack, capsys):
+    assert "foveated" in fail(capsys, "--network-option", "foveated=true")
+
+
+def test_options_in_a_file(stack, capsys):
+    entry = {"name": "s", "raw": "raw.tif", "labels": "labels.tif", "train_sections": "0-1"}
+    params = {"network_options": {"dropout": 0.5}, "schedule": "poly", "gradient_clip": None}
+    (stack / "set.yaml").write_text(yaml.safe_dump({"sets": [entry], "params": params}))
+    assert main(["train", "set.yaml", "m.safetensors", *SMALL]) == 0
+    network, info = load_model(stack / "m.safetensors")
+    assert network.params.dropout == 0.5
+    assert info.training["params"]["schedule"] == "poly"
+
+
+def test_tensorboard_writes_its_folder(stack, capsys):
+    train(capsys, "--tensorboard", "board")
+    assert list((stack / "board").glob("events.*"))
+    train(capsys, "--tensorboard", "board", "--folds", "2")
+    assert list((stack / "board" / "fold2").glob("events.*"))
