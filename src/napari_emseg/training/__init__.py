@@ -11,22 +11,30 @@ from typing import TYPE_CHECKING, Any
 from napari_emseg.training.params import AugmentParams, TrainParams
 
 if TYPE_CHECKING:
+    from napari_emseg.training.cross_validation import CrossValidation, cross_validate
     from napari_emseg.training.dataset import TrainingPair, hold_out, load_training_set
+    from napari_emseg.training.hooks import Hook
     from napari_emseg.training.trainer import TrainResult, train
 
 __all__ = [
     "AugmentParams",
+    "CrossValidation",
+    "Hook",
     "TrainParams",
     "TrainResult",
     "TrainingPair",
+    "cross_validate",
     "hold_out",
     "load_training_set",
     "train",
 ]
 
 _LAZY = {
+    "CrossValidation": "cross_validation",
+    "Hook": "hooks",
     "TrainResult": "trainer",
     "TrainingPair": "dataset",
+    "cross_validate": "cross_validation",
     "hold_out": "dataset",
     "load_training_set": "dataset",
     "train": "trainer",
