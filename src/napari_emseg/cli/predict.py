@@ -24,6 +24,7 @@ from napari_emseg.cli.models_given import (
 )
 from napari_emseg.progress import Progress
 from napari_emseg.steps.predict import PredictParams
+from napari_emseg.volume import Volume
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_models(parser)
     add_params(parser, PredictParams, skip=("model", "others"))
     add_sections_table(parser)
+    parser.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="Go on with a .zarr that was begun with the same settings (default), or start anew",
+    )
     add_reading(parser)
 
 
@@ -49,11 +56,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     check_target(args.out, find_model(params.model).target, args.raw)
     raw = open_input(args.raw, "raw", **reading(args))
 
-    from napari_emseg.io import save_volume
-    from napari_emseg.steps.predict import run as predict
-
-    boundary = predict(raw, params=params, progress=progress)
-    save_volume(boundary, args.out, progress=progress)
+    boundary = _predict(raw, args, params, progress)
     made = boundary.provenance["predict"]
     seconds = float(made["seconds"])
     return {
@@ -68,6 +71,20 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         "output": args.out,
         "notes": notes_of(raw, boundary),
     }
+
+
+def _predict(
+    raw: Volume, args: argparse.Namespace, params: PredictParams, progress: Progress
+) -> Volume:
+    """Predict to a file; a Zarr store takes each block as soon as it is there."""
+    from napari_emseg.io import save_volume
+    from napari_emseg.steps import predict
+
+    if args.out.rstrip("/").endswith(".zarr"):
+        return predict.stream(raw, args.out, params=params, resume=args.resume, progress=progress)
+    boundary = predict.run(raw, params=params, progress=progress)
+    save_volume(boundary, args.out, progress=progress)
+    return boundary
 
 
 def describe(report: Mapping[str, Any]) -> str:

@@ -127,20 +127,19 @@ class Predicting(QObject):
             key="predict",
             lane="accelerator",
             on_report=self.reported.emit,
-            on_result=partial(self._on_whole_predicted, source, record, raw),
+            on_result=partial(self._on_whole_predicted, source, record, raw.name),
             on_end=self._on_ended,
         )
 
     def _on_whole_predicted(
-        self, source: Layer | None, record: StepRecord, raw: Volume, made: Volume
+        self, source: Layer | None, record: StepRecord, stem: str, made: Volume
     ) -> None:
         context = self._context
         if source not in context.viewer.layers:
             return
-        named = with_record(made, record, raw)
         with context.choosing():
-            name = free_name(context.viewer, f"{raw.name} boundaries")
-            layer = add_volume(context.viewer, named, like=source, name=name)
+            name = free_name(context.viewer, f"{stem} boundaries")
+            layer = add_volume(context.viewer, made, like=source, name=name)
         context.set_layer("boundary", layer)
         context.show_result(layer)
         context.session.remember(record)
@@ -276,14 +275,12 @@ def _predict_whole(
     raw: Volume, params: PredictParams, store: Path | None, progress: Progress
 ) -> Volume:
     from napari_emseg.inference import threads_for
-    from napari_emseg.inference.streaming import predict_to_zarr
-    from napari_emseg.steps.predict import open_predictor
+    from napari_emseg.steps import predict
 
-    options: dict[str, Any] = {"tta": params.tta, "resample": params.resample}
-    with open_predictor(params, n_threads=threads_for(background=True)) as predictor:
-        if store is None:
-            return predictor.predict(raw, progress=progress, **options)
-        return predict_to_zarr(predictor, raw, store, progress=progress, **options)
+    how: dict[str, Any] = {"params": params, "n_threads": threads_for(background=True)}
+    if store is None:
+        return predict.run(raw, progress=progress, **how)
+    return predict.stream(raw, store, progress=progress, **how)
 
 
 def predicting_of(context: Context) -> Predicting:

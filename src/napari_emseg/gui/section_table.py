@@ -69,7 +69,7 @@ class SectionTable(QWidget):
         buttons = row("", self.check_button, self.add_button)
         buttons.setStretch(1, 1)
         rows.addLayout(buttons)
-        rows.addLayout(row("Joins in", self.substitute))
+        rows.addLayout(row("Wide model", self.substitute))
         self.progress = ProgressRow(partial(context.jobs.stop, "sections"))
         rows.addWidget(self.progress)
         context.plan_changed.connect(self._enable)
@@ -141,7 +141,7 @@ class SectionTable(QWidget):
             "draws membranes wide"
         )
         combo.setAccessibleName("model for misaligned sections")
-        combo.addItem("no other model", "")
+        combo.addItem("none: each section by itself", "")
         for info in models:
             if info.target == "boundary":
                 combo.addItem(info.title or info.name, info.name)
@@ -197,7 +197,7 @@ class SectionTable(QWidget):
         self.summary.setText(f"{listed}, {n_used} to be substituted by Predict.")
 
     def _on_item_changed(self, item: QTableWidgetItem) -> None:
-        if item.column() != 0:
+        if item.column() != 0 or item.row() >= len(self._rows):
             return
         index, use = item.row(), item.checkState() == Qt.CheckState.Checked
         old = self._rows[index]

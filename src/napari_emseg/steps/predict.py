@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
@@ -119,7 +120,12 @@ class PredictParams(Params):
 
 
 def run(
-    raw: Volume, *, params: PredictParams, progress: Progress = NO_PROGRESS, out: Any = None
+    raw: Volume,
+    *,
+    params: PredictParams,
+    progress: Progress = NO_PROGRESS,
+    out: Any = None,
+    n_threads: int | None = None,
 ) -> Volume:
     """Predict the boundary map of `raw`.
 
@@ -133,6 +139,8 @@ def run(
         Told the sections done.
     out : array-like, optional
         float32, ZYX, filled section by section while the job runs.
+    n_threads : int, optional
+        CPU cores to use at most.
 
     Returns
     -------
@@ -146,11 +154,59 @@ def run(
         If there is no such model or the data do not suit it.
     """
     used = with_bad_sections(raw, params, progress=progress)
-    with open_predictor(used) as predictor:
+    with open_predictor(used, n_threads=n_threads) as predictor:
         made = predictor.predict(
             raw, tta=used.tta, resample=used.resample, out=out, progress=progress
         )
     return with_record(made, record_step("predict", params, raw=raw), raw)
+
+
+def stream(
+    raw: Volume,
+    path: str | os.PathLike[str],
+    *,
+    params: PredictParams,
+    resume: bool = True,
+    progress: Progress = NO_PROGRESS,
+    n_threads: int | None = None,
+) -> Volume:
+    """Predict as :func:`run`, to a Zarr store, whatever the size of the stack.
+
+    Parameters
+    ----------
+    raw, params, progress, n_threads
+        As for :func:`run`.
+    path : path-like
+        The store, ``.zarr``.
+    resume : bool
+        Whether to go on where an interrupted run with these parameters stopped.
+
+    Returns
+    -------
+    Volume
+        float32, the values of :func:`run`, read from the store when they are used.
+
+    Raises
+    ------
+    InputError
+        As :func:`run`, or if the store holds something else.
+    """
+    from napari_emseg.inference.streaming import predict_to_zarr
+
+    used = with_bad_sections(raw, params, progress=progress)
+    # The store is described while it is written, so the record has to be there before.
+    noted = with_record(raw, record_step("predict", params, raw=raw), raw)
+    with open_predictor(used, n_threads=n_threads) as predictor:
+        return predict_to_zarr(
+            predictor,
+            noted,
+            path,
+            tta=used.tta,
+            resample=used.resample,
+            dtype="float32",
+            resume=resume,
+            progress=progress,
+        )
 
 
 def with_bad_sections(
