@@ -160,6 +160,16 @@ def test_the_predicted_section_is_never_misaligned() -> None:
     assert (moved[[0, 1, 3, 4]] > 30).all()
 
 
+def test_in_volumes_any_section_may_be_misaligned_but_never_all() -> None:
+    moved = np.zeros(4)
+    for seed in range(100):
+        slips = draw_warp(rng(seed), (4, 4, 4), FULL, field_px=4).slips
+        hit = ~np.isclose(slips, STILL).all(axis=(1, 2))
+        assert 0 < hit.sum() < 4
+        moved += hit
+    assert (moved > 5).all()
+
+
 def test_a_slip_shifts_one_section_and_its_ids_alike() -> None:
     shift = np.array([[1.0, 0, 2], [0, 1, -3]])
     warp = still((3, 9, 9))

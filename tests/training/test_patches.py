@@ -20,6 +20,7 @@ from napari_emseg.training.boxes import draw_box
 from napari_emseg.training.input_spec import InputSpec, describe_input
 from napari_emseg.training.patches import Sample, draw_patch
 from napari_emseg.training.sources import Source, open_sources
+from napari_emseg.training.stacks import HeldStack, ReadStack
 from napari_emseg.training.targets import affinity_target, kernel_target, label_target
 from napari_emseg.training.windows import draw_window
 from napari_emseg.volume import Volume
@@ -311,6 +312,59 @@ def test_half_of_the_windows_show_boundary_where_it_is_rare():
         [opened(pair_of(noise((1, 90, 90)), ids), params, spec)], unbalanced, spec, 0
     )
     assert batch.targets.float().mean() < 0.3
+
+
+class Stored:
+    """As an array in a file: only boxes of it can be read."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        return self._array[key].copy()
+
+
+def stored(pair: TrainingPair) -> TrainingPair:
+    volumes = {name: getattr(pair, name) for name in ("raw", "labels", "ignore", "maps")}
+    return replace(
+        pair,
+        **{name: replace(v, data=Stored(v.data)) for name, v in volumes.items() if v is not None},
+    )
+
+
+@pytest.mark.parametrize("size", [CUBE, SECTIONED])
+@pytest.mark.parametrize("labels_kind", ["labels", "membranes"])
+@pytest.mark.parametrize(
+    ("spec", "changes"),
+    [
+        (InputSpec(in_sections=3, in_maps=3, margin_px=5), {}),
+        (InputSpec(dimensions=3), {}),
+        (InputSpec(margin_px=12), {"sampling": "windows", "class_balance": True}),
+    ],
+)
+def test_what_is_read_patch_by_patch_is_what_is_held(size, labels_kind, spec, changes):
+    shape = (14, 80, 90)
+    raw, ids = noise(shape, np.uint16), cells(shape)
+    pair = pair_of(
+        raw,
+        ids if labels_kind == "labels" else (ids % 3 == 0).astype(np.uint8),
+        size,
+        labels_kind=labels_kind,
+        train_sections=(0, *range(2, 12)),
+        axes="zyx" if size == CUBE else "z",
+        ignore=Volume((ids % 11 == 0).astype(np.uint8), kind="labels"),
+        ignore_values=(1,),
+        maps=Volume(raw.astype(np.float32) / 250, kind="boundary"),
+    )
+    params = small(augment=AugmentParams(), batch_size=6, **changes)
+    held = open_sources([pair], params, spec)
+    read = open_sources([stored(pair)], params, spec, memory_bytes=0)
+    assert isinstance(held[0].raw, HeldStack)
+    assert isinstance(read[0].raw, ReadStack)
+    for step in range(3):
+        expected, found = (make_batch(sources, params, spec, step) for sources in (held, read))
+        assert torch.equal(expected.images, found.images)
+        assert torch.equal(expected.targets, found.targets)
 
 
 def test_maps_of_an_earlier_network_are_cut_alike():

@@ -172,8 +172,10 @@ def _draw_slips(
     movable = [c for c in range(count) if c != middle]
     first = movable[int(chosen * len(movable))]
     last = first
-    if goes_on:  # away from the middle
-        first, last = (0, first) if middle is not None and first < middle else (first, count)
+    if goes_on and middle is not None and first < middle:
+        first, last = 0, first
+    elif goes_on:  # before the first there is nothing to be apart from
+        first, last = max(first, 1), count
     turn = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
     slips[first : last + 1] = np.column_stack([turn, shift])
     return slips

@@ -160,11 +160,9 @@ def _open_pair(
     if spec.dimensions == 3:
         return [_check_not_blank(whole, of_run=True)]
     orders = _ORDERS[pair.axes]
-    weight = pair.weight / len(orders)
-    sources = [replace(whole, weight=weight)]
-    for order in orders[1:]:
-        sources.append(_turned(replace(whole, weight=weight), order, start))
-    return [_check_not_blank(source) for source in sources]
+    whole = replace(whole, weight=pair.weight / len(orders))
+    turned = [_turned(whole, order, start) for order in orders[1:]]
+    return [_check_not_blank(whole), *turned]
 
 
 class _Opener:
@@ -267,7 +265,7 @@ def _turned(source: Source, order: Order, start: int) -> Source:
 
 
 def _check_not_blank(source: Source, *, of_run: bool = False) -> Source:
-    """Leave out blank sections, which teach nothing; those in files are met later."""
+    """Leave out blank sections, which teach nothing; others are met when they are drawn."""
     if isinstance(source.raw, ReadStack):
         return source
     shown = [z for z in source.sections.tolist() if not source.tones.is_blank(z)]
