@@ -26,9 +26,8 @@ from napari_emseg.segmentation import Hierarchy, build_hierarchy, group
 from napari_emseg.segmentation.agglomeration import agglomerate
 from napari_emseg.segmentation.building import FLOOR
 from napari_emseg.segmentation.multicut import (
-    THRESHOLDS,
     Solver,
-    choose_solver,
+    choose_effort,
     partition,
     wall_costs,
 )
@@ -76,12 +75,18 @@ def time_multicut(
     rag: RegionGraph, sizes: np.ndarray, wanted: Solver, common: dict[str, Any]
 ) -> None:
     """All thresholds of the slider, and how long the job says nothing and cannot be stopped."""
-    solver, notes = choose_solver(rag.n_fragments, wanted)
+    solver, thresholds, notes = choose_effort(rag.n_fragments, wanted)
     reports = [time.perf_counter()]
     start = time.process_time()
-    partition(rag, sizes, solver=solver, report=lambda: reports.append(time.perf_counter()))
-    seconds = (time.process_time() - start) / len(THRESHOLDS)
-    costs = [wall_costs(rag, threshold) for threshold in THRESHOLDS]
+    partition(
+        rag,
+        sizes,
+        solver=solver,
+        thresholds=thresholds,
+        report=lambda: reports.append(time.perf_counter()),
+    )
+    seconds = (time.process_time() - start) / len(thresholds)
+    costs = [wall_costs(rag, threshold) for threshold in thresholds]
     _, peer = clock(lambda: [run_bare_multicut(rag, c, solver) for c in costs])
     values = {
         **common,

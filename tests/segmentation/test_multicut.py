@@ -124,14 +124,19 @@ def test_too_many_fragments_are_joined_but_not_moved(
     hierarchy = build_hierarchy(boundary, sigma_px=0, mode="3d")
     moved = group(hierarchy, boundary, grouping=grouping)
     assert moved.fragments.provenance["notes"] == ["earlier"]
-    monkeypatch.setattr(multicut, "MAX_MOVED", hierarchy.n_fragments - 1)
+    monkeypatch.setattr(multicut, "MAX_FRAGMENTS", hierarchy.n_fragments - 1)
+    monkeypatch.setattr(multicut, "MAX_THRESHOLD", 0.3)
     joined = group(hierarchy, boundary, grouping=grouping)
     earlier, note = joined.fragments.provenance["notes"]
     assert (earlier, str(hierarchy.n_fragments) in note) == ("earlier", True)
-    assert "only the greedy half was done" in note
+    assert "joined but not moved" in note
+    n_solved = THRESHOLDS.index(0.3) + 1
+    assert (joined.tables[n_solved:] == joined.tables[n_solved - 1]).all()
+    assert (moved.tables[-1] != moved.tables[n_solved - 1]).any()
+    monkeypatch.undo()
     if grouping == "multicut":
-        greedy = group(hierarchy, boundary, grouping="greedy_additive")
-        np.testing.assert_array_equal(joined.tables, greedy.tables)
+        greedy = group(hierarchy, boundary, grouping="greedy_additive").tables
+        np.testing.assert_array_equal(joined.tables[:n_solved], greedy[:n_solved])
 
 
 def test_each_greedy_segment_is_connected() -> None:

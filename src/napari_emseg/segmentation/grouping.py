@@ -20,7 +20,13 @@ from napari_emseg.segmentation.forest import Forest, join
 from napari_emseg.segmentation.hierarchy import Hierarchy
 from napari_emseg.segmentation.inputs import as_volume
 from napari_emseg.segmentation.long_range import MAX_CHANNELS
-from napari_emseg.segmentation.multicut import THRESHOLDS, Solver, choose_solver, partition
+from napari_emseg.segmentation.multicut import (
+    THRESHOLDS,
+    Solver,
+    choose_effort,
+    partition,
+    repeat_last,
+)
 from napari_emseg.segmentation.parallel import Steps, ignore, map_threads
 from napari_emseg.segmentation.partitions import Partitions, join_tables
 from napari_emseg.segmentation.rag import RegionGraph, build_rag
@@ -217,9 +223,9 @@ def _agglomerate(
 
 def _cut_walls(part: Part, solver: Solver, report: Callable[[], None]) -> Grouped:
     rag, forest = _agglomerate(part, report)
-    chosen, notes = choose_solver(rag.n_fragments, solver)
-    tables = partition(rag, part.sizes_voxels, solver=chosen, report=report)
-    return Grouped(forest, tables, notes)
+    chosen, thresholds, notes = choose_effort(rag.n_fragments, solver)
+    tables = partition(rag, part.sizes_voxels, solver=chosen, thresholds=thresholds, report=report)
+    return Grouped(forest, repeat_last(tables), notes)
 
 
 def _group_parts(

@@ -23,7 +23,7 @@ from napari_emseg.segmentation.forest import Forest
 from napari_emseg.segmentation.grouping import Grouped, Part
 from napari_emseg.segmentation.lifted import lifted_multicut_tables, mutex_watershed_tables
 from napari_emseg.segmentation.long_range import choose_long_range, find_lifted_edges
-from napari_emseg.segmentation.multicut import choose_solver
+from napari_emseg.segmentation.multicut import choose_effort, repeat_last
 from napari_emseg.segmentation.rag import RegionGraph, build_rag
 from napari_emseg.segmentation.smoothing import read_section
 
@@ -33,9 +33,9 @@ Report = Callable[[], None]
 def lifted_multicut(part: Part, report: Report) -> Grouped:
     """Cut the walls that cost least to cut, and what is seen apart from afar."""
     graph, lifted, forest = _graphs(part, "mean", report)
-    solver, notes = choose_solver(graph.n_fragments, "kernighan_lin")
-    tables = lifted_multicut_tables(graph, lifted, solver=solver, report=report)
-    return Grouped(forest, tables, notes)
+    solver, thresholds, notes = choose_effort(graph.n_fragments, "kernighan_lin")
+    tables = lifted_multicut_tables(graph, lifted, thresholds, solver=solver, report=report)
+    return Grouped(forest, repeat_last(tables), notes)
 
 
 def mutex_watershed(part: Part, report: Report) -> Grouped:

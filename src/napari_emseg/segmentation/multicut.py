@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,8 @@ from napari_emseg.segmentation.rag import RegionGraph
 
 Solver = Literal["greedy_additive", "kernighan_lin"]
 THRESHOLDS = (0.02, *(round(0.05 * k, 2) for k in range(1, 20)), 0.98)
-MAX_MOVED = 20_000
-"""More fragments at once are joined only, and not moved between segments any more."""
+MAX_FRAGMENTS, MAX_THRESHOLD = 20_000, 0.8
+"""More fragments at once are joined only, not moved any more, and up to this threshold."""
 
 _CERTAIN = 1e-3  # a mean wall is never believed closer to 0 or 1
 
@@ -108,24 +108,51 @@ def _solve(
     return table
 
 
-def choose_solver(n_fragments: int, wanted: Solver) -> tuple[Solver, tuple[str, ...]]:
-    """Return the solver that comes to an end for so many fragments, and what to say of it.
+class Effort(NamedTuple):
+    """How much of a multicut is done.
 
-    Kernighan-Lin takes 1.4 s a threshold for 12,000 fragments, 13 s for 22,000, and more
-    than eight minutes, in which nothing can stop it, for 61,000.
+    Attributes
+    ----------
+    solver : {"greedy_additive", "kernighan_lin"}
+    thresholds : tuple of float
+        The first of ``THRESHOLDS``; those left out count as the last of these.
+    notes : tuple of str
+        What is not done, for people.
+    """
+
+    solver: Solver
+    thresholds: tuple[float, ...]
+    notes: tuple[str, ...]
+
+
+def choose_effort(n_fragments: int, wanted: Solver) -> Effort:
+    """Return what comes to an end in good time for so many fragments.
+
+    The library's calls cannot be stopped. Kernighan-Lin took 1.4 s a threshold for 12,000
+    fragments, 13 s for 22,000 and more than eight minutes for 61,000; greedy joining of
+    these 2.5 s at a threshold of 0.8, and more than 40 s at 0.9, where nearly all is one.
 
     Examples
     --------
-    >>> choose_solver(500, "kernighan_lin")
-    ('kernighan_lin', ())
+    >>> choose_effort(500, "kernighan_lin").solver, choose_effort(10**6, "kernighan_lin").solver
+    ('kernighan_lin', 'greedy_additive')
     """
-    if wanted == "greedy_additive" or n_fragments <= MAX_MOVED:
-        return wanted, ()
-    return "greedy_additive", (
-        f"Of the multicut of {n_fragments} fragments only the greedy half was done: moving "
-        f"fragments between segments afterwards ends in good time for up to {MAX_MOVED}. A higher "
-        "floor or more smoothing gives fewer.",
+    if n_fragments <= MAX_FRAGMENTS:
+        return Effort(wanted, THRESHOLDS, ())
+    moves = "fragments are joined but not moved between segments afterwards, and "
+    note = (
+        f"For more than {MAX_FRAGMENTS} fragments, here {n_fragments}, a whole multicut takes too "
+        f"long: {moves if wanted == 'kernighan_lin' else ''}thresholds above {MAX_THRESHOLD:g} "
+        f"count as {MAX_THRESHOLD:g}. A higher floor or more smoothing gives fewer."
     )
+    some = tuple(t for t in THRESHOLDS if t <= MAX_THRESHOLD)
+    return Effort("greedy_additive", some, (note,))
+
+
+def repeat_last(tables: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """Return one table for each of ``THRESHOLDS``, the last given for those beyond it."""
+    rows = np.minimum(np.arange(len(THRESHOLDS)), len(tables) - 1)
+    return np.asarray(tables[rows])
 
 
 def partition(
@@ -133,9 +160,10 @@ def partition(
     sizes_voxels: npt.NDArray[np.int64],
     *,
     solver: Solver,
+    thresholds: Sequence[float] = THRESHOLDS,
     report: Callable[[], None] = ignore,
 ) -> npt.NDArray[np.uint32]:
-    """Solve a multicut for each of ``THRESHOLDS``.
+    """Solve a multicut for each of some thresholds.
 
     Parameters
     ----------
@@ -143,6 +171,7 @@ def partition(
     sizes_voxels : (F + 1,) int64
         Voxels of each fragment.
     solver : {"greedy_additive", "kernighan_lin"}
+    thresholds : sequence of float
     report : callable
         Called after each; what it raises ends the work.
 
@@ -153,9 +182,9 @@ def partition(
     """
     by_size = np.lexsort((-np.arange(sizes_voxels.size), sizes_voxels))  # the first largest is last
     by_size = by_size[by_size > 0]
-    tables = np.zeros((len(THRESHOLDS), graph.n_fragments + 1), np.uint32)
+    tables = np.zeros((len(thresholds), graph.n_fragments + 1), np.uint32)
     network = build_network(graph) if graph.n_edges else None
-    for k, threshold in enumerate(THRESHOLDS):
+    for k, threshold in enumerate(thresholds):
         table = np.arange(graph.n_fragments + 1, dtype=np.uint32)
         if network is not None:
             table = _solve(graph, network, wall_costs(graph, threshold), solver)
