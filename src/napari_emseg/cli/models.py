@@ -20,6 +20,24 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     return {"models": [model.model_dump(mode="json") for model in list_models()]}
 
 
+def takes_and_gives(model: Mapping[str, Any]) -> str:
+    """Say what goes into a model and what comes out, and at which pixel size it learned.
+
+    Examples
+    --------
+    >>> takes_and_gives({"dimensions": 2, "in_sections": 3, "target": "boundary"})
+    'three sections in (2.5D), boundary map out'
+    """
+    n_in = {1: "single sections", 3: "three sections", 5: "five sections"}
+    takes = f"{n_in[model['in_sections']]} in ({'2D' if model['in_sections'] == 1 else '2.5D'})"
+    if model["dimensions"] == 3:
+        takes = "volumes in (3D)"
+    gives = "boundary map" if model["target"] == "boundary" else "affinities"
+    size = model.get("voxel_size_nm")
+    at = f", learned at {' x '.join(f'{nm:g}' for nm in size)} nm (z, y, x)" if size else ""
+    return f"{takes}, {gives} out{at}"
+
+
 def describe(report: Mapping[str, Any]) -> str:
     """Return the report as text."""
     if not report["models"]:
@@ -31,6 +49,7 @@ def describe(report: Mapping[str, Any]) -> str:
             continue
         default = " (default)" if model["default"] else ""
         lines.append(f"{model['name']}{default}: {model['title']}")
+        lines.append(f"    {takes_and_gives(model)}")
         for key in ("summary", "trained_on", "licence"):
             if model.get(key):
                 lines.append(f"    {key.replace('_', ' ')}: {model[key]}")

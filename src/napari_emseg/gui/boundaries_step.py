@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QMessageBox, QWidget
 
+from napari_emseg.cli.models import takes_and_gives
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.forms import make_check, make_choice
 from napari_emseg.gui.frame import Fold, ProgressRow, button, column, note, row, set_role
@@ -227,7 +228,7 @@ def describe_model_fully(info: ModelInfo) -> str:
         describe_model(info),
         f"Scores: {scores}" if scores else "",
         f"Terms: {info.licence}" if info.licence else "",
-        f"Network: {info.network}, {info.in_sections} section(s) in",
+        f"Network: {info.network}, {takes_and_gives(info.model_dump())}",
     ]
     return "\n".join(line for line in lines if line)
 
