@@ -196,3 +196,17 @@ def test_what_the_errors_covered_comes_back_when_they_go(with_map: Workspace, qt
     assert truth.visible
     evaluate.error_list.step(1)  # type: ignore[attr-defined]
     assert evaluate.error_layer.is_visible  # type: ignore[attr-defined]
+
+
+def test_an_image_of_the_truth_is_hidden_once(with_map: Workspace, qtbot: Any) -> None:
+    context, evaluate = with_map.context, with_map.step("evaluate")
+    drawing = np.full((3, 61, 75), 255, np.uint8)
+    drawing[:, ::9] = drawing[:, :, ::15] = 0
+    truth = add_volume(context.viewer, Volume(drawing, name="drawing"))
+    context.set_layer("ground_truth", truth)
+    for is_seen_after in (False, True):  # shown again by hand, it stays
+        truth.visible = True
+        evaluate.curves.clear()  # type: ignore[attr-defined]
+        evaluate.evaluate()  # type: ignore[attr-defined]
+        qtbot.waitUntil(lambda: evaluate.curve is not None, timeout=PATIENCE_MS)  # type: ignore[attr-defined]
+        assert truth.visible == is_seen_after

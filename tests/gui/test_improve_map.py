@@ -57,6 +57,7 @@ def test_two_maps_are_combined(
     improve.make()
     new = wait_for_new_map(with_map, old, qtbot)
     np.testing.assert_array_equal(new.data, np.maximum(old.data, second.data))
+    assert new.name == "map + second"
 
 
 def test_fitting_needs_a_truth_and_sets_the_lines(

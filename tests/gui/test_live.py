@@ -219,3 +219,15 @@ def test_a_stopped_build_goes_on_with_the_next_move(with_map: Workspace, qtbot: 
     qtbot.waitUntil(lambda: not context.jobs.is_busy("hierarchy"), timeout=PATIENCE_MS)
     context.session.change("segment", h=0.123)
     qtbot.waitUntil(lambda: context.hierarchy is not None, timeout=PATIENCE_MS)
+
+
+def test_no_way_to_join_moves_what_is_below(with_map: Workspace, qtbot: Any) -> None:
+    segment: Any = with_map.step("segment")
+    places = set()
+    for grouping in ("h_minima", "linking", "mean_boundary"):
+        segment.grouping.setCurrentIndex(segment.grouping.findData(grouping))
+        qtbot.wait(100)
+        places.add((segment.write_button.y(), segment.height()))
+        seen = [name for name in ("h", "merge_threshold") if segment.numbers[name].isVisible()]
+        assert seen == ["h" if grouping == "h_minima" else "merge_threshold"]
+    assert len(places) == 1

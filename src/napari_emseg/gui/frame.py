@@ -49,12 +49,7 @@ class ElidedLabel(QLabel):
         option.initFrom(self)
         metrics = QFontMetrics(self.font())
         rect = self.contentsRect().adjusted(_INDENT, 0, 0, 0)
-        text = self.text()
-        shorter = [text.partition(part)[0] for part in _LOSES] if self._is_state else []
-        for words in shorter:
-            if metrics.horizontalAdvance(text) > rect.width():
-                text = words
-        text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, rect.width())
+        text = self._words_within(rect.width(), metrics)
         style = self.style()
         assert style is not None
         style.drawItemText(
@@ -66,6 +61,16 @@ class ElidedLabel(QLabel):
             text,
             self.foregroundRole(),
         )
+
+    def _words_within(self, width_px: int, metrics: QFontMetrics) -> str:
+        text = self.text()
+        for part in _LOSES if self._is_state else ():
+            if metrics.horizontalAdvance(text) <= width_px:
+                break
+            text = text.partition(part)[0]
+        is_long = metrics.horizontalAdvance(text) > width_px
+        elided = metrics.elidedText(text, Qt.TextElideMode.ElideRight, width_px)
+        return elided if is_long else text
 
 
 class Fold(QWidget):
