@@ -123,7 +123,8 @@ def test_blended_blocks_leave_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_emseg.inference.grid._SMALLEST_SHARE", 2)
     network = make_network(depth=3)
     raw = np.random.default_rng(1).integers(0, 256, (5, 20, 64)).astype(np.uint8)
-    monkeypatch.setattr("napari_emseg.inference.grid._NEAR", (99, 16, 16))
+    monkeypatch.setattr("napari_emseg.inference.grid._NEAR_PX", (16,))
+    monkeypatch.setattr("napari_emseg.inference.grid._NEAR_SECTIONS", 99)
     options: dict[str, Any] = {"model": network, "tta": False, "device": "cpu"}
     whole = predict(raw, **options).read()
     cut = predict(raw, block_shape_px=(5, 20, 16), **options).read()
@@ -156,7 +157,7 @@ def test_sections_are_filled_slab_by_slab_in_the_order_asked_for() -> None:
     order = [4, 5, 6, 0, 1, 2, 3]
     options: dict[str, Any] = {"tta": False, "device": "cpu", "block_shape_px": (4, 40, 40)}
     predict(RAW, model=make_network(), out=out, sections=order, progress=Recorder(), **options)
-    assert reports[0] == (0, "sections 0 to 5, block 1 of 1")
+    assert reports[0] == (0, "sections 4 to 6, block 1 of 1")
     assert [done for done, _ in reports] == sorted(done for done, _ in reports)
 
 

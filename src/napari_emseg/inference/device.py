@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,20 @@ def memory_budget_bytes(device: str) -> int:
     if device.startswith("cuda"):
         free, _ = torch.cuda.mem_get_info(device)
         return int(free // 2)
+    return _BUDGET_BYTES
+
+
+def volume_budget_bytes(device: str) -> int:
+    """Return how much memory one forward pass through a 3D network may take.
+
+    It depends on the computer, not on what else it does: the blocks of a volume, and in
+    the last digits the map, are the same the next time.
+    """
+    if device.startswith("cuda"):
+        return int(torch.cuda.get_device_properties(device).total_memory // 3)
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return min(max(memory // 4, _BUDGET_BYTES), 2 * _BUDGET_BYTES)
     return _BUDGET_BYTES
 
 

@@ -25,10 +25,17 @@ Sizes = tuple[int, int, int]
 
 _RIM = (4, 16, 16)
 """Mirror image around the volume, which keeps the effects of padding away."""
-_NEAR = (8, 32, 32)
-"""Surroundings of a block that cannot bring all the network sees."""
-_SMALLEST_SHARE = 0.25
-"""Of a block, what has to be new if it brings all the network sees."""
+_NEAR_PX = (48, 32, 24, 16)
+"""Surroundings of a block that cannot bring all the network sees: what memory allows.
+
+Measured with a 3D U-Net of 3 levels, whose field is 47 voxels wide, on FIB-SEM: beside
+the map of one block, 24 and 16 voxels give mean differences of 0.0001 and 0.0005, at
+most 0.008 and 0.036, where the map itself changes by 0.09 from voxel to voxel.
+"""
+_NEAR_SECTIONS = 10
+"""At least so many sections, however much thicker than pixels they are."""
+_SMALLEST_SHARE = 0.2
+"""Of a block, what has to be new."""
 _SMALLEST_BLOCK = (1, 16, 16)
 
 
@@ -177,18 +184,25 @@ def plan_grid(
     multiple = (network.size_multiple_sections, *(network.size_multiple_px,) * 2)
     offsets = network.offsets if turned else ()
     shift = [max((abs(offset[axis]) for offset in offsets), default=0) for axis in range(3)]
-    field = [size // 2 for size in network.receptive_field_px]
-    near = [min(f, n) for f, n in zip(field, _NEAR, strict=True)]
-    overlap = [0 if n == f else n // 4 for f, n in zip(field, near, strict=True)]
+    field = _each(lambda size: size // 2, network.receptive_field_px)
     rim = _each(lambda r, s, m: round_up(max(r, s), m), _RIM, shift, multiple)
     start = shape if largest is None else _each(min, shape, largest)
-    exact = Grid(shape, start, _each(add, field, shift), (0, 0, 0), rim, multiple)
-    fitted = _fit(exact, most_voxels)
-    if fitted is not None and (fitted.new_share >= _SMALLEST_SHARE or fitted.is_whole):
-        return fitted
-    return _fit(
-        Grid(shape, start, _each(add, near, shift), _each(int, overlap), rim, multiple), most_voxels
-    )
+    fitted = None
+    for near in (field, *(_near(field, reach_px) for reach_px in _NEAR_PX)):
+        # neighbours blend over a quarter of what is brought along, the rest is given up
+        overlap = _each(lambda n, f: 0 if n == f else n // 4, near, field)
+        grid = Grid(shape, start, _each(add, near, shift), overlap, rim, multiple)
+        fitted = _fit(grid, most_voxels)
+        if fitted is not None and (fitted.new_share >= _SMALLEST_SHARE or fitted.is_whole):
+            return fitted
+    return fitted
+
+
+def _near(field: Sizes, reach_px: int) -> Sizes:
+    """Return the nearest part of what a network sees, as wide along Z as in the section."""
+    z, y, x = field
+    sections = max(_NEAR_SECTIONS, round(reach_px * z / max(y, 1)))
+    return (min(z, sections), min(y, reach_px), min(x, reach_px))
 
 
 def _fit(grid: Grid, most_voxels: int) -> Grid | None:

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import torch
 
-from napari_emseg.inference.device import is_out_of_memory, memory_budget_bytes, release_memory
+from napari_emseg.inference.device import is_out_of_memory, release_memory, volume_budget_bytes
 from napari_emseg.inference.flat import too_little_memory
 from napari_emseg.inference.grid import Grid, Sizes, Span, mirrored_index, plan_grid
 from napari_emseg.inference.orientations import IN_SPACE, UPRIGHT, Orientation
@@ -85,7 +85,7 @@ class VolumeMapper:
         network = self._runner.network
         y, x = reader.shape_px
         shape = (reader.n_sections, y, x)
-        budget = memory_budget_bytes(self._runner.device) // network.memory_bytes_per_px
+        budget = volume_budget_bytes(self._runner.device) // network.memory_bytes_per_px
         most = self._most_voxels or budget
         grid = plan_grid(shape, network, most_voxels=most, largest=self._largest(shape), turned=tta)
         if grid is None:
