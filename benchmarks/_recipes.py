@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
+import yaml
+from _budget import seconds_per_step
 
 from napari_emseg import Volume, evaluate, open_volume, save_volume
 from napari_emseg.recipe import load_recipe, run_recipe
@@ -25,6 +26,7 @@ SHORTENED: dict[str, dict[str, Any]] = {
 }
 """What is made smaller beside the number of steps."""
 
+_SECTIONS = 4
 _NEVER = {"validation_interval_steps": 10**9, "save_interval_s": 10**9, "workers": 0}
 
 
@@ -40,10 +42,9 @@ def run_shortened(name: str, data: Path, work: Path, minutes: float) -> dict[str
     folder = work / "recipes" / name
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / "model.safetensors"
-    clock = _Clock(60 * minutes)
-    params = params.model_copy(update={"steps": clock.count_steps(pair, model, params)})
+    step_s = seconds_per_step(pair, model, params, time.process_time)
+    params = params.model_copy(update={"steps": max(2, round(60 * minutes / step_s))})
     started = time.process_time()
-    torch.manual_seed(0)
     result = train([pair], model, params=params)
     trained_s = time.process_time() - started
     (scores,) = result.scores.values()
@@ -58,29 +59,6 @@ def run_shortened(name: str, data: Path, work: Path, minutes: float) -> dict[str
     }
 
 
-class _Clock:
-    """Finds how many steps fit into some seconds, by a few of them."""
-
-    def __init__(self, budget_s: float) -> None:
-        self.budget_s = budget_s
-
-    def count_steps(self, pair: Any, model: Path, params: TrainParams) -> int:
-        times = []
-        for steps in (1, 4):
-            short = params.model_copy(update={"steps": steps})
-            started = time.process_time()
-            train([_without_validation(pair)], model.with_name("probe.safetensors"), params=short)
-            times.append(time.process_time() - started)
-        step_s = max((times[1] - times[0]) / 3, 1e-3)
-        return max(2, round(self.budget_s / step_s))
-
-
-def _without_validation(pair: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(pair, validation_sections=())
-
-
 def _in_words(name: str, whole: TrainParams, steps: int) -> str:
     changes = [f"{steps:,} of {whole.steps:,} steps"]
     units = {"width": "maps", "patch_px": "pixels a side", "accumulate_batches": "batches a step"}
@@ -91,11 +69,13 @@ def _in_words(name: str, whole: TrainParams, steps: int) -> str:
 
 
 def _score_own_end(name: str, pair: Any, model: Path, folder: Path) -> float:
-    text = (RECIPES / f"{name}.yaml").read_text().replace("model: default", f"model: {model}")
+    """Score what the recipe makes of a few held-out sections, in one orientation."""
+    content = yaml.safe_load((RECIPES / f"{name}.yaml").read_text())
+    content["steps"][0]["params"] |= {"model": str(model), "tta": False}
     recipe = folder / "recipe.yaml"
-    recipe.write_text(text)
+    recipe.write_text(yaml.safe_dump(content))
     z = pair.validation_sections
-    part = slice(z[0], z[-1] + 1)
+    part = slice(z[0], z[0] + _SECTIONS)
     stack = folder / "stack.tif"
     save_volume(Volume(pair.raw.read(part), voxel_size_nm=pair.raw.voxel_size_nm), stack)
     files = run_recipe(load_recipe(recipe), stack, folder / "out")["files"]

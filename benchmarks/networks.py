@@ -19,7 +19,6 @@ isbi2012 and fib25; EMSEG_DATA by default. Trained models stay in `--work`.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
 import os
@@ -31,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _budget import seconds_per_step
 from _network_pages import read_lines, write_pages
 from _recipes import SHORTENED, run_shortened
 from _runs import RUNS, SPLITS, Run, open_pair, score
@@ -39,7 +39,6 @@ from napari_emseg import Volume
 from napari_emseg.inference import Predictor
 from napari_emseg.networks import build_network
 from napari_emseg.networks.layers import count_parameters
-from napari_emseg.progress import Cancelled
 from napari_emseg.training import TrainParams, train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,7 +56,6 @@ PAPER_SIZES = (
     ("unet", "paper"),
     ("unet2d", "modern"),
 )
-_PROBE_S = 8.0
 
 
 def main() -> None:
@@ -132,7 +130,7 @@ def run(row: Run, options: argparse.Namespace) -> dict[str, Any]:
     out = options.work / f"{row.name}_{options.cpu_minutes:g}_{options.device}.safetensors"
     out.parent.mkdir(parents=True, exist_ok=True)
     params = make_params(row, options.device)
-    step_s = probe(pair, out, params, clock)
+    step_s = seconds_per_step(pair, out, params, clock)
     params = params.model_copy(update={"steps": max(2, round(budget_s / step_s))})
     started, wall = clock(), time.perf_counter()
     result = train([pair], out, params=params)
@@ -176,27 +174,6 @@ def make_params(row: Run, device: str) -> TrainParams:
 def build(row: Run, params: TrainParams) -> torch.nn.Module:
     with torch.device("meta"):
         return build_network(row.network, row.preset, **params.network_params())
-
-
-class _Probe:
-    """Stops a training when its steps have been timed."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
-        self.times = [clock()]
-
-    def update(self, done: int, total: int, message: str = "") -> None:
-        self.times.append(self.clock())
-        if len(self.times) > 4 and self.times[-1] - self.times[0] > _PROBE_S:
-            raise Cancelled
-
-
-def probe(pair: Any, out: Path, params: TrainParams, clock: Callable[[], float]) -> float:
-    """Measure the seconds that a step takes, those at the start left out."""
-    watch = _Probe(clock)
-    with contextlib.suppress(Cancelled):
-        train([pair], out.with_name("probe.safetensors"), params=params, progress=watch)
-    return float(np.mean(np.diff(watch.times)[2:]))
 
 
 def section_seconds(
