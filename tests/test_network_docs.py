@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -27,15 +28,27 @@ NETWORK_PAGES = [page for page in PAGES if page.name != "README.md"]
 _LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
 
 
-@pytest.fixture(scope="module")
-def maker() -> ModuleType:
-    """What writes the tables, which lives beside the benchmarks."""
+def _import(name: str) -> ModuleType:
+    """Import what lives beside the benchmarks."""
     sys.path.insert(0, str(ROOT / "benchmarks"))
     try:
-        import _network_pages
+        return import_module(name)
     finally:
         sys.path.remove(str(ROOT / "benchmarks"))
-    return _network_pages
+
+
+@pytest.fixture(scope="module")
+def maker() -> ModuleType:
+    """What writes the tables."""
+    return _import("_network_pages")
+
+
+def test_the_comparison_has_every_network_and_every_recipe() -> None:
+    compared = {run.network for run in _import("_runs").RUNS.values()}
+    # Its modern preset is that of deepem3d, which has no dilated deconvolutions either.
+    assert compared == set(NETWORKS) - {"pdeepem3d"}
+    recipes = {path.stem for path in (ROOT / "examples/recipes/training").glob("*.yaml")}
+    assert set(_import("_recipes").SHORTENED) == recipes
 
 
 @pytest.mark.parametrize("page", [DOCS / "results.md", *PAGES], ids=lambda page: page.stem)
