@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_emseg.errors import InputError
+from napari_emseg.inference import predict
 from napari_emseg.networks import NETWORKS
 from napari_emseg.networks.checkpoint import load_model
 from napari_emseg.training import AugmentParams, TrainingPair, TrainParams, train
@@ -113,7 +114,11 @@ def test_every_network_learns(name, preset, two_cells, tmp_path) -> None:
         train([two_cells], earlier, params=quick("vd2d", "tiny", steps=1))
         changes["maps_from"] = str(earlier)
     params = quick(name, preset, **changes)
-    assert_falls(losses_of(two_cells, tmp_path / "m.safetensors", params))
+    path = tmp_path / "m.safetensors"
+    assert_falls(losses_of(two_cells, path, params))
+    # the file alone is all that is needed
+    (tmp_path / "earlier.safetensors").unlink(missing_ok=True)
+    assert predict(two_cells.raw, model=path, tta=False, sections=[0]).shape[-3:] == (8, 41, 53)
 
 
 def test_a_recursive_network_asks_for_the_model_that_makes_its_maps(two_cells, tmp_path) -> None:

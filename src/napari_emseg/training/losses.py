@@ -50,7 +50,7 @@ def map_loss(
     Examples
     --------
     >>> target = torch.tensor([[[[1, 0, 255]]]], dtype=torch.uint8)
-    >>> float(map_loss(torch.tensor([[[[40.0, -40.0, 40.0]]]]), target))
+    >>> round(float(map_loss(torch.tensor([[[[40.0, -40.0, 40.0]]]]), target)), 6)
     0.0
     """
     known = targets != IGNORED

@@ -25,7 +25,7 @@ from napari_emseg.training.descent import Descent, Step
 from napari_emseg.training.description import describe_model, flat_scores, summarise_pair
 from napari_emseg.training.hooks import Hook, Moment
 from napari_emseg.training.interrupts import HeldInterrupts
-from napari_emseg.training.maps import add_maps
+from napari_emseg.training.maps import add_maps, open_earlier
 from napari_emseg.training.pairs import TrainingPair
 from napari_emseg.training.params import TrainParams
 from napari_emseg.training.start import make_network
@@ -147,6 +147,7 @@ class _Trainer:
         self.state_path = out_path.with_suffix(STATE_SUFFIX)
         self.curve_path = out_path.with_suffix(CURVE_SUFFIX)
         network = make_network(params)
+        self.earlier = open_earlier(network, params.maps_from)
         # Where the network's own number of sections was asked for, it is now known.
         self.params = params.model_copy(update={"in_sections": network.in_sections})
         self.descent = Descent(network, self.params, torch.device(choose_device(params.device)))
@@ -177,13 +178,14 @@ class _Trainer:
             check_file_place(path)  # now, because training may take hours
         if self.counters.step == 0:
             self.curve_path.unlink(missing_ok=True)
-        self.pairs = add_maps(
-            self.pairs,
-            self.descent.network,
-            self.params.maps_from,
-            device=self.params.device,
-            progress=progress,
-        )
+        if self.earlier is not None:
+            self.pairs = add_maps(
+                self.pairs,
+                self.descent.network,
+                self.earlier[0],
+                device=self.params.device,
+                progress=progress,
+            )
         first_batch = self.counters.step * self.params.accumulate_batches
         try:
             with (
@@ -254,6 +256,7 @@ class _Trainer:
             self.pairs,
             sigma_px=self.params.validation_sigma_px,
             device=str(self.descent.device),
+            maps_from=self.earlier[0] if self.earlier else None,
             progress=progress,
         )
         mean = float(np.mean([s["v_rand"] for s in scores.values()])) if scores else None
@@ -325,7 +328,7 @@ class _Trainer:
     def write_model(self) -> None:
         scores = flat_scores(self.counters.scores)
         info = self.info.model_copy(update={"scores": scores, "training": self.summary()})
-        save_model(self.model_path, self.descent.average, info)
+        save_model(self.model_path, self.descent.average, info, maps_from=self.earlier)
 
     def summary(self) -> dict[str, Any]:
         """Say how the weights came to be, in plain values."""

@@ -7,12 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from napari_emseg.errors import InputError
 from napari_emseg.evaluation import score_curve
 from napari_emseg.inference import Predictor
-from napari_emseg.inference.sections import SectionReader
 from napari_emseg.networks.base import Network
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation import build_hierarchy
@@ -33,6 +30,7 @@ def validate(
     sigma_px: float = 1.5,
     tta: bool = False,
     device: str = "auto",
+    maps_from: Network | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> dict[str, dict[str, float]]:
     """Predict, smooth, segment and score the validation sections of each pair.
@@ -53,6 +51,8 @@ def validate(
         Average over all orientations; off while training, to save time.
     device : str
         Where to compute.
+    maps_from : Network, optional
+        What makes the boundary maps that a recursive network takes.
     progress : Progress
         Told after each section; may stop the validation.
 
@@ -62,7 +62,7 @@ def validate(
         By pair name {v_rand, v_rand_split, v_rand_merge, v_info, h}.
     """
     held_out = [pair for pair in pairs if pair.validation_sections]
-    with Predictor(network, device=device) as predictor:
+    with Predictor(network, device=device, maps_from=maps_from) as predictor:
         return {
             pair.name: _score(network, predictor, pair, sigma_px, tta, progress)
             for pair in held_out
@@ -84,7 +84,7 @@ def _score(
         is_volume = pair.labels_kind == "labels"
     else:
         sections, is_volume = list(pair.validation_sections), False
-        boundary = _predict_sections(network, predictor, pair, sections, tta, report)
+        boundary = _predict_sections(predictor, pair, sections, tta, report)
     mode: Literal["2d", "3d"] = "3d" if is_volume else "2d"
     hierarchy = build_hierarchy(Volume(boundary, kind="boundary"), sigma_px=sigma_px, mode=mode)
     truth = _read_truth(pair, sections, is_volume=is_volume)
@@ -95,7 +95,6 @@ def _score(
 
 
 def _predict_sections(
-    network: Network,
     predictor: Predictor,
     pair: TrainingPair,
     sections: Sequence[int],
@@ -104,33 +103,9 @@ def _predict_sections(
 ) -> Map:
     boundary = []
     for done, z in enumerate(sections):
-        if network.in_maps:
-            boundary.append(_predict_with_maps(network, pair, z))
-        else:
-            boundary.append(predictor.predict_section(pair.raw, z, tta=tta, resample="never"))
+        boundary.append(predictor.predict_section(pair.raw, z, tta=tta, resample="never"))
         report.update(done + 1, len(sections))
     return np.stack(boundary)
-
-
-@torch.inference_mode()
-def _predict_with_maps(network: Network, pair: TrainingPair, z: int) -> Map:
-    """Predict a section with the maps of an earlier model as second input."""
-    if pair.maps is None:
-        raise InputError(
-            f"{pair.name}: network '{network.name}' also takes the boundary maps of an earlier "
-            "model: name it (maps_from)."
-        )
-    image = SectionReader(pair.raw, network.in_sections, None).read(z)
-    if image is None:
-        return np.zeros(pair.raw.shape[1:], np.float32)
-    reach, last = network.in_sections // 2, pair.raw.shape[0] - 1
-    near = [min(max(z + step, 0), last) for step in range(-reach, reach + 1)]
-    scale = np.float32(1 / 255 if pair.maps.dtype == np.uint8 else 1)
-    maps = np.stack([pair.maps.read(n) for n in near]) * scale
-    both = torch.from_numpy(np.concatenate([image, maps]))[None]
-    logits = network(both.to(next(network.parameters()).device))[0, 0]
-    boundary: Map = logits.float().sigmoid().cpu().numpy()
-    return boundary
 
 
 def _predict_run(
