@@ -91,7 +91,8 @@ class WorkerPool:
         self._workers: list[_Worker] = []
         self._finalizer = weakref.finalize(self, _stop, self._workers)
         try:
-            self._packed = pack((sources, params, spec), memory_bytes)
+            self._packed = pack(self._work, memory_bytes)
+            self._work = unpack(self._packed)  # what was read from files is in memory only once
             for _ in range(count):
                 self._workers.append(self._start(_make_slots(first)))
         except (CannotShare, OSError, RuntimeError, AssertionError, ValueError) as error:
