@@ -1,0 +1,138 @@
+"""Several models and all three axes, chosen in the dock and predicted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.gui.conftest import PATIENCE_MS, save_untrained
+
+from napari_emseg.gui.layers import add_volume
+from napari_emseg.gui.workspace import Workspace
+from napari_emseg.volume import Volume
+
+GREY = np.random.default_rng(0).integers(0, 255, (4, 24, 28), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models of sections, and one that gives affinities."""
+    from napari_emseg.networks import build_network
+    from napari_emseg.networks.checkpoint import save_model
+    from napari_emseg.networks.info import ModelInfo
+
+    folder = save_untrained(tmp_path_factory.mktemp("several"))
+    info = ModelInfo(network="unet2d", title="Second", voxel_size_nm=(50, 4, 4))
+    save_model(folder / "second.safetensors", build_network("unet2d", width=4, depth=2), info)
+    affinities = info.model_copy(update={"title": "Affinities"})
+    save_model(
+        folder / "affinities.safetensors", build_network("rsunet", preset="tiny"), affinities
+    )
+    return folder
+
+
+@pytest.fixture
+def step(workspace: Workspace) -> Any:
+    workspace.context.session.change("predict", tta=False)
+    return workspace.step("boundaries")
+
+
+def predict(workspace: Workspace, qtbot: Any) -> Any:
+    context = workspace.context
+    workspace.step("boundaries").predict_all()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: not context.jobs.is_busy("predict"), timeout=PATIENCE_MS)
+    return context.layer("boundary")
+
+
+def tick(step: Any, title: str) -> None:
+    step.options._show_menu()
+    next(a for a in step.options.menu.actions() if a.text() == title).setChecked(True)
+
+
+def test_two_models_are_averaged(workspace: Workspace, step: Any, qtbot: Any) -> None:
+    from napari_emseg.inference.ensemble import Ensemble
+
+    raw = Volume(GREY, name="stack", voxel_size_nm=(50, 4, 4))
+    add_volume(workspace.context.viewer, raw)
+    assert not step.options.combine.isEnabled()
+    tick(step, "Second")
+    assert step.options.others.text() == "1 other model"
+    assert step.options.combine.isEnabled()
+    layer = predict(workspace, qtbot)
+    with Ensemble(["untrained", "second"]) as both:
+        expected = both.predict(raw, tta=False).read()
+    np.testing.assert_array_equal(layer.data, expected)
+    params = layer.metadata["emseg"]["steps"][-1]["params"]
+    assert params["others"] == ["second"]
+    step.model.setCurrentIndex(step.model.findData("second"))
+    assert workspace.context.session.predict.others == ()
+
+
+def test_models_that_do_not_fit_are_said(
+    workspace: Workspace, step: Any, qtbot: Any, notices: list[str]
+) -> None:
+    add_volume(workspace.context.viewer, Volume(GREY, name="stack", voxel_size_nm=(50, 4, 4)))
+    tick(step, "Affinities")
+    predict(workspace, qtbot)
+    assert "must predict the same" in notices[-1]
+
+
+def test_all_three_axes_are_for_isotropic_voxels(
+    workspace: Workspace, step: Any, qtbot: Any
+) -> None:
+    axes = step.options.axes
+    layer = add_volume(
+        workspace.context.viewer, Volume(GREY, name="stack", voxel_size_nm=(50, 4, 4))
+    )
+    qtbot.waitUntil(lambda: "12.5 times" in axes.toolTip(), timeout=PATIENCE_MS)
+    assert not axes.isEnabled()
+    workspace.context.viewer.layers.remove(layer)
+    add_volume(workspace.context.viewer, Volume(GREY, name="cube", voxel_size_nm=(8, 8, 8)))
+    qtbot.waitUntil(axes.isEnabled, timeout=PATIENCE_MS)
+    axes.click()
+    made = predict(workspace, qtbot)
+    assert made.metadata["emseg"]["predict"]["axes"] == "zyx"
+    assert workspace.context.is_boundary_complete
+    assert np.ptp(made.data) > 0
+
+
+def test_affinities_become_a_boundary_layer_that_carries_them(
+    workspace: Workspace, step: Any, qtbot: Any, notices: list[str]
+) -> None:
+    from napari_emseg.segmentation.affinity_view import affinities_of
+
+    context = workspace.context
+    add_volume(context.viewer, Volume(GREY, name="stack", voxel_size_nm=(50, 4, 4)))
+    step.model.setCurrentIndex(step.model.findData("affinities"))
+    step.preview_section()
+    assert "predicts whole volumes" in notices[-1]
+    layer = predict(workspace, qtbot)
+    assert layer.name == "stack boundaries"
+    carried = affinities_of(context.volume("boundary"))
+    assert carried is not None
+    assert carried.provenance["predict"]["model"] == "affinities"
+    assert context.plan()["boundaries"].state == "up to date"
+
+
+def test_a_map_too_large_for_memory_goes_to_the_disk(
+    workspace: Workspace,
+    step: Any,
+    qtbot: Any,
+    notices: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    from napari_emseg.gui import large_maps
+
+    monkeypatch.setattr(large_maps, "SHARE", 0.0)
+    source = str(tmp_path / "stack.tif")
+    raw = Volume(GREY, name="stack", voxel_size_nm=(50, 4, 4), provenance={"source": source})
+    add_volume(workspace.context.viewer, raw)
+    layer = predict(workspace, qtbot)
+    (store,) = tmp_path.glob("stack boundaries *.zarr")
+    assert any(str(store) in told for told in notices)
+    assert layer.data.shape == GREY.shape
+    assert np.ptp(np.asarray(layer.data)) > 0
+    assert workspace.context.plan()["boundaries"].state == "up to date"
