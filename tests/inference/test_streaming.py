@@ -161,6 +161,26 @@ def test_stopping_keeps_finished_blocks_and_a_finished_map_is_only_opened(
     assert again.seen == []
 
 
+def test_blended_volumes_go_on_as_if_never_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_emseg.inference.grid._SMALLEST_SHARE", 2)
+    monkeypatch.setattr("napari_emseg.inference.grid._NEAR_PX", (8,))
+    monkeypatch.setattr("napari_emseg.inference.grid._NEAR_SECTIONS", 4)
+    network = make_network("unet3d", depth=2)
+    raw = Volume(RAW[:, :16, :16], voxel_size_nm=(50, 4, 4))
+    with Predictor(network, device="cpu", block_shape_px=(4, 16, 16)) as predictor:
+        with pytest.raises(Cancelled):
+            predict_to_zarr(predictor, raw, tmp_path / "map.zarr", tta=False, progress=StopAt(6))
+        progress = StopAt()
+        resumed = predict_to_zarr(
+            predictor, raw, tmp_path / "map.zarr", tta=False, progress=progress
+        )
+        straight = predict_to_zarr(predictor, raw, tmp_path / "straight.zarr", tta=False)
+    assert progress.seen[0] == 4
+    np.testing.assert_array_equal(resumed.read(), straight.read())
+
+
 def test_what_was_begun_otherwise_is_not_mixed(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "map.zarr"
     with pytest.raises(Cancelled):

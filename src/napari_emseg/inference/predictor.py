@@ -43,8 +43,8 @@ class Predictor:
     device : {"auto", "cpu", "cuda", "mps"}
         Where to compute.
     block_shape_px : int, ([z,] y, x) or None
-        Size of the blocks a section is cut into; None takes the largest that
-        fits into memory. The result does not depend on it.
+        Size of the blocks a section or volume is cut into; None takes the largest
+        that fits into memory.
     n_threads : int, optional
         CPU cores to use at most; by default all.
     maps_from : str, path, ModelInfo or Network, optional
@@ -136,7 +136,7 @@ class Predictor:
         z : int
             The section wanted.
         tta : bool
-            Average over 8 orientations.
+            Average over 8 orientations, 16 for 3D networks.
         resample : {"auto", "never"}
             As in :func:`predict`.
         progress : Progress, optional
@@ -144,7 +144,7 @@ class Predictor:
 
         Returns
         -------
-        (Y, X) float32 in [0, 1], 1 = membrane
+        (Y, X) float32 in [0, 1], 1 = membrane; (C, Y, X) for affinities
 
         Raises
         ------
@@ -254,7 +254,11 @@ def predict(
     n_threads: int | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Volume:
-    """Predict the boundary map of a stack, section by section.
+    """Predict the boundary map, or the affinities, of a stack.
+
+    A 2D network maps section by section; the result does not depend on the blocks. A 3D
+    one maps slabs of blocks, which overlap and are blended where not all that the
+    network sees around them fits into memory.
 
     Parameters
     ----------
@@ -264,20 +268,21 @@ def predict(
         Name from the library, "default", a model file, or one already loaded.
         A Predictor brings its own device, blocks and threads.
     tta : bool
-        Average over 8 orientations: better, 8 times slower.
+        Average over 8 orientations, 16 for 3D networks: better, as many times slower.
     device : {"auto", "cpu", "cuda", "mps"}
         Where to compute; "auto" takes a graphics card that works.
     block_shape_px : int, ([z,] y, x) or None
-        Size of the blocks a section is cut into; None takes the largest that
-        fits into memory. The result does not depend on it.
-    out : array-like (Z, Y, X), optional
+        Size of the blocks a section or volume is cut into; None takes the largest
+        that fits into memory.
+    out : array-like ([C,] Z, Y, X), optional
         float32, or uint8 meaning value / 255; filled section by section, so what
         is finished stays when the user stops.
     sections : iterable of int, optional
         Sections wanted, in this order; others are left as they are (0 without `out`).
     resample : {"auto", "never"}
         "auto": where the pixel size is more than 1.5 times off the model's,
-        bring the section to the model's and the map back.
+        bring the section to the model's and the map back; not for affinities, whose
+        offsets count pixels.
     n_threads : int, optional
         CPU cores to use at most; by default all.
     progress : Progress, optional
@@ -286,8 +291,9 @@ def predict(
     Returns
     -------
     Volume
-        Kind "boundary", 1 = membrane, same grid as `raw`. ``provenance["predict"]``
-        holds model, device and seconds, ``provenance["notes"]`` what was noticed.
+        Kind "boundary", 1 = membrane, or kind "affinities", 1 = same neuron, with
+        ``provenance["offsets"]``; same grid as `raw`. ``provenance["predict"]`` holds
+        model, device and seconds, ``provenance["notes"]`` what was noticed.
 
     Raises
     ------
@@ -338,7 +344,7 @@ def predict_section(
 
     Returns
     -------
-    (Y, X) float32 in [0, 1], 1 = membrane
+    (Y, X) float32 in [0, 1], 1 = membrane; (C, Y, X) for affinities
 
     Raises
     ------
