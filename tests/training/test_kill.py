@@ -96,10 +96,10 @@ def test_a_training_killed_again_and_again_ends_with_the_same_bits(
 
     kill_soon(emseg(*train_command(killed)), state, random.Random(time.time_ns()).uniform(0, 0.3))
     again = [*train_command(killed), "--resume"]
-    writer, trainer = "napari_emseg.training.state", "napari_emseg.training.trainer"
+    writer, journal = "napari_emseg.training.state", "napari_emseg.training.journal"
     assert killed_inside(writer, "save_file", 3, *again) == -signal.SIGKILL
     assert list(tmp_path.glob(".*.tmp.killed.training"))
-    assert killed_inside(trainer, "append_line", 1, *again) == -signal.SIGKILL
+    assert killed_inside(journal, "append_line", 1, *again) == -signal.SIGKILL
     assert emseg(*again).wait() == 0
 
     for suffix in (".safetensors", ".training"):

@@ -20,11 +20,11 @@ from napari_emseg.networks.checkpoint import save_model
 from napari_emseg.networks.info import ModelInfo
 from napari_emseg.progress import NO_PROGRESS, Cancelled, Progress
 from napari_emseg.training.batches import BatchSource
-from napari_emseg.training.curve import append_line, truncate_curve
 from napari_emseg.training.descent import Descent, Step
 from napari_emseg.training.description import describe_model, flat_scores, summarise_pair
-from napari_emseg.training.hooks import Hook, Moment
+from napari_emseg.training.hooks import Hook
 from napari_emseg.training.interrupts import HeldInterrupts
+from napari_emseg.training.journal import Journal
 from napari_emseg.training.maps import add_maps, open_earlier
 from napari_emseg.training.pairs import TrainingPair
 from napari_emseg.training.params import TrainParams
@@ -34,8 +34,6 @@ from napari_emseg.training.validation import validate
 
 STATE_SUFFIX = ".training"
 CURVE_SUFFIX = ".curve.jsonl"
-
-_LOSS_EVERY_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,6 @@ class _Trainer:
         hooks: Sequence[Hook],
     ) -> None:
         self.pairs = pairs
-        self.hooks = hooks
         self.info = info or describe_model(pairs, params.network)
         self.model_path = out_path.with_suffix(".safetensors")
         self.state_path = out_path.with_suffix(STATE_SUFFIX)
@@ -151,6 +148,7 @@ class _Trainer:
         # Where the network's own number of sections was asked for, it is now known.
         self.params = params.model_copy(update={"in_sections": network.in_sections})
         self.descent = Descent(network, self.params, torch.device(choose_device(params.device)))
+        self.journal = Journal(self.curve_path, self.descent, hooks)
         self.counters = Counters()
         self.saved_at = time.monotonic()
         self.saved_steps = (-1, -1)
@@ -169,15 +167,12 @@ class _Trainer:
         self.counters = load_state(
             self.state_path, networks=self.networks, optimiser=self.descent.optimiser
         )
-        done = self.counters
-        truncate_curve(self.curve_path, step=done.step, validated_step=done.validated_step)
 
     def run(self, progress: Progress) -> TrainResult:
         self.model_path.parent.mkdir(parents=True, exist_ok=True)
         for path in (self.model_path, self.state_path, self.curve_path):
             check_file_place(path)  # now, because training may take hours
-        if self.counters.step == 0:
-            self.curve_path.unlink(missing_ok=True)
+        self.journal.begin(self.counters)
         if self.earlier is not None:
             self.pairs = add_maps(
                 self.pairs,
@@ -201,8 +196,7 @@ class _Trainer:
                 self.write_model()
             raise
         finally:
-            for hook in self.hooks:
-                hook.on_end()
+            self.journal.end()
         self.save()
         return self.result()
 
@@ -242,10 +236,8 @@ class _Trainer:
         counters.waited_s += source.waited_s - waited_s
         counters.loss_sum += step.loss
         counters.loss_count += 1
-        self.call("on_step", self.moment(step))
-        is_validated = counters.step % self.params.validation_interval_steps == 0
-        if counters.step % _LOSS_EVERY_STEPS == 0 and not is_validated:
-            self.record(step)
+        is_validation_next = self.is_validation_due(self.share_done())
+        self.journal.tell_step(step, counters, is_validation_next=is_validation_next)
         return step
 
     def validate(self, step: Step | None, progress: Progress) -> None:
@@ -270,49 +262,9 @@ class _Trainer:
         counters.validating_s += counters.last_validation_s
         counters.seconds += counters.last_validation_s
         counters.validated_step = counters.step
-        self.record(step, scores)
-        self.call("on_validation", self.moment(step, scores, is_best))
-
-    def call(self, name: str, moment: Moment | None) -> None:
-        for hook in self.hooks if moment is not None else ():
-            getattr(hook, name)(moment)
-
-    def moment(
-        self, step: Step | None, scores: dict[str, Any] | None = None, is_best: bool = False
-    ) -> Moment | None:
-        if step is None:  # resumed in front of a validation
-            return None
-        return Moment(
-            self.counters.step,
-            self.counters.seconds,
-            step.loss,
-            step.learning_rate,
-            self.descent.network,
-            self.descent.average,
-            step.batch.images,
-            step.batch.targets,
-            scores or {},
-            is_best,
+        self.journal.tell_validation(
+            step, counters, scores, is_best=is_best, saving_s=self.saving_s
         )
-
-    def record(self, step: Step | None, scores: dict[str, Any] | None = None) -> None:
-        """Add a line to the curve; its loss is the mean since the line before."""
-        counters = self.counters
-        line: dict[str, Any] = {
-            "step": counters.step,
-            "seconds": round(counters.seconds, 1),
-            "loss": (
-                round(counters.loss_sum / counters.loss_count, 5) if counters.loss_count else None
-            ),
-            "learning_rate": step.learning_rate if step else None,
-            "waited_share": round(counters.waited_share(), 4),
-        }
-        if scores is not None:
-            line["validation_seconds"] = round(counters.last_validation_s, 1)
-            line["saving_seconds"] = round(self.saving_s, 3)
-            line["scores"] = scores
-        append_line(self.curve_path, line)
-        counters.loss_sum, counters.loss_count = 0.0, 0
 
     def report(self, progress: Progress, loss: float) -> None:
         best = self.counters.best_score
