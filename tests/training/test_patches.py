@@ -20,8 +20,9 @@ from napari_emseg.training.boxes import draw_box
 from napari_emseg.training.input_spec import InputSpec, describe_input
 from napari_emseg.training.patches import Sample, draw_patch
 from napari_emseg.training.sources import Source, open_sources
-from napari_emseg.training.stacks import HeldStack, ReadStack
+from napari_emseg.training.stacks import SECTIONS, HeldStack, ReadStack
 from napari_emseg.training.targets import affinity_target, kernel_target, label_target
+from napari_emseg.training.tones import Tones
 from napari_emseg.training.windows import draw_window
 from napari_emseg.volume import Volume
 
@@ -189,7 +190,8 @@ def test_affinities_belong_to_the_ids_shown_however_turned(size, seed):
     # section by section of one deviation: the grey value tells the id, 0 is unlabelled
     ids[:, 0, :4] = [0, 1, 2, 3]
     raw = Volume(ids.astype(np.float32) * 50, voxel_size_nm=size)
-    pair = replace(pair_of(ids, ids.astype(np.uint64) << 40, size=size), raw=raw)
+    huge = np.where(ids, ids + np.uint64(2**63), np.uint64(0))  # apart in the last bits only
+    pair = replace(pair_of(ids, huge, size=size), raw=raw)
     spec = InputSpec(dimensions=3, offsets=OFFSETS)
     params = small(patch_px=16, augment=STILL.model_copy(update={"orientations": True}))
     source = opened(pair, params, spec)
@@ -365,6 +367,20 @@ def test_what_is_read_patch_by_patch_is_what_is_held(size, labels_kind, spec, ch
         expected, found = (make_batch(sources, params, spec, step) for sources in (held, read))
         assert torch.equal(expected.images, found.images)
         assert torch.equal(expected.targets, found.targets)
+
+
+def test_large_sections_are_judged_whole_in_memory_and_by_tiles_in_files():
+    raw = np.random.default_rng(2).normal(100, 20, (2, 1100, 1500)).astype(np.float32)
+    raw[1] = 3
+    held = HeldStack(0, 2, (1100, 1500), SECTIONS, raw, 0)
+    read = ReadStack(0, 2, (1100, 1500), SECTIONS, Stored(raw), holds_ids=False)
+    mean, scale = Tones(held, "a").of([0, 1])
+    assert mean[0] == pytest.approx(raw[0].mean(), rel=1e-6)
+    assert scale.tolist() == pytest.approx([1 / raw[0].std(), 0], rel=1e-5)
+    near_mean, near_scale = Tones(read, "a").of([0, 1])
+    assert near_mean[0] != mean[0]
+    assert near_mean == pytest.approx(mean, rel=1e-2)
+    assert near_scale == pytest.approx(scale, rel=1e-2)
 
 
 def test_maps_of_an_earlier_network_are_cut_alike():

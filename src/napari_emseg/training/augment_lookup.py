@@ -216,7 +216,11 @@ def pick_volume(
                     q = row[0] * p[0] + row[1] * p[1] + row[2] * p[2] + centre[axis]
                     beyond |= not low[axis] - 0.5 <= q <= high[axis] + 0.5
                     at[axis] = int(fold(q, low[axis], high[axis]) + 0.5) - origin[axis]
-                out[k, i, j] = 0 if rim and beyond else block[at[0], at[1], at[2]]
+                # two statements: one expression of both would be a floating-point number
+                if rim and beyond:
+                    out[k, i, j] = 0
+                else:
+                    out[k, i, j] = block[at[0], at[1], at[2]]
 
 
 def spread(nodes: Floats, shape: tuple[int, ...]) -> Floats:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.inference.sections import standardise
-from napari_emseg.training.stacks import Stack, Values
+from napari_emseg.training.stacks import HeldStack, Stack, Values
 
 _TILE_PX = 256
 _TILES = 4
@@ -74,20 +74,20 @@ class Tones:
 
 
 def _read_tiles(stack: Stack, z: int) -> list[Values]:
-    size = np.array(stack.shape[1:])
-    step = np.minimum(size, _TILE_PX)
-    spans = [
-        [0] if n <= _TILES * _TILE_PX else np.linspace(0, n - _TILE_PX, _TILES).astype(int).tolist()
-        for n in size
-    ]
-    step = np.where([len(span) == 1 for span in spans], size, step)
+    is_held = isinstance(stack, HeldStack)
+    y_spans, x_spans = (_spans(size, all_of_it=is_held) for size in stack.shape[1:])
     tiles = []
-    for corner in product(*spans):
-        low = (z, *corner)
-        high = (z + 1, *(int(c + s) for c, s in zip(corner, step, strict=True)))
-        block, origin = stack.block(low, high)
-        inside = tuple(
-            slice(a - o, b - o) for a, b, o in zip(low, high, origin.tolist(), strict=True)
-        )
-        tiles.append(block[inside])
+    for y, x in product(y_spans, x_spans):
+        block, origin = stack.block((z, y.start, x.start), (z + 1, y.stop, x.stop))
+        z0, y0, x0 = origin.tolist()
+        tile = block[z - z0, y.start - y0 : y.stop - y0, x.start - x0 : x.stop - x0]
+        tiles.append(tile)
     return tiles
+
+
+def _spans(size: int, *, all_of_it: bool) -> list[range]:
+    """Return where the tiles lie along an axis."""
+    if all_of_it or size <= _TILES * _TILE_PX:
+        return [range(size)]
+    starts = np.linspace(0, size - _TILE_PX, _TILES).astype(int).tolist()
+    return [range(start, start + _TILE_PX) for start in starts]
