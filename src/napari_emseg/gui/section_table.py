@@ -51,6 +51,8 @@ class SectionTable(QWidget):
         self.summary = ElidedLabel(_UNCHECKED)
         self.summary.setProperty("role", "quiet")
         self.table = CompactTable(_COLUMNS, rows_seen=_ROWS_SEEN, name="Bad sections")
+        # napari's empty box is all but invisible on a table
+        self.table.setStyleSheet("QTableWidget::indicator:unchecked { border: 1px solid #888; }")
         self.table.cellDoubleClicked.connect(lambda index, _column: self.go_to(index))
         self.table.itemChanged.connect(self._on_item_changed)
         self.check_button = button(
@@ -69,7 +71,7 @@ class SectionTable(QWidget):
         buttons = row("", self.check_button, self.add_button)
         buttons.setStretch(1, 1)
         rows.addLayout(buttons)
-        rows.addLayout(row("Wide model", self.substitute))
+        rows.addLayout(row("Max with", self.substitute))
         self.progress = ProgressRow(partial(context.jobs.stop, "sections"))
         rows.addWidget(self.progress)
         context.plan_changed.connect(self._enable)

@@ -33,6 +33,11 @@ class SubstitutingPredictor(Wrapping):
       sections miss each other.
     - A blank section becomes the maximum of the nearest sound ones above and below.
 
+    Measured by ``benchmarks/bad_sections.py``: FIB-25, every eighth of 50 sections
+    displaced by 5, 10, 20 px, a network with 3 sections in, 3D V_rand as it is / with
+    this 0.836 / 0.841, 0.816 / 0.829, 0.772 / 0.798. Taking a sound section for
+    displaced costs: 0.891 / 0.855.
+
     Parameters
     ----------
     predictor : BoundaryPredictor
