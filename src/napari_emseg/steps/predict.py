@@ -174,12 +174,18 @@ def stream(
 
     Parameters
     ----------
-    raw, params, progress, n_threads
-        As for :func:`run`.
+    raw : Volume
+        Grey values, ZYX.
     path : path-like
         The store, ``.zarr``.
+    params : PredictParams
+        As for :func:`run`.
     resume : bool
         Whether to go on where an interrupted run with these parameters stopped.
+    progress : Progress, optional
+        Told the sections done.
+    n_threads : int, optional
+        CPU cores to use at most.
 
     Returns
     -------
