@@ -76,6 +76,14 @@ def test_an_affinity_compares_a_voxel_with_the_one_at_its_offset(labels: Any, of
             assert target[at] == (labels[at] == labels[other])
 
 
+@settings(max_examples=60, deadline=None)
+@given(labels=VOLUMES, offset=OFFSETS, halo=st.tuples(*[st.integers(0, 2)] * 3))
+def test_a_halo_is_only_looked_at(labels: Any, offset: Any, halo: Any) -> None:
+    core = tuple(slice(h, max(h, n - h)) for n, h in zip(labels.shape, halo, strict=True))
+    whole = affinity_target(labels, [offset])[(slice(None), *core)]
+    assert np.array_equal(affinity_target(labels, [offset], halo=halo), whole)
+
+
 def test_bad_labels_and_offsets_are_explained() -> None:
     with pytest.raises(InputError, match=r"need the axes Z, Y, X; these have shape \(4, 5\)"):
         kernel_target(np.ones((4, 5), int))

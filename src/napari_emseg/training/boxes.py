@@ -143,11 +143,12 @@ def _read_target(
         ignored = np.isin(classes, source.ignore_values)
     if spec.offsets and ignored is not None:
         truth[ignored] = 0
-    target = draw_target(truth, params, spec, axes=(0, 1, 2) if source.is_cubic else (1, 2))
+    axes = (0, 1, 2) if source.is_cubic else (1, 2)
+    target = draw_target(truth, params, spec, axes=axes, halo=halo)
     if not spec.offsets and ignored is not None:
-        target[:, ignored] = IGNORED
-    core = tuple(slice(h, h + n) for h, n in zip(halo, shape, strict=True))
-    return np.ascontiguousarray(target[(slice(None), *core)])
+        core = tuple(slice(h, h + n) for h, n in zip(halo, shape, strict=True))
+        target[:, ignored[core]] = IGNORED
+    return target
 
 
 def _pick(

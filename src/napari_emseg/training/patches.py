@@ -24,6 +24,7 @@ from napari_emseg.training.targets import (
 from napari_emseg.training.warped import (
     Place,
     Sections,
+    Shape,
     fold_sections,
     pick_sections,
     read_sections,
@@ -155,25 +156,33 @@ def _read_target(
     ignored = _pick_ignored(source, place, sections, size_px)
     if spec.offsets and ignored is not None:
         ids[ignored] = 0
-    target = draw_target(ids, params, spec, axes=(1, 2))
-    core = (slice(None), reach, *(slice(halo, halo + params.patch_px),) * 2)
+    target = draw_target(ids, params, spec, axes=(1, 2), halo=(reach, halo, halo))[:, 0]
     if not spec.offsets and ignored is not None:
-        target[:, ignored] = IGNORED
-    return np.ascontiguousarray(target[core])
+        core = slice(halo, halo + params.patch_px)
+        target[:, ignored[reach, core, core]] = IGNORED
+    return target
 
 
 def draw_target(
-    ids: Values, params: TrainParams, spec: InputSpec, *, axes: tuple[int, ...]
+    ids: Values,
+    params: TrainParams,
+    spec: InputSpec,
+    *,
+    axes: tuple[int, ...],
+    halo: Shape,
 ) -> Target:
-    """Draw what the network should give for ids (Z, Y, X), (channels, Z, Y, X).
+    """Draw what the network should give for ids (Z, Y, X), (channels, Z, Y, X) without the halo.
 
     `axes` are those along which the faces of two ids are boundary.
     """
     if spec.offsets:
-        return affinity_target(ids, spec.offsets)
+        return affinity_target(ids, spec.offsets, halo=halo)
     if params.boundary_kernel != "faces":
-        return kernel_target(ids, params.boundary_kernel)[None]
-    return label_target(ids, boundary_px=params.boundary_px, axes=axes)[None]
+        target = kernel_target(ids, params.boundary_kernel)
+    else:
+        target = label_target(ids, boundary_px=params.boundary_px, axes=axes)
+    core = tuple(slice(h, n - h) for n, h in zip(ids.shape, halo, strict=True))
+    return np.ascontiguousarray(target[core])[None]
 
 
 def _pick_ignored(

@@ -144,7 +144,12 @@ def kernel_target(
     return target
 
 
-def affinity_target(labels: npt.NDArray[Any], offsets: Sequence[tuple[int, int, int]]) -> Target:
+def affinity_target(
+    labels: npt.NDArray[Any],
+    offsets: Sequence[tuple[int, int, int]],
+    *,
+    halo: tuple[int, int, int] = (0, 0, 0),
+) -> Target:
     """Tell for each voxel whether those at the offsets are of the same neuron.
 
     Parameters
@@ -154,10 +159,12 @@ def affinity_target(labels: npt.NDArray[Any], offsets: Sequence[tuple[int, int, 
     offsets : sequence of (z, y, x)
         For nearest neighbours (-1, 0, 0), (0, -1, 0), (0, 0, -1); a 2D network has
         those with z = 0 only.
+    halo : (z, y, x)
+        How much of the labels on each side is only there to be the other voxel.
 
     Returns
     -------
-    uint8 array, (len(offsets), Z, Y, X)
+    uint8 array, (len(offsets), Z, Y, X), smaller by the halo on each side
         1 = same id, 0 = another; 255 = not known, where either voxel is unlabelled
         or the other lies outside.
 
@@ -172,14 +179,18 @@ def affinity_target(labels: npt.NDArray[Any], offsets: Sequence[tuple[int, int, 
     array([[[[255,   1,   0, 255]]]], dtype=uint8)
     """
     _check_volume(labels)
-    target = np.full((len(offsets), *labels.shape), IGNORED, np.uint8)
+    shape = tuple(max(0, n - 2 * h) for n, h in zip(labels.shape, halo, strict=True))
+    target = np.full((len(offsets), *shape), IGNORED, np.uint8)
     for channel, offset in zip(target, offsets, strict=True):
         if not any(offset):
             raise InputError("An affinity needs an offset other than (0, 0, 0).")
-        here, there = _overlap(labels.shape, offset)
+        here, there = _overlap(labels.shape, offset, halo)
         own, other = labels[here], labels[there]
-        known = (own != 0) & (other != 0)
-        channel[here] = np.where(known, own == other, IGNORED)
+        inner = tuple(
+            slice(part.start - h, part.stop - h) for part, h in zip(here, halo, strict=True)
+        )
+        channel[inner] = own == other
+        channel[inner][(own == 0) | (other == 0)] = IGNORED
     return target
 
 
@@ -210,13 +221,13 @@ def _extreme(ids: npt.NDArray[Any], kernel: Kernel, pick: np.ufunc) -> npt.NDArr
 
 
 def _overlap(
-    shape: tuple[int, ...], offset: tuple[int, ...]
+    shape: tuple[int, ...], offset: tuple[int, ...], halo: tuple[int, ...] = (0, 0, 0)
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Slices of the voxels whose partner lies inside, and of their partners."""
-    here = tuple(
-        slice(max(0, -o), max(0, n - max(0, o))) for n, o in zip(shape, offset, strict=True)
-    )
-    there = tuple(
-        slice(max(0, o), max(0, n - max(0, -o))) for n, o in zip(shape, offset, strict=True)
-    )
-    return here, there
+    """Slices of the voxels beside the halo whose partner lies inside, and of their partners."""
+    here, there = [], []
+    for n, o, h in zip(shape, offset, halo, strict=True):
+        start = max(h, -o)
+        stop = max(start, min(n - h, n - o))
+        here.append(slice(start, stop))
+        there.append(slice(start + o, stop + o))
+    return tuple(here), tuple(there)

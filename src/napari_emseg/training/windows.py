@@ -111,7 +111,8 @@ def _read_tile(
     if source.is_target:
         drawn: Target = ids[0, y, x]
         return drawn
-    target = draw_target(ids, params, replace(spec, offsets=()), axes=(1, 2))[0, reach]
+    plain = replace(spec, offsets=())
+    target = draw_target(ids, params, plain, axes=(1, 2), halo=(reach, 0, 0))[0, 0]
     if source.ignored is not None:
         classes = _cut(source.ignored, sections[reach : reach + 1], low, high)[0]
         target[np.isin(classes, source.ignore_values)] = IGNORED
