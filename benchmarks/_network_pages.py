@@ -225,6 +225,7 @@ _COMMON: list[tuple[str, Column]] = [
     ("s per 512² section", lambda r: _number(r["section_s"], 2)),
     ("budget, min", lambda r: f"{r['minutes']:g}"),
     ("training, CPU s", lambda r: _number(r["training_s"], 0)),
+    ("steps", lambda r: f"{r['steps']:,}"),
     ("images seen", lambda r: f"{r['images']:,}"),
 ]
 
