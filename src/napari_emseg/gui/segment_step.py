@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QButtonGroup, QCheckBox, QRadioButton, QWidget
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QFileDialog, QRadioButton, QWidget
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
@@ -37,12 +38,14 @@ _SLIDER_MAXIMA = {
     "prior_faces": 200,
     "wall_quantile": 1.0,
     "floor": 0.1,
+    "certain_boundary": 1.0,
 }
 _SHORT_TITLES = {
     "merge_threshold": "Threshold",
     "min_sections": "Min depth",
     "prior_faces": "Prior",
     "wall_quantile": "Quantile",
+    "certain_boundary": "Refill from",
 }
 _WATERSHEDS = {
     "fine": "keep every basin",
@@ -106,6 +109,7 @@ class SegmentStep(StepWidget):
         self.fill_holes.toggled.connect(lambda on: self._change(fill_holes=on))
         self.short_segments = make_choice(fields["short_segments"], _SHORT)
         self.short_segments.currentIndexChanged.connect(self._on_short_chosen)
+        self.certain_map = button("", self.choose_certain_map, fields["certain_map"].description)
         self.watershed = make_choice(fields["affinity_thresholds"], _WATERSHEDS)
         self.watershed.currentIndexChanged.connect(self._on_watershed_chosen)
         self.rows.addWidget(self._make_advanced())
@@ -117,6 +121,12 @@ class SegmentStep(StepWidget):
     def write_labels(self) -> None:
         """Write the segmentation of the whole stack into a new labels layer."""
         self.try_to(self._start_writing)
+
+    def choose_certain_map(self) -> None:
+        """Choose another map that tells what is certain boundary; cancelling takes this one."""
+        patterns = "Boundary maps (*.tif *.tiff *.h5 *.hdf5 *.npy);;All files (*)"
+        path, _ = QFileDialog.getOpenFileName(self, "Map of what is certain", "", patterns)
+        self._change(certain_map=path)
 
     def stop(self) -> None:
         """Stop writing labels, or segmenting the other sections."""
@@ -195,14 +205,19 @@ class SegmentStep(StepWidget):
             ("short_segments", "Short ones", self.short_segments),
             ("affinity_thresholds", "Affinities", self.watershed),
         ):
-            self.choice_rows[name] = QWidget()
-            self.choice_rows[name].setLayout(row(words, choice))
-            choice_layout = self.choice_rows[name].layout()
-            assert choice_layout is not None
-            choice_layout.setContentsMargins(0, 0, 0, 0)
-            rows.addWidget(self.choice_rows[name])
+            rows.addWidget(self._rare_row(name, words, choice))
+        rows.addWidget(self.numbers["certain_boundary"])
+        rows.addWidget(self._rare_row("certain_map", "by", self.certain_map))
         rows.addLayout(row("", self.exact, self.fill_holes))
         return Fold("Advanced", content)
+
+    def _rare_row(self, name: str, words: str, widget: QWidget) -> QWidget:
+        """Make a row that is seen only while its parameter makes a difference."""
+        self.choice_rows[name] = holder = QWidget()
+        layout = row(words, widget)
+        layout.setContentsMargins(0, 0, 0, 0)
+        holder.setLayout(layout)
+        return holder
 
     def _connect(self) -> None:
         self.context.session.events.segment.connect(self._show_params)
@@ -266,6 +281,7 @@ class SegmentStep(StepWidget):
         ):
             with QSignalBlocker(toggle):
                 toggle.setChecked(is_on)
+        self.certain_map.setText(Path(params.certain_map).name or "the map itself")
         self.exact.setEnabled("exact_borders" not in params.idle_fields)
         rare: dict[str, QWidget] = {
             name: self.numbers[name] for name in ("prior_faces", "wall_quantile", "min_sections")
@@ -311,11 +327,12 @@ class SegmentStep(StepWidget):
 def _write(
     hierarchy: Cuttable | None, boundary: Volume, params: SegmentParams, progress: Progress
 ) -> tuple[Volume, Cuttable]:
-    from napari_emseg.steps.segment import build, write
+    from napari_emseg.steps.segment import build, check_certain_map, write
 
+    check_certain_map(boundary, params)
     if hierarchy is None:  # else it is that of the present parameters
         hierarchy = build(boundary, params=params, progress=progress)
-    labels = write(hierarchy, boundary, params=params)
+    labels = write(hierarchy, boundary, params=params, progress=progress)
     # The hierarchy may be older than the voxel size.
     size, offset = boundary.voxel_size_nm, boundary.offset_nm
     return replace(labels, voxel_size_nm=size, offset_nm=offset), hierarchy
