@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from napari_emseg.cli import main
 from napari_emseg.io import save_volume
 from napari_emseg.training import TrainingPair
 
@@ -91,7 +92,7 @@ def test_a_training_killed_again_and_again_ends_with_the_same_bits(
     whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
     save_volume(cells.raw, tmp_path / "raw.tif")
     save_volume(cells.labels, tmp_path / "labels.tif")
-    assert emseg(*train_command(whole)).wait() == 0
+    assert main(train_command(whole)) == 0
     state = killed.with_suffix(".training")
 
     kill_soon(emseg(*train_command(killed)), state, random.Random(time.time_ns()).uniform(0, 0.3))

@@ -66,5 +66,6 @@ class HeldInterrupts:
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # None: it was not set from Python, and cannot be
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before = {}

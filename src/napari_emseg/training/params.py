@@ -137,6 +137,22 @@ class SamplingParams(BaseModel):
 class TrainParams(OptimiserParams, SamplingParams, NetworkChoice):
     """Everything that decides how a network is trained, besides the data.
 
+    Which values the papers have, and where each is from, is told in
+    :mod:`napari_emseg.training.optimiser_params`; of what is sampled:
+
+    ============  ==================================================================
+    N4            windows, class_balance; half of 3 million windows membrane; only
+                  mirrored and turned by quarters (recalled, not checked)
+    VD2D, VD2D3D  output patches of 100, class_balance, turned and mirrored (ZNN);
+                  VD2D3D: start_from and maps_from the trained VD2D
+    CUMedVision   patch_px 480 (paper)
+    FusionNet     patch_px 640, 3 folds; elastic_nodes 12, elastic_zero_border (paper)
+    DeepEM3D      patch_px 320 (released files; 380 in the paper); boundary_kernel l3,
+                  c3, c5; in_sections 1, 3, 5
+    DeepSeg       patch_px 160, patch_sections 16, batch_size 1 (tartavull/trace)
+    RSUNet        patch_sections 20, patch_px 256 (DeepEM)
+    ============  ==================================================================
+
     Examples
     --------
     >>> TrainParams(steps=100).network
