@@ -16,7 +16,7 @@ from napari_emseg.inference.sections import FloatArray, Reader, resize
 from napari_emseg.inference.tiling import SectionTiling, choose_block_shape, halve_block
 
 _SMALLEST_BLOCK_PX = 32
-_SLID_BLOCK_PX = 64
+_SLID_BLOCK_PX = 32
 """A network that computes a window for each pixel takes seconds for so many."""
 
 Report = Callable[[str], None]
