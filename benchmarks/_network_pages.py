@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from _runs import RUNS, Run
 from torch import nn
 
 from napari_emseg.networks import NETWORKS, build_network
@@ -139,7 +140,14 @@ def results_table(names: list[str], lines: Sequence[Line]) -> str:
     found = [line for line in lines if line.get("data") == names[0] and "run" in line]
     head, columns = _COLUMNS[names[0]]
     found.sort(key=lambda line: (-line["minutes"], -line[_MERIT[names[0]]]))
-    return _markdown(head, [tuple(column(line) for column in columns) for line in found])
+    table = _markdown(head, [tuple(column(line) for column in columns) for line in found])
+    missing = [run for run in RUNS.values() if run.data == names[0] and not _is_in(found, run)]
+    names_of = ", ".join(f"`{run.network}` {run.preset}" for run in missing)
+    return table + (f"Not measured yet: {names_of}.\n\n" if missing else "")
+
+
+def _is_in(lines: Sequence[Line], run: Run) -> bool:
+    return any(line["run"] == run.name for line in lines)
 
 
 def merit_table(names: list[str], lines: Sequence[Line]) -> str:
@@ -147,7 +155,7 @@ def merit_table(names: list[str], lines: Sequence[Line]) -> str:
     text = ""
     for data in _COLUMNS:
         mine = [r for r in lines if r.get("data") == data and r.get("network") in names]
-        text += results_table([data], mine) if mine else ""
+        text += results_table([data], mine).partition("Not measured")[0] if mine else ""
     speeds = [line for line in lines if line.get("speed") in names]
     text += speed_table([], speeds) if speeds else ""
     return text.replace("](networks/", "](") or "Not measured yet.\n"
@@ -167,6 +175,8 @@ def speed_table(names: list[str], lines: Sequence[Line]) -> str:
         for line in lines
         if "speed" in line
     ]
+    if not rows:
+        return "Not measured yet.\n"
     head = ("network", "preset", "parameters", "s per 512² section", "s per 1024²", "on")
     return _markdown(head, rows)
 
@@ -185,6 +195,8 @@ def recipes_table(names: list[str], lines: Sequence[Line]) -> str:
         for line in lines
         if "recipe" in line
     ]
+    if not rows:
+        return "Not measured yet.\n"
     head = (
         "recipe",
         "shortened to",
