@@ -262,7 +262,7 @@ _COLUMNS = {
         _score("pixel error", "pixel_error"),
     ),
     "fib25": _table(
-        _score("mean wall: V_rand", "mean_wall_v_rand"),
+        _score("mean wall or affinity: V_rand", "mean_wall_v_rand"),
         _score("VOI, bits", "mean_wall_voi", 2),
         _score("H-minima: V_rand", "h_minima_v_rand"),
         _score("VOI, bits", "h_minima_voi", 2),

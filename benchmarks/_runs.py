@@ -106,11 +106,12 @@ def _score_sections(boundary: Volume, truth: np.ndarray) -> dict[str, float]:
 def _score_3d(predicted: Volume, truth: np.ndarray) -> dict[str, float]:
     from napari_emseg.steps.segment import as_boundary
 
-    boundary = as_boundary(predicted) if predicted.kind == "affinities" else predicted
+    boundary = as_boundary(predicted)
+    mean = "mean_affinity" if predicted.kind == "affinities" else "mean_boundary"
     hierarchy = build_hierarchy(boundary, sigma_px=1.0, mode="3d")
     curves = {
         "h_minima": score_curve(hierarchy, truth),
-        "mean_wall": score_curve(group(hierarchy, boundary, grouping="mean_boundary"), truth),
+        "mean_wall": score_curve(group(hierarchy, boundary, grouping=mean), truth),
     }
     scores: dict[str, float] = {}
     for name, curve in curves.items():
