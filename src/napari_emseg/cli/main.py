@@ -49,13 +49,24 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message[0].upper()}{message[1:]}; see '{self.prog} --help'.")
 
 
+class _Compact(argparse.HelpFormatter):
+    """Lists the commands without a line that says COMMAND: all has to fit one screen."""
+
+    def _format_action(self, action: argparse.Action) -> str:
+        text = super()._format_action(action)
+        return text.partition("\n")[2] if action.dest == "command" else text
+
+
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Make the parser; only the arguments of `command` are filled in, to start fast."""
     parser = _Parser(
         prog="emseg",
         allow_abbrev=False,
         description="From electron-microscopy stacks to neurons. 'emseg COMMAND --help' says more.",
+        formatter_class=_Compact,
+        add_help=False,  # the description names it
     )
+    parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"emseg {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():
