@@ -45,7 +45,7 @@ class BoundariesStep(StepWidget):
             "About", self.show_about, "What the model was trained on, its scores and its terms"
         )
         self.rows.addLayout(row("Model", self.model, self.about_button))
-        self.about = note(lines=2)
+        self.about = note(lines=3)
         self.rows.addWidget(self.about)
         self.tta = make_check(fields["tta"])
         self.resample = QCheckBox("Resample")

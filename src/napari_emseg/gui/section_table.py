@@ -37,7 +37,7 @@ _COLUMNS = (
     Column("fault", "What is wrong", 84),
     Column("finding", "How far it is off its neighbours"),
 )
-_UNCHECKED = "Not checked yet: a bad section also misleads its neighbours."
+_UNCHECKED = "Not checked yet: press Check sections."
 
 
 class SectionTable(QWidget):
