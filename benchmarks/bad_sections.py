@@ -3,6 +3,7 @@
     python benchmarks/bad_sections.py detect
     python benchmarks/bad_sections.py blur                   # the default model, ISBI 2012
     python benchmarks/bad_sections.py substitute MODEL       # a 2.5D model of FIB-25 slices
+    python benchmarks/bad_sections.py serial MODEL           # a 2.5D model of ISBI 2012
 
 Sections of real stacks are damaged: displaced by 5 to 20 pixels in any direction,
 blurred, blanked, or given another contrast; three of each stack at a time. A false
@@ -172,6 +173,36 @@ def substitute(model: str, n_seeds: int) -> Iterator[dict[str, Any]]:
                 }
 
 
+def compare_serial(model: str, n_seeds: int) -> Iterator[dict[str, Any]]:
+    """Displace one section of ISBI 2012, truth too; score it and its neighbours, each in 2D."""
+    from napari_emseg.inference import Predictor
+    from napari_emseg.inference.substitution import SubstitutingPredictor
+
+    size = (50.0, 4.0, 4.0)
+    where = (slice(18, 24), slice(0, 320), slice(0, 320))
+    raw = open_volume(DATA / "isbi2012/train_raw.tif").read(where)
+    truth = open_volume(DATA / "isbi2012/train_membranes_z00-23.tif").read(where)
+    with Predictor(model) as predictor:
+        mended = SubstitutingPredictor(predictor, [BadSection(3, "misaligned")])
+        for px in (0, 5, 10, 20, 30):
+            scores: dict[tuple[str, str], list[float]] = {}
+            for seed in range(n_seeds if px else 1):
+                stack, moved = raw.copy(), truth.copy()
+                stack[3] = displace(raw[3], np.random.default_rng(seed), px=px)
+                moved[3] = displace(truth[3], np.random.default_rng(seed), px=px)
+                volume = Volume(stack, voxel_size_nm=size)
+                for what, used in (("as it is", predictor), ("alone and hidden", mended)):
+                    made = used.predict(volume, tta=False, sections=[2, 3, 4]).read()
+                    for whose, zs in (("the section", [3]), ("its neighbours", [2, 4])):
+                        score = best_v_rand(
+                            made[zs], moved[zs], mode="2d", kind="membranes", size=size
+                        )
+                        scores.setdefault((whose, what), []).append(score["v_rand"])
+            for (whose, what), values in scores.items():
+                mean = round(float(np.mean(values)), 4)
+                yield {"displaced_px": px, "of": whose, "map": what, "v_rand_mean": mean}
+
+
 def variants(predictor: Any, volume: Volume, at: range) -> dict[str, npt.NDArray[np.float32]]:
     """Return maps of a stack with misaligned sections, by what stands in for them."""
     from napari_emseg.inference.substitution import SubstitutingPredictor
@@ -215,7 +246,7 @@ def best_v_rand(
 def main() -> None:
     """Run one part; a line of JSON for each result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("detect", "blur", "substitute"))
+    parser.add_argument("part", choices=("detect", "blur", "substitute", "serial"))
     parser.add_argument("model", nargs="?", default="default")
     parser.add_argument("--trials", type=int, default=4)
     args = parser.parse_args()
@@ -223,6 +254,8 @@ def main() -> None:
         results = detect(args.trials)
     elif args.part == "blur":
         results = compare_blurred()
+    elif args.part == "serial":
+        results = compare_serial(args.model, args.trials)
     else:
         results = substitute(args.model, args.trials)
     for result in results:
