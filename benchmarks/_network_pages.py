@@ -156,9 +156,19 @@ def merit_table(names: list[str], lines: Sequence[Line]) -> str:
     for data in _COLUMNS:
         mine = [r for r in lines if r.get("data") == data and r.get("network") in names]
         text += results_table([data], mine).partition("Not measured")[0] if mine else ""
+    large = [r for r in lines if r.get("network") in names and r.get("section_1024_s")]
+    text += "".join(_on_large_sections(line) for line in large)
     speeds = [line for line in lines if line.get("speed") in names]
     text += speed_table([], speeds) if speeds else ""
     return text.replace("](networks/", "](") or "Not measured yet.\n"
+
+
+def _on_large_sections(line: Line) -> str:
+    return (
+        f"A section of 1024 x 1024 takes `{line['network']}` {line['preset']} "
+        f"{_number(line['section_1024_s'], 1)} s on {_machine(line)}; the paper has 5 s on a GPU "
+        "of its time for the whole network.\n\n"
+    )
 
 
 def speed_table(names: list[str], lines: Sequence[Line]) -> str:
