@@ -58,6 +58,14 @@ def test_a_broken_file_is_listed_with_its_problem(bundled: Path, own: Path) -> N
         library.find_model("bad")
 
 
+def test_what_combines_models_is_not_listed_among_them(bundled: Path, own: Path) -> None:
+    from napari_emseg.inference.stacker import Stacker, save_stacker
+
+    add_model(bundled, "good")
+    save_stacker(Stacker((0.5, 1.0), 0.1, (("a", "1"), ("b", "2"))), own / "two.safetensors")
+    assert [model.name for model in library.list_models()] == ["good"]
+
+
 def test_an_own_model_hides_a_bundled_one_of_that_name_unless_broken(
     bundled: Path, own: Path
 ) -> None:

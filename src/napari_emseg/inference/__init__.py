@@ -9,14 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_emseg.inference.axes import AxesPredictor
     from napari_emseg.inference.device import choose_device, threads_for
+    from napari_emseg.inference.ensemble import Ensemble
     from napari_emseg.inference.predictor import Predictor, predict, predict_section
     from napari_emseg.inference.protocol import BoundaryPredictor
     from napari_emseg.inference.streaming import predict_to_zarr
+    from napari_emseg.inference.substitution import SubstitutingPredictor
 
 _PUBLIC = {
+    "AxesPredictor": "axes",
     "BoundaryPredictor": "protocol",
+    "Ensemble": "ensemble",
     "Predictor": "predictor",
+    "SubstitutingPredictor": "substitution",
     "choose_device": "device",
     "predict": "predictor",
     "predict_section": "predictor",
@@ -25,8 +31,11 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "AxesPredictor",
     "BoundaryPredictor",
+    "Ensemble",
     "Predictor",
+    "SubstitutingPredictor",
     "choose_device",
     "predict",
     "predict_section",

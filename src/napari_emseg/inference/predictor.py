@@ -14,7 +14,7 @@ from napari_emseg.inference.checks import check_block_shape, check_out, check_se
 from napari_emseg.inference.device import choose_device
 from napari_emseg.inference.flat import Report, SectionMapper
 from napari_emseg.inference.loading import Model, load
-from napari_emseg.inference.protocol import Resample
+from napari_emseg.inference.protocol import BoundaryPredictor, Resample
 from napari_emseg.inference.record import describe_prediction, notes_on
 from napari_emseg.inference.recursion import MapReader
 from napari_emseg.inference.runner import Precision, Runner
@@ -244,7 +244,7 @@ class Predictor:
 def predict(
     raw: Any,
     *,
-    model: Model | Predictor = "default",
+    model: Model | BoundaryPredictor = "default",
     tta: bool = True,
     device: str = "auto",
     block_shape_px: int | tuple[int, ...] | None = None,
@@ -264,9 +264,9 @@ def predict(
     ----------
     raw : Volume or (Z, Y, X) array
         Grey values, membranes dark or bright as in the model's training data.
-    model : str, path, ModelInfo, Network or Predictor
-        Name from the library, "default", a model file, or one already loaded.
-        A Predictor brings its own device, blocks and threads.
+    model : str, path, ModelInfo, Network or BoundaryPredictor
+        Name from the library, "default", a model file, or one already loaded, such as
+        a Predictor or an Ensemble, which brings its own device, blocks and threads.
     tta : bool
         Average over 8 orientations, 16 for 3D networks: better, as many times slower.
     device : {"auto", "cpu", "cuda", "mps"}
@@ -318,7 +318,7 @@ def predict(
         "resample": resample,
         "progress": progress,
     }
-    if isinstance(model, Predictor):
+    if isinstance(model, BoundaryPredictor):
         return model.predict(raw, **options)
     check_raw(raw)
     with Predictor(
@@ -331,7 +331,7 @@ def predict_section(
     raw: Any,
     z: int,
     *,
-    model: Model | Predictor = "default",
+    model: Model | BoundaryPredictor = "default",
     tta: bool = False,
     device: str = "auto",
     resample: Resample = "auto",
@@ -359,7 +359,7 @@ def predict_section(
     >>> predict_section(raw, 1, model=network, device="cpu").shape
     (40, 50)
     """
-    if isinstance(model, Predictor):
+    if isinstance(model, BoundaryPredictor):
         return model.predict_section(raw, z, tta=tta, resample=resample, progress=progress)
     check_raw(raw)
     with Predictor(model, device=device) as predictor:

@@ -15,12 +15,12 @@ import numpy.typing as npt
 from napari_emseg.errors import InputError
 from napari_emseg.inference.sections import FloatArray
 from napari_emseg.io.atomic import atomic_write
+from napari_emseg.networks.info import STACKER_KEY
 from napari_emseg.postprocessing.truth import GroundTruthKind, open_truth
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation.smoothing import read_section
 from napari_emseg.volume import Volume
 
-METADATA_KEY = "napari_emseg_stacker"
 FORMAT_VERSION = 1
 _MOST_BYTES = 2**20
 _EDGE = 1e-4  # beyond it a probability says no more, but its logit would count for all
@@ -245,7 +245,7 @@ def save_stacker(stacker: Stacker, path: Path | str) -> Path:
     }
     values = np.array([*stacker.weights, stacker.bias], np.float64)
     with atomic_write(path) as temporary:
-        Path(temporary).write_bytes(save({"weights": values}, {METADATA_KEY: json.dumps(content)}))
+        Path(temporary).write_bytes(save({"weights": values}, {STACKER_KEY: json.dumps(content)}))
     return Path(path)
 
 
@@ -267,7 +267,7 @@ def load_stacker(path: Path | str) -> Stacker:
         raw = path.read_bytes()
         values = load(raw)["weights"]
         header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
-        content = json.loads(header["__metadata__"][METADATA_KEY])
+        content = json.loads(header["__metadata__"][STACKER_KEY])
         models = tuple((str(m["name"]), str(m["sha256"])) for m in content["models"])
         is_known = content["format_version"] == FORMAT_VERSION
         trained_on = str(content.get("trained_on", ""))

@@ -18,6 +18,8 @@ from napari_emseg.errors import InputError
 
 FORMAT_VERSION = 1
 METADATA_KEY = "napari_emseg"
+STACKER_KEY = "napari_emseg_stacker"
+"""Marks what combines models: a safetensors file too, but no model."""
 NORMALISATION: Literal["per-section zero mean unit variance"] = (
     "per-section zero mean unit variance"
 )

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from napari_emseg.errors import InputError
-from napari_emseg.networks.info import ModelInfo, read_info
+from napari_emseg.networks.info import STACKER_KEY, ModelInfo, read_info
 
 __all__ = ["ModelInfo", "bundled_folder", "find_model", "list_models", "user_folder"]
 
@@ -80,9 +80,18 @@ def find_model(name_or_path: str | Path = "default") -> ModelInfo:
 
 def _files_in(folder: Path) -> list[Path]:
     try:
-        return sorted(p for p in folder.iterdir() if p.suffix == SUFFIX and p.name[0] != ".")
+        files = [p for p in folder.iterdir() if p.suffix == SUFFIX and p.name[0] != "."]
+        return sorted(p for p in files if not _is_stacker(p))
     except OSError:
         return []
+
+
+def _is_stacker(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return STACKER_KEY.encode() in file.read(2048)
+    except OSError:  # listed, with its problem
+        return False
 
 
 def _describe(path: Path) -> ModelInfo:
