@@ -54,6 +54,15 @@ def test_each_damage_is_named() -> None:
     assert not used[16], "a network standardises each section"
 
 
+@pytest.mark.parametrize("n_shown", [0, 1, 2, 4])
+def test_a_stack_of_which_next_to_nothing_shows_is_judged(n_shown: int) -> None:
+    stack = make_stack(8)
+    stack[n_shown:] = 0
+    named = faults(stack)
+    assert {z for z, fault in named.items() if fault == "blank"} >= set(range(max(n_shown, 1), 8))
+    assert "misaligned" not in named.values()
+
+
 def test_both_sides_of_a_jump_are_named() -> None:
     stack = make_stack()
     stack[6:] = np.roll(stack[6:], 11, axis=2)

@@ -180,8 +180,8 @@ def _top(values: npt.NDArray[np.floating], at: int) -> float:
 
 def _find_blank(features: SectionFeatures) -> list[BadSection]:
     found = []
+    usual_share = float(np.median(features.flat_share))
     for z, (contrast, share) in enumerate(zip(features.contrast, features.flat_share, strict=True)):
-        usual_share = float(np.median(features.flat_share))
         if contrast < np.log(_FLAT_CONTRAST):
             found.append(BadSection(z, "blank", 10.0, what="next to no contrast"))
         elif share > max(_FLAT_SHARE, 3 * usual_share):
@@ -212,7 +212,7 @@ def _find_odd(features: SectionFeatures, n_mad: float) -> list[BadSection]:
 
 def _find_moved(features: SectionFeatures, n_mad: float) -> list[BadSection]:
     """Find single sections that slipped, then jumps from one section to the next."""
-    if features.contrast.size < _FEWEST_SECTIONS:
+    if len(features.compared) < _FEWEST_SECTIONS:
         return []
     usual = np.median(features.shift_px, axis=0)  # an oblique stack drifts evenly
     at, shift = list(features.compared), list(features.shift_px - usual)
