@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from tests.gui.conftest import PATIENCE_MS, save_untrained
 
 from napari_emseg.gui.layers import add_volume
@@ -79,8 +80,48 @@ def test_models_that_do_not_fit_are_said(
     assert "must predict the same" in notices[-1]
 
 
+def test_models_are_combined_as_learned(
+    workspace: Workspace,
+    step: Any,
+    qtbot: Any,
+    notices: list[str],
+    small_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    from napari_emseg.gui import model_options
+    from napari_emseg.inference.ensemble import Ensemble
+    from napari_emseg.inference.stacker import Stacker, save_stacker
+
+    context, combine = workspace.context, step.options.combine
+    raw = Volume(GREY, name="stack", voxel_size_nm=(50, 4, 4))
+    add_volume(context.viewer, raw)
+    tick(step, "Second")
+    with Ensemble(["untrained", "second"]) as both:
+        members = both.models
+    path = save_stacker(Stacker((0.5, 2.0), 0.1, members), tmp_path / "stacker.safetensors")
+    chosen = ["", str(small_model / "second.safetensors"), str(path)]
+    monkeypatch.setattr(
+        model_options.QFileDialog, "getOpenFileName", lambda *_: (chosen.pop(0), "")
+    )
+    qtbot.keyClick(combine, Qt.Key.Key_End)  # and the dialog is cancelled
+    assert combine.currentData() == context.session.predict.combine == "mean"
+    qtbot.keyClick(combine, Qt.Key.Key_End)  # a model is no stacker
+    assert "is no stacker" in notices[-1]
+    assert combine.currentData() == context.session.predict.combine == "mean"
+    qtbot.keyClick(combine, Qt.Key.Key_End)
+    assert combine.currentData() == context.session.predict.combine == "learned"
+    layer = predict(workspace, qtbot)
+    with Ensemble(["untrained", "second"], "learned", path) as both:
+        expected = both.predict(raw, tta=False).read()
+    np.testing.assert_array_equal(layer.data, expected)
+    step.model.setCurrentIndex(step.model.findData("second"))  # one model is left
+    assert context.session.predict.combine == "mean"
+    assert context.session.predict.stacker == ""
+
+
 def test_all_three_axes_are_for_isotropic_voxels(
-    workspace: Workspace, step: Any, qtbot: Any
+    workspace: Workspace, step: Any, qtbot: Any, notices: list[str]
 ) -> None:
     axes = step.options.axes
     layer = add_volume(
@@ -92,6 +133,9 @@ def test_all_three_axes_are_for_isotropic_voxels(
     add_volume(workspace.context.viewer, Volume(GREY, name="cube", voxel_size_nm=(8, 8, 8)))
     qtbot.waitUntil(axes.isEnabled, timeout=PATIENCE_MS)
     axes.click()
+    step.preview_section()
+    assert "sees along z" in notices[-1]
+    qtbot.waitUntil(lambda: not workspace.context.jobs.is_busy("predict"), timeout=PATIENCE_MS)
     made = predict(workspace, qtbot)
     assert made.metadata["emseg"]["predict"]["axes"] == "zyx"
     assert workspace.context.is_boundary_complete
@@ -106,10 +150,17 @@ def test_affinities_become_a_boundary_layer_that_carries_them(
     context = workspace.context
     add_volume(context.viewer, Volume(GREY, name="stack", voxel_size_nm=(50, 4, 4)))
     step.model.setCurrentIndex(step.model.findData("affinities"))
+    context.viewer.dims.set_point(0, 100)
     step.preview_section()
-    assert "predicts whole volumes" in notices[-1]
+    qtbot.waitUntil(lambda: not context.jobs.is_busy("predict"), timeout=PATIENCE_MS)
+    look = context.viewer.layers["stack preview"]
+    assert context.layer("boundary") is None  # a look is no map
+    looked_at = np.array(look.data)
+    assert not looked_at[[0, 1, 3]].any()
     layer = predict(workspace, qtbot)
     assert layer.name == "stack boundaries"
+    assert look not in context.viewer.layers
+    np.testing.assert_allclose(looked_at[2], layer.data[2], atol=1e-6)
     carried = affinities_of(context.volume("boundary"))
     assert carried is not None
     assert carried.provenance["predict"]["model"] == "affinities"

@@ -17,6 +17,7 @@ from napari_emseg.gui.context import Context
 from napari_emseg.gui.jobs import Job, Report
 from napari_emseg.gui.large_maps import folder_if_large, store_name
 from napari_emseg.gui.layers import add_volume, free_name
+from napari_emseg.gui.looks import Looks, look_at_section
 from napari_emseg.gui.maps import how_of
 from napari_emseg.progress import Progress
 from napari_emseg.steps.affected import differ_in_sections_only, unaffected
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari.layers import Layer
-
-    from napari_emseg.networks.info import ModelInfo
 
 
 class Predicting(QObject):
@@ -50,6 +49,7 @@ class Predicting(QObject):
         self._pending: Sequence[int] = ()
         self._marked = 0
         self._is_at_once = False
+        self._looks = Looks(context)
 
     @property
     def is_running(self) -> bool:
@@ -89,10 +89,17 @@ class Predicting(QObject):
         check_models(params)
         if what == "section" and params.axes == "zyx":
             params = params.model_copy(update={"axes": "z"})  # the others need all sections
+            show_info(
+                "The preview shows what the model sees along z; Predict all averages all three "
+                "axes, for which it needs every section."
+            )
         info = find_model(params.model)
+        if info.offsets and what == "section":
+            self._start_look(raw, params)
+            return
         folder = folder_if_large(raw, len(info.offsets) or 1)
         if info.offsets or (folder and what == "all"):
-            self._start_whole(raw, params, info, what, folder)
+            self._start_whole(raw, params, folder)
             return
         layer, was_chosen = self._layer_for(raw, params, what)
         done = context.maps.done(layer)
@@ -107,15 +114,23 @@ class Predicting(QObject):
         context.show_result(layer)
         self._fill(layer, raw, params, sections)
 
-    def _start_whole(
-        self, raw: Volume, params: PredictParams, info: ModelInfo, what: str, folder: Path | None
-    ) -> None:
+    def _start_look(self, raw: Volume, params: PredictParams) -> None:
+        """Predict the affinities of the visible section, to be looked at only."""
+        source, section = self._context.layer("raw"), self._context.section
+        assert source is not None
+        self._pending, self._marked, self._layer = (), 0, None
+        self._job = self._context.jobs.start(
+            partial(look_at_section, raw, section, params),
+            title=f"Predicting boundaries of {raw.name}",
+            key="predict",
+            lane="accelerator",
+            on_report=self.reported.emit,
+            on_result=partial(self._looks.show, source, raw, params, section),
+            on_end=self._on_ended,
+        )
+
+    def _start_whole(self, raw: Volume, params: PredictParams, folder: Path | None) -> None:
         """Predict what cannot be shown before it is done: affinities, or a map on the disk."""
-        if what == "section":
-            raise InputError(
-                f"'{info.title or info.name}' predicts whole volumes: press Predict all, or try it "
-                "on a small cut-out first."
-            )
         store = None if folder is None else folder / store_name(raw, params)
         if store is not None:
             show_info(f"The map would take too much memory: it is written to {store}.")
@@ -137,6 +152,7 @@ class Predicting(QObject):
         context = self._context
         if source not in context.viewer.layers:
             return
+        self._looks.clear()
         with context.choosing():
             name = free_name(context.viewer, f"{stem} boundaries")
             layer = add_volume(context.viewer, made, like=source, name=name)
