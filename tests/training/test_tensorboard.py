@@ -88,6 +88,14 @@ def test_every_kind_of_batch_gives_pictures(name, shape, targets_shape):
         assert torch.all(pictures["batch/truth"] == 0.5)
 
 
+def test_the_picture_of_a_recursive_network_is_its_middle_section():
+    network = build_network("vd2d3d", "paper", width=4).eval()
+    images = torch.randn(1, network.in_sections + network.in_maps, 92, 90)
+    targets = torch.zeros((1, 1, 8, 6), dtype=torch.uint8)
+    shown = pictures_of(Moment(1, 0.0, 0.0, 0.0, network, network, images, targets))["batch/image"]
+    assert shown.argmax() == images[0, 2].argmax()
+
+
 def test_a_missing_package_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(InputError, match=r"pip install 'napari-emseg\[tensorboard\]'"):

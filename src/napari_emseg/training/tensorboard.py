@@ -99,10 +99,11 @@ def pictures_of(moment: Moment) -> dict[str, Tensor]:
         ``batch/image``, ``batch/truth`` and ``batch/map`` unless the batch is
         of single windows, and ``features/LAYER``, up to 16 maps beside each other.
     """
-    image = moment.images[:1]
-    with _collect_maps(moment.average) as maps:
-        result = _run(moment.average, image, is_window=moment.targets.ndim == 1)
-    pictures = {"batch/image": _stretch(_flat(image)[image.shape[1] // 2])}
+    network, image = moment.average, moment.images[:1]
+    with _collect_maps(network) as maps:
+        result = _run(network, image, is_window=moment.targets.ndim == 1)
+    # the middle section: behind the sections may be maps of an earlier network
+    pictures = {"batch/image": _stretch(_flat(image)[network.in_sections // 2])}
     if moment.targets.ndim > 1:
         truth = _flat(moment.targets[:1])[0].float()
         pictures["batch/truth"] = torch.where(truth > 1, 0.5, truth)
