@@ -228,6 +228,29 @@ def test_affinities_reach_beyond_the_patch_but_not_beyond_the_labels():
     assert len(set(met)) > 1
 
 
+@pytest.mark.parametrize("size", [CUBE, SECTIONED])
+def test_the_middle_section_of_a_volume_is_never_blank(size):
+    raw = noise((9, 40, 40))
+    raw[3:6] = 0
+    spec, params = InputSpec(dimensions=3), small(patch_sections=3, patch_px=16)
+    source = opened(pair_of(raw, cells(raw.shape), size=size), params, spec)
+    samples = [draw_box(np.random.default_rng(s), source, params, spec) for s in range(30)]
+    assert any(sample is None for sample in samples)
+    assert all(sample.image[0, 1].std() > 0.2 for sample in samples if sample is not None)
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(np.int8, -1), (">i2", -1), (">u2", 3), ("u1", 255)])
+def test_classes_to_ignore_are_found_in_any_type(dtype, value):
+    classes = np.zeros((1, 40, 40), dtype)
+    classes[:, :, 20:] = value
+    ignore = Volume(classes, kind="labels")
+    pair = pair_of(noise((1, 40, 40)), cells((1, 40, 40)), ignore=ignore, ignore_values=(value,))
+    spec, params = InputSpec(), small(patch_px=16)
+    source = opened(pair, params, spec)
+    met = [drawn(draw_patch, source, params, spec, seed).target for seed in range(8)]
+    assert 0.1 < np.mean([target == 255 for target in met]) < 0.9
+
+
 def test_volumes_smaller_than_the_patch_are_mirrored():
     spec, params = InputSpec(dimensions=3, offsets=OFFSETS), small(patch_sections=9, patch_px=32)
     for size in (CUBE, SECTIONED):
@@ -314,6 +337,14 @@ def test_half_of_the_windows_show_boundary_where_it_is_rare():
         [opened(pair_of(noise((1, 90, 90)), ids), params, spec)], unbalanced, spec, 0
     )
     assert batch.targets.float().mean() < 0.3
+
+
+def test_single_windows_show_boundary_and_inside_in_turn():
+    spec, params = describe_input(build_network("n4")), small(sampling="windows")
+    params = params.model_copy(update={"class_balance": True, "batch_size": 1})
+    sources = [opened(pair_of(noise((1, 90, 90)), cells((1, 90, 90))), params, spec)]
+    targets = [make_batch(sources, params, spec, step).targets.item() for step in range(4)]
+    assert targets == [0, 1, 0, 1]
 
 
 class Stored:

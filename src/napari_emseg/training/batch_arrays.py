@@ -39,7 +39,7 @@ def _make_sample(
         rng = np.random.default_rng([params.seed, step, number, attempt])
         at = np.searchsorted(shares, rng.random() * shares[-1], side="right")
         source = sources[min(int(at), len(sources) - 1)]
-        sample = _draw(rng, source, params, spec, number)
+        sample = _draw(rng, source, params, spec, step * params.batch_size + number)
         if sample is not None:
             return sample
     raise InputError(
@@ -54,6 +54,6 @@ def _draw(
     if spec.dimensions == 3:
         return draw_box(rng, source, params, spec)
     if params.sampling == "windows":
-        wanted = number % 2 if params.class_balance else None
+        wanted = number % 2 if params.class_balance else None  # counted over all batches
         return draw_window(rng, source, params, spec, wanted)
     return draw_patch(rng, source, params, spec)

@@ -56,10 +56,10 @@ def draw_box(
         field_sections=shape[0] + 2 * halo[0] if source.is_cubic else 0,
         is_cubic=source.is_cubic,
     )
-    if source.tones.is_blank(z):
-        return None
     run = source.run_of(z)
     centre = _choose_centre(where, source, run, shape, warp.matrix)
+    if source.tones.is_blank(min(max(int(centre[0]), run[0]), run[1])):
+        return None
     place = Place(np.array(centre), warp, run)
     image = _read_image(source, place, shape)
     image = change_grey(rng, image, params.augment, has_sections=not source.is_cubic)
