@@ -159,6 +159,18 @@ def test_blank_sections_are_named_once(files: list[Path]) -> None:
     assert made.provenance["notes"] == ["Blank sections, whose boundary map was set to 0: 1, 4."]
 
 
+def test_the_file_of_a_model_is_read_once_for_its_checksum(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_emseg.inference import loading
+
+    read: list[Path] = []
+    monkeypatch.setattr(loading, "sha256_of", lambda path: read.append(path) or "1")
+    with Ensemble(files[:2], device="cpu") as both:
+        both.predict(STACK, tta=False)
+    assert sorted(read) == sorted(files[:2])
+
+
 # Learned
 
 
@@ -226,6 +238,15 @@ def test_three_axes_are_the_mean_of_the_turned_stacks(files: list[Path]) -> None
     assert done == sorted(done)
     assert seen.reports[-1][:2] == (6, 6)
     assert any("along x" in message for _, _, message in seen.reports)
+
+
+def test_blank_planes_across_the_sections_are_not_told_as_sections(files: list[Path]) -> None:
+    raw = RAW.copy()
+    raw[:, :2], raw[:, :, -3:] = 9, 9
+    with AxesPredictor(Predictor(files[0], device="cpu")) as predictor:
+        options: Any = {"tta": False, "resample": "never"}
+        made = predictor.predict(Volume(raw, voxel_size_nm=(8, 8, 8)), **options)
+    assert not any("Blank" in note for note in made.provenance["notes"])
 
 
 def test_slabs_do_not_depend_on_the_sections_asked_for(

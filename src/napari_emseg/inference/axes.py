@@ -140,7 +140,8 @@ class AxesPredictor(Wrapping):
             made = self._members[0].predict(
                 stack, out=target, sections=shown, progress=share, **options
             )
-            notes += made.provenance.get("notes", [])
+            if axis == "z":  # of planes along the others, numbers mean no sections
+                notes += made.provenance.get("notes", [])
             done += len(shown)
         for z in wanted:
             store(out, z, (total[z] + across[z - first]) / 3)

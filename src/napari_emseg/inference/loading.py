@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from napari_emseg.errors import InputError
@@ -34,11 +34,11 @@ class Loaded:
     earlier: tuple[Network, ModelInfo] | None = None
 
     def checksum(self) -> Callable[[], str | None]:
-        """Return what computes the checksum of the model's file, or of weights in no file."""
+        """Return what computes the checksum of the model's file, or of weights in no file, once."""
         if self.info.path is not None:
-            return partial(sha256_of, self.info.path)
+            return cache(partial(sha256_of, self.info.path))
         networks = (self.network, self.earlier[0]) if self.earlier else (self.network,)
-        return partial(_sha256_of_weights, networks)
+        return cache(partial(_sha256_of_weights, networks))
 
 
 def load(model: Model, maps_from: Model | None = None) -> Loaded:

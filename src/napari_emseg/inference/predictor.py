@@ -115,8 +115,8 @@ class Predictor:
 
     def close(self) -> None:
         """Forget the network and give its memory back."""
-        self._runner.close()
         self._earlier = None
+        self._runner.close()
 
     def predict_section(
         self,

@@ -185,7 +185,7 @@ class SubstitutingPredictor(Wrapping):
         return surest
 
     def _nearest(self, volume: Volume, z: int, step: int) -> int | None:
-        """Return the next section that is not lost, above or below."""
+        """Return the next sound section, above or below."""
         while 0 <= (z := z + step) < volume.shape[0]:
             if z not in self._bad:
                 return z
