@@ -52,6 +52,17 @@ def test_what_is_called_unaffected_is_the_same_to_the_bit(
     assert {int(z) for z in np.flatnonzero(~same)} == changed
 
 
+def test_a_recursive_network_sees_as_far_as_its_earlier_one_beyond_its_own(tmp_path: Path) -> None:
+    recursive = build_network("vd2d3d", "paper", width=4)
+    earlier = build_network("unet2d", width=4, depth=2, in_sections=3)
+    path = tmp_path / "recursive.safetensors"
+    known = ModelInfo(network="unet2d", in_sections=3)
+    save_model(path, recursive, ModelInfo(network="vd2d3d"), maps_from=(earlier, known))
+    one = PredictParams(model=str(path))
+    same = unaffected(one, one.model_copy(update={"bad_sections": ("4:misaligned",)}), 9)
+    assert np.flatnonzero(same).tolist() == [0, 8]
+
+
 def test_another_model_is_another_map(model: str) -> None:
     one = PredictParams(model=model)
     assert not differ_in_sections_only(one, PredictParams(model=model, tta=False))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.steps.predict import AUTOMATIC, PredictParams
+
+if TYPE_CHECKING:
+    from napari_emseg.networks.info import ModelInfo
 
 _OF_SECTIONS = {"bad_sections", "substitute", "device"}
 
@@ -53,7 +58,7 @@ def unaffected(
     if len(tables) < 2 or any(info.dimensions == 3 for info in infos):
         same[:] = False  # a volume network sees all sections around
         return same
-    reach = max(max(info.in_sections, info.in_maps) for info in infos) // 2
+    reach = max(_reach(info) for info in infos)
     mended = {z for table in tables for z in table}
     changed = {z for z in mended if tables[0].get(z) != tables[1].get(z)}
     for z in changed:
@@ -64,3 +69,9 @@ def unaffected(
         if is_lost or before.substitute != after.substitute:
             same[z : z + 1] = False
     return same
+
+
+def _reach(info: ModelInfo) -> int:
+    """How many sections away a section has a share in the map, through an earlier model too."""
+    reach = info.in_sections // 2
+    return reach + (_reach(info.maps_from) if info.maps_from is not None else 0)
