@@ -28,6 +28,22 @@ def test_losses_are_kept_up_to_the_state_and_scores_up_to_its_validation(tmp_pat
     assert left == [(50, False), (100, False), (150, False), (100, True)]
 
 
+def test_a_curve_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "m.curve.jsonl"
+    append_line(path, {"step": 50, "loss": 1.0})
+    before = path.read_bytes()
+
+    def fail(self: Path, text: str, **options: object) -> None:
+        self.write_bytes(b"{")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(InputError, match="Cannot write"):
+        truncate_curve(path, step=100, validated_step=100)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_curve_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "folder").touch()
     with pytest.raises(InputError, match="can be resumed"):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_emseg.errors import InputError
+from napari_emseg.io.atomic import atomic_write
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
@@ -65,7 +66,9 @@ def truncate_curve(path: Path, *, step: int, validated_step: int) -> None:
         for record in read_curve(path)
         if record["step"] <= (validated_step if "scores" in record else step)
     ]
-    path.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+    with atomic_write(path) as temporary:
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _parse(line: str) -> dict[str, Any] | None:
