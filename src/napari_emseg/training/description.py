@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from napari_emseg.networks.info import ModelInfo
-from napari_emseg.training.pairs import TrainingPair
+from napari_emseg.training.pairs import TrainingPair, runs_of
 
 
 def describe_model(pairs: Sequence[TrainingPair], network: str) -> ModelInfo:
@@ -41,25 +41,8 @@ def format_sections(sections: Sequence[int]) -> str:
     '0-2, 5, 7-8'
     """
     return ", ".join(
-        f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs_of(sections)
+        f"{first}-{last}" if last > first else f"{first}" for first, last in runs_of(sections)
     )
-
-
-def runs_of(sections: Sequence[int]) -> list[list[int]]:
-    """Part section numbers into runs without gap.
-
-    Examples
-    --------
-    >>> runs_of([4, 0, 1])
-    [[0, 1], [4]]
-    """
-    runs: list[list[int]] = []
-    for z in sorted(sections):
-        if runs and z == runs[-1][-1] + 1:
-            runs[-1].append(z)
-        else:
-            runs.append([z])
-    return runs
 
 
 def flat_scores(scores: dict[str, dict[str, float]]) -> dict[str, float]:

@@ -14,8 +14,7 @@ from napari_emseg.networks.base import Network
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation import build_hierarchy
 from napari_emseg.segmentation.affinity_view import boundary_of
-from napari_emseg.training.description import runs_of
-from napari_emseg.training.pairs import TrainingPair
+from napari_emseg.training.pairs import TrainingPair, longest_run
 from napari_emseg.volume import Volume
 
 _KEPT = ("v_rand_split", "v_rand_merge", "v_info")
@@ -79,7 +78,8 @@ def _score(
 ) -> dict[str, float]:
     report = _Named(progress, f"validating on {pair.name}")
     if network.dimensions == 3:
-        sections = _longest_run(pair.validation_sections)
+        first, last = longest_run(pair.validation_sections)
+        sections = list(range(first, last + 1))
         boundary = _predict_run(network, predictor, pair.raw, sections, tta, report)
         is_volume = pair.labels_kind == "labels"
     else:
@@ -126,10 +126,6 @@ def _predict_run(
     )
     boundary = boundary_of(predicted) if predicted.kind == "affinities" else predicted
     return np.stack([boundary.read(z) for z in wanted])
-
-
-def _longest_run(sections: Sequence[int]) -> list[int]:
-    return max(runs_of(sections), key=len)
 
 
 def _read_truth(
