@@ -113,10 +113,6 @@ def add_line(path: Path, line: dict[str, Any]) -> dict[str, Any]:
     return tidy
 
 
-def _tidy(value: float) -> float | None:
-    return float(f"{value:.5g}") if math.isfinite(value) else None
-
-
 def is_done(lines: list[dict[str, Any]], name: str, options: argparse.Namespace) -> bool:
     key = (name, options.cpu_minutes, options.device)
     return key in {(r.get("run"), r.get("minutes"), r.get("device")) for r in lines}
@@ -165,9 +161,7 @@ def run(row: Run, options: argparse.Namespace) -> dict[str, Any]:
 def make_params(row: Run, device: str) -> TrainParams:
     """Fill in the training: the modern default, batches made in this process."""
     chosen = {"network": row.network, "preset": row.preset, "device": device, **row.params}
-    if "workers" in TrainParams.model_fields:
-        chosen["workers"] = 0
-    never = {"validation_interval_steps": 10**9, "save_interval_s": 10**9}
+    never = {"validation_interval_steps": 10**9, "save_interval_s": 10**9, "workers": 0}
     return TrainParams(**{"steps": 10**6, **never, **chosen})
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -57,9 +58,8 @@ def main() -> None:
         grouping="mean_boundary",
     )
     truth = pair.labels.read()
-    known = len(pair.train_sections)
-    shown = _only(truth, (0, known), pair.raw.shape[0])
-    held_out = _only(truth, tuple(args.held_out), pair.raw.shape[0])
+    shown = _only(truth, pair.train_sections, pair.raw.shape[0])
+    held_out = _only(truth, range(*args.held_out), pair.raw.shape[0])
     threshold, _ = score_curve(hierarchy, shown, ground_truth_kind="labels").best("voi")
     at = score_curve(hierarchy, held_out, ground_truth_kind="labels").at(threshold)
     scores = {key: round(float(at[key]), 4) for key in KEPT}
@@ -71,11 +71,10 @@ def main() -> None:
     print(json.dumps({"sigma_px": args.sigma_px, "tta": args.tta, **named}, indent=2))
 
 
-def _only(truth: npt.NDArray[Any], sections: tuple[int, int], depth: int) -> npt.NDArray[Any]:
+def _only(truth: npt.NDArray[Any], sections: Sequence[int], depth: int) -> npt.NDArray[Any]:
     """Keep the ids of some sections; 0 elsewhere is not scored."""
     kept = np.zeros((depth, *truth.shape[1:]), truth.dtype)
-    first, stop = sections
-    kept[first:stop] = truth[first:stop]
+    kept[list(sections)] = truth[list(sections)]
     return kept
 
 
