@@ -141,7 +141,8 @@ def _time_network(
     peer = Predictor(build_network("unet2d"), device=device, precision=precision)
     maps = network.in_maps  # two passes: the first through a network that costs little
     if maps:
-        ours = Predictor(network, device=device, maps_from=build_network("unet2d", "tiny"))
+        earlier = build_network("unet2d", "tiny")
+        ours = Predictor(network, device=device, precision=precision, maps_from=earlier)
     small = _make_raw(depth, 64)
     ours.predict(small, tta=False)
     peer.predict(small, tta=False)
