@@ -193,7 +193,7 @@ class _Opener:
             truth=truth,
             is_target=is_target,
             ignored=ignored,
-            ignore_values=_unsigned(pair.ignore_values, pair.ignore),
+            ignore_values=_classes_as_ids(pair.ignore_values, pair.ignore),
             maps=maps,
             map_scale=1 / 255 if pair.maps is not None and pair.maps.dtype == np.uint8 else 1.0,
             sections=sections,
@@ -243,11 +243,13 @@ class _Drawn:
         return np.stack([self[section][y, x] for section in range(z.start, z.stop)])
 
 
-def _unsigned(classes: tuple[int, ...], volume: Volume | None) -> tuple[int, ...]:
-    """Return what classes of a volume are once :func:`as_ids` has looked at it."""
-    if volume is None or volume.dtype.kind != "i":
+def _classes_as_ids(classes: tuple[int, ...], volume: Volume | None) -> tuple[int, ...]:
+    """Return what classes are in a volume that :func:`as_ids` looks at."""
+    if volume is None or volume.dtype == bool:
         return classes
-    return tuple(c + (1 << 8 * volume.dtype.itemsize) if c < 0 else c for c in classes)
+    limits = np.iinfo(volume.dtype)
+    possible = [c for c in classes if limits.min <= c <= limits.max]
+    return tuple(as_ids(np.array(possible, volume.dtype)).tolist())
 
 
 def _turned(source: Source, order: Order, start: int) -> Source:

@@ -114,8 +114,7 @@ class ReadStack(Stack):
 
 def as_ids(values: Values) -> Values:
     """Look at whole numbers as unsigned ones of their size: equal stays equal, 0 stays 0."""
-    native = values.astype(values.dtype.newbyteorder("="), copy=False)
-    return native.view(f"u{values.dtype.itemsize}")
+    return values.view(f"u{values.dtype.itemsize}")
 
 
 def as_grey(values: Values) -> Values:
