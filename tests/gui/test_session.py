@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from qtpy.QtWidgets import QMessageBox
 from tests.gui.conftest import PATIENCE_MS
 
 from napari_emseg.gui.layers import add_volume
+from napari_emseg.gui.opening import open_into
 from napari_emseg.gui.preview_labels import is_preview
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.io import open_volume, save_volume
@@ -92,6 +94,31 @@ def test_painted_truth_and_all_labels_come_back(
         np.testing.assert_array_equal(layer.data, painted[name])
     for role in ("ground_truth", "segmentation"):
         assert restored.context.layer(role).name == context.layer(role).name  # type: ignore[union-attr]
+
+
+def test_drawn_membranes_are_the_same_another_day(
+    with_map: Workspace, restore: Any, tmp_path: Path, qtbot: Any, notices: list[str]
+) -> None:
+    """A drawing is read as a boundary map, where membranes are bright, and is so again."""
+    context = with_map.context
+    drawing = np.full((3, 61, 75), 255, np.uint8)
+    drawing[:, ::9] = drawing[:, :, ::11] = 0
+    tifffile.imwrite(tmp_path / "membranes.tif", drawing, photometric="minisblack")
+    truth: Any = open_into(context.viewer, tmp_path / "membranes.tif")
+    assert context.layer("ground_truth") is truth
+    with_map.step("segment").write_labels()  # type: ignore[attr-defined]
+    qtbot.waitUntil(lambda: context.layer("segmentation") is not None, timeout=PATIENCE_MS)
+    with_map.step("evaluate").evaluate()  # type: ignore[attr-defined]
+    wait_until_idle(with_map, qtbot)
+    assert context.plan()["evaluate"].state == "up to date"
+    path = save(with_map, tmp_path / "work.emseg", qtbot)
+    notices.clear()
+    back = restore(path).context
+    assert [told for told in notices if "has changed" in told] == []
+    np.testing.assert_array_equal(
+        np.asarray(back.layer("ground_truth").data), np.asarray(truth.data)
+    )
+    assert back.plan()["evaluate"].state == "up to date"
 
 
 @pytest.fixture

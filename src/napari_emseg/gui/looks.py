@@ -87,7 +87,8 @@ def look_at_section(
             resample=params.resample,
             progress=progress,
         )
-        facts = {"offsets": [list(offset) for offset in predictor.info.offsets]}
+        offsets = [list(offset) for offset in predictor.info.offsets]
     # A first section has nothing behind it, so another one stands before where there is one.
     stack = np.stack([found, found], axis=1)
-    return boundary_of(part.derive(stack, kind="affinities", **facts)).read(min(section, 1))
+    affinities = part.derive(stack, kind="affinities", offsets=offsets)
+    return boundary_of(affinities).read(min(section, 1))

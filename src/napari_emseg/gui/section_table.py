@@ -71,7 +71,7 @@ class SectionTable(QWidget):
         buttons = row("", self.check_button, self.add_button)
         buttons.setStretch(1, 1)
         rows.addLayout(buttons)
-        rows.addLayout(row("Max with", self.substitute))
+        rows.addLayout(row("Misaligned", self.substitute))
         self.progress = ProgressRow(partial(context.jobs.stop, "sections"))
         rows.addWidget(self.progress)
         context.plan_changed.connect(self._enable)

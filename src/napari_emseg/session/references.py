@@ -18,8 +18,6 @@ def reopen(
     reference: Reference | None, relative: str, target: Path, notes: list[str]
 ) -> Volume | None:
     """Open a referenced file where it was, else where it is relative to the session file."""
-    from napari_emseg.io import open_volume
-
     if reference is None or reference.path is None:
         raise ValueError("a reference to no file")
     name = os.path.basename(relative)
@@ -28,9 +26,7 @@ def reopen(
         if not _exists(candidate):
             continue
         try:
-            volume = open_volume(
-                candidate, voxel_size_nm=reference.voxel_size_nm, kind=reference.kind
-            )
+            volume = _open(candidate, reference)
         except InputError as error:
             notes.append(f"{candidate} could not be opened: {error}")
             continue
@@ -41,6 +37,21 @@ def reopen(
         return volume
     notes.append(f"{name} is no longer at {reference.path}: open it again to predict or compare.")
     return None
+
+
+def _open(path: str, reference: Reference) -> Volume:
+    """Open a file as it was read before: drawn membranes may have been read as a map."""
+    from napari_emseg.io import open_volume
+
+    volume = open_volume(path, voxel_size_nm=reference.voxel_size_nm, kind=reference.kind)
+    if reference.kind != "raw" or not has_changed(reference.fingerprint, fingerprint(volume)):
+        return volume
+    try:
+        as_map = open_volume(path, voxel_size_nm=reference.voxel_size_nm, kind="boundary")
+        is_map = not has_changed(reference.fingerprint, fingerprint(as_map))
+    except InputError:
+        is_map = False
+    return as_map if is_map else volume
 
 
 def is_as_in_file(reference: Reference, volume: Volume | None) -> bool:
