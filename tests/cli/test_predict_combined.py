@@ -13,6 +13,7 @@ import torch
 
 from napari_emseg import Volume, open_volume, save_volume
 from napari_emseg.cli import main
+from napari_emseg.inference.streaming import _Stream
 from napari_emseg.networks import build_network
 from napari_emseg.networks.checkpoint import save_model
 from napari_emseg.networks.info import ModelInfo
@@ -133,6 +134,31 @@ def test_a_store_is_what_a_file_would_be_and_is_not_computed_twice(
     assert stored.provenance["steps"] == filed.provenance["steps"]
     again = run_json(capsys, "predict", "raw.tif", "out.zarr", *flags)
     assert again["seconds"] == report["seconds"]
+
+
+@pytest.mark.parametrize("again", ["--resume", "--no-resume"])
+def test_a_store_that_was_begun_goes_on_or_is_begun_anew(
+    again: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = ["--model", "one", "--no-tta", "--device", "cpu"]
+    predict(capsys, *flags)
+    monkeypatch.setattr("napari_emseg.io.zarr_image._MAX_CHUNK_SECTIONS", 2)
+    made: list[int] = []
+    take = _Stream.put
+
+    def stop_late(stream: Any, z: int, section: Any) -> None:
+        if len(made) == 6:
+            raise KeyboardInterrupt
+        made.append(z)
+        take(stream, z, section)
+
+    monkeypatch.setattr(_Stream, "put", stop_late)
+    assert main(["predict", "raw.tif", "out.zarr", *flags, "--quiet"]) == 130
+    monkeypatch.setattr(_Stream, "put", lambda *given: (made.append(given[1]), take(*given)))
+    run_json(capsys, "predict", "raw.tif", "out.zarr", *flags, again)
+    stored, filed = open_volume(folder / "out.zarr"), open_volume(folder / "out.tif")
+    np.testing.assert_array_equal(stored.read(), filed.read())
+    assert len(made) == (SHAPE[0] if again == "--resume" else 6 + SHAPE[0])
 
 
 @pytest.mark.parametrize(

@@ -49,11 +49,13 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     read_sections_table(args)
     params = read_params(args, PredictParams)
 
+    from napari_emseg.inference.streaming import is_unfinished
     from napari_emseg.networks.library import find_model
     from napari_emseg.steps.predict import check_models
 
     check_models(params)
-    check_target(args.out, find_model(params.model).target, args.raw)
+    if not (_is_store(args.out) and is_unfinished(args.out)):
+        check_target(args.out, find_model(params.model).target, args.raw)
     raw = open_input(args.raw, "raw", **reading(args))
 
     boundary = _predict(raw, args, params, progress)
@@ -80,11 +82,15 @@ def _predict(
     from napari_emseg.io import save_volume
     from napari_emseg.steps import predict
 
-    if args.out.rstrip("/").endswith(".zarr"):
+    if _is_store(args.out):
         return predict.stream(raw, args.out, params=params, resume=args.resume, progress=progress)
     boundary = predict.run(raw, params=params, progress=progress)
     save_volume(boundary, args.out, progress=progress)
     return boundary
+
+
+def _is_store(out: str) -> bool:
+    return out.rstrip("/").endswith(".zarr")
 
 
 def describe(report: Mapping[str, Any]) -> str:

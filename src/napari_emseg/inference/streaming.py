@@ -116,6 +116,18 @@ def predict_to_zarr(
     return open_volume(path)
 
 
+def is_unfinished(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a map that :func:`predict_to_zarr` began and did not finish.
+
+    Examples
+    --------
+    >>> is_unfinished("there-is-none.zarr")
+    False
+    """
+    found = _settings_at(Path(path))
+    return found is not None and not found["complete"]
+
+
 class _Sections:
     """The shape of a map without its values, which writes nothing."""
 
