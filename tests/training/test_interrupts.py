@@ -43,3 +43,14 @@ def test_other_threads_are_left_alone() -> None:
     thread.start()
     thread.join()
     assert found == [before]
+
+
+def test_what_the_program_was_started_to_ignore_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with HeldInterrupts(NO_PROGRESS) as progress:
+            signal.raise_signal(signal.SIGINT)
+            progress.update(1, 1)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

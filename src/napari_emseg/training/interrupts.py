@@ -15,7 +15,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class HeldInterrupts:
     """Within the block, remembers interrupts and raises them when progress is reported.
 
-    A second interrupt is not held back. Outside of the main thread, where
+    A second interrupt is not held back; one that the program was started to ignore
+    (in the background of a script, with nohup) stays ignored. Outside of the main thread, where
     signals do not arrive, nothing is changed.
 
     Parameters
@@ -37,7 +38,8 @@ class HeldInterrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._hold) for number in _SIGNALS}
+            heeded = [n for n in _SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._hold) for number in heeded}
         return self
 
     def __exit__(
