@@ -215,10 +215,12 @@ def runs_of(sections: Sequence[int]) -> tuple[tuple[int, int], ...]:
     --------
     >>> runs_of([0, 1, 2, 5, 6])
     ((0, 2), (5, 6))
+    >>> runs_of([])
+    ()
     """
     ordered = np.unique(np.asarray(sections, np.int64))
     parts = np.split(ordered, np.flatnonzero(np.diff(ordered) > 1) + 1)
-    return tuple((int(part[0]), int(part[-1])) for part in parts)
+    return tuple((int(part[0]), int(part[-1])) for part in parts if part.size)
 
 
 def hold_out(
