@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,38 @@ def test_a_torn_option_is_one_sentence(text, stack, capsys):
 
 
 def test_an_option_the_network_has_not_is_one_sentence(stack, capsys):
-    assert "foveated" in fail(capsys, "--network-option", "foveated=true")
+    error = fail(capsys, "--network-option", "foveated=true")
+    assert "This network has no parameter foveated: leave it out; there are " in error
+    assert "width, depth, in_sections" in error
+    assert "no parameter width" in fail(capsys, "--network", "rsunet")
+
+
+def test_a_stop_says_that_something_is_saved_only_where_it_is(stack, capsys, monkeypatch):
+    class Stopping:
+        def __init__(self, stream, *, quiet):
+            pass
+
+        def update(self, done, total, message=""):
+            if done >= 2:
+                raise KeyboardInterrupt
+
+        def close(self):
+            pass
+
+    stopped = ["train", "raw.tif", "labels.tif", "m.safetensors", *SMALL, "--steps", "3"]
+    monkeypatch.setattr("napari_emseg.training.trainer._Trainer.run", _interrupted)
+    assert main(stopped) == 130
+    assert "--resume" not in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.chdir(stack)
+    monkeypatch.setattr(sys.modules["napari_emseg.cli.main"], "TerminalProgress", Stopping)
+    for flags in ([], ["--folds", "2"]):
+        assert main([*stopped, *flags]) == 130
+        assert "go on with --resume (m.safetensors)" in capsys.readouterr().err
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_options_in_a_file(stack, capsys):

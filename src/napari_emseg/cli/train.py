@@ -93,7 +93,7 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         else:
             report = _train_folds(pairs, out, params, info, args, progress)
     except (Cancelled, KeyboardInterrupt):
-        say(f"note: what was learned is saved; go on with --resume ({out})")
+        _tell_saved(out, args)
         raise
     return {**report, "notes": notes_of(*(pair.raw for pair in pairs))}
 
@@ -187,19 +187,30 @@ def _report(result: TrainResult) -> dict[str, Any]:
     }
 
 
+def _tell_saved(out: str, args: argparse.Namespace) -> None:
+    """Tell of what was learned before a stop, if there is any."""
+    from napari_emseg.training.trainer import STATE_SUFFIX
+
+    if any(path.with_suffix(STATE_SUFFIX).exists() for path in _model_paths(out, args)):
+        say(f"note: what was learned is saved; go on with --resume ({out})")
+
+
 def _check_free(out: str, args: argparse.Namespace) -> None:
     """Refuse to replace what hours of training may have made."""
-    paths = [Path(out)]
-    if args.folds is not None:
-        from napari_emseg.training.cross_validation import fold_paths
-
-        paths = fold_paths(out, args.folds)
-    for path in paths:
+    for path in _model_paths(out, args):
         if path.is_file() and path.stat().st_size and not (args.resume or args.overwrite):
             raise InputError(
                 f"{path} exists: choose another name, go on training it with --resume, or replace "
                 "it with --overwrite."
             )
+
+
+def _model_paths(out: str, args: argparse.Namespace) -> list[Path]:
+    if args.folds is None:
+        return [Path(out)]
+    from napari_emseg.training.cross_validation import fold_paths
+
+    return fold_paths(out, args.folds)
 
 
 def _open_pair(

@@ -187,4 +187,9 @@ def make_params(
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "parameters"
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(model.model_fields)
+            raise InputError(
+                f"This network has no parameter {where}: leave it out; there are {known}."
+            ) from None
         raise InputError(f"Network parameter {where}: {first['msg']}.") from None
