@@ -88,3 +88,13 @@ def test_pairs_are_parted_each_by_itself(cells):
     parts = [split_sections(pair, 3) for pair in (cells, short)]
     assert [split.validation_sections for split in parts[1]] == [(0,), (1,), (2,)]
     assert [split.validation_sections for split in parts[0]] == [(0, 1), (2, 3), (4,)]
+
+
+def test_other_folds_do_not_go_on_where_sections_would_score_what_learned_them(
+    cells, tiny, tmp_path
+):
+    path, params = tmp_path / "m.safetensors", tiny.model_copy(update={"steps": 1})
+    cross_validate([cells], path, folds=2, params=params)  # held out 0-2, then 3-4
+    cross_validate([cells], path, folds=2, params=params, resume=True)
+    with pytest.raises(InputError, match="learned from sections 2 of cells, which are to score"):
+        cross_validate([cells], path, folds=3, params=params, resume=True)

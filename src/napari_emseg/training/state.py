@@ -47,6 +47,8 @@ class Counters:
         Its mean validation V_rand.
     scores : dict
         Its validation scores by data set.
+    learned : dict
+        Sections learned from, over all resumptions, by data set.
     """
 
     step: int = 0
@@ -60,6 +62,7 @@ class Counters:
     best_step: int = -1
     best_score: float = float("-inf")
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    learned: dict[str, list[int]] = field(default_factory=dict)
 
     def waited_share(self) -> float:
         """Return which part of the time beside validations the network waited for batches."""

@@ -25,6 +25,7 @@ from napari_emseg.training.description import describe_model, flat_scores, summa
 from napari_emseg.training.hooks import Hook
 from napari_emseg.training.interrupts import HeldInterrupts
 from napari_emseg.training.journal import Journal
+from napari_emseg.training.learned import add_learned
 from napari_emseg.training.maps import add_maps, open_earlier
 from napari_emseg.training.pairs import TrainingPair
 from napari_emseg.training.params import TrainParams
@@ -149,7 +150,7 @@ class _Trainer:
         self.params = params.model_copy(update={"in_sections": network.in_sections})
         self.descent = Descent(network, self.params, torch.device(choose_device(params.device)))
         self.journal = Journal(self.curve_path, self.descent, hooks)
-        self.counters = Counters()
+        self.counters = Counters(learned=add_learned({}, pairs))
         self.saved_at = time.monotonic()
         self.saved_steps = (-1, -1)
         self.is_whole = True
@@ -167,6 +168,7 @@ class _Trainer:
         self.counters = load_state(
             self.state_path, networks=self.networks, optimiser=self.descent.optimiser
         )
+        self.counters.learned = add_learned(self.counters.learned, self.pairs)
 
     def run(self, progress: Progress) -> TrainResult:
         self.model_path.parent.mkdir(parents=True, exist_ok=True)
