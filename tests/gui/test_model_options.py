@@ -12,6 +12,7 @@ from tests.gui.conftest import PATIENCE_MS, save_untrained
 
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.workspace import Workspace
+from napari_emseg.progress import Cancelled
 from napari_emseg.volume import Volume
 
 GREY = np.random.default_rng(0).integers(0, 255, (4, 24, 28), np.uint8)
@@ -80,6 +81,29 @@ def test_models_that_do_not_fit_are_said(
     assert "must predict the same" in notices[-1]
 
 
+def test_a_section_counts_as_done_only_when_it_is_written(
+    workspace: Workspace, step: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stop between the last model and the mean of all leaves no section of zeros behind."""
+    from napari_emseg.inference.ensemble import Ensemble
+
+    context = workspace.context
+    add_volume(context.viewer, Volume(GREY, name="stack", voxel_size_nm=(50, 4, 4)))
+    tick(step, "Second")
+
+    def stop_instead(*_: Any) -> None:
+        raise Cancelled
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ensemble, "_join", stop_instead)
+        layer = predict(workspace, qtbot)
+    assert context.done_sections is not None
+    assert not context.done_sections.any()
+    assert predict(workspace, qtbot) is layer
+    assert context.is_boundary_complete
+    assert all(np.ptp(section) > 0 for section in layer.data)
+
+
 def test_models_are_combined_as_learned(
     workspace: Workspace,
     step: Any,
@@ -136,7 +160,11 @@ def test_all_three_axes_are_for_isotropic_voxels(
     step.preview_section()
     assert "sees along z" in notices[-1]
     qtbot.waitUntil(lambda: not workspace.context.jobs.is_busy("predict"), timeout=PATIENCE_MS)
+    look = workspace.context.viewer.layers["cube preview"]
+    assert np.ptp(look.data[workspace.context.section]) > 0
+    assert workspace.context.layer("boundary") is None  # a look is no map
     made = predict(workspace, qtbot)
+    assert look not in workspace.context.viewer.layers
     assert made.metadata["emseg"]["predict"]["axes"] == "zyx"
     assert workspace.context.is_boundary_complete
     assert np.ptp(made.data) > 0

@@ -1,4 +1,4 @@
-"""A look at one section of what only whole volumes have: affinities."""
+"""A look at one section of what is made of whole volumes: affinities, or all three axes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ class Looks:
             with self._context.choosing():
                 self._layer = add_volume(viewer, look, like=source, name=name)
             self._of = source, how_of(params)
-            self._context.maps.begin(self._layer, how_of(params), source)
+            # Made of nothing known, so that Predict all does not go on with it.
+            self._context.maps.begin(self._layer, how_of(params), None)
         layer, done = self._layer, self._context.maps.done(self._layer)
         assert layer is not None
         assert done is not None
@@ -67,7 +68,7 @@ class Looks:
 def look_at_section(
     raw: Volume, section: int, params: PredictParams, progress: Progress
 ) -> npt.NDArray[np.float32]:
-    """Predict the affinities of one section and return the boundaries they amount to.
+    """Predict the boundaries of one section, along z; of affinities, what they amount to.
 
     The network is shown the section with its neighbours, not the whole volume.
     """
@@ -78,7 +79,7 @@ def look_at_section(
     first, last = max(0, section - REACH), min(raw.shape[0], section + REACH + 1)
     part = raw.derive(raw.read(slice(first, last)), kind="raw")
     # Entries of the table of bad sections count from the first section of the whole.
-    params = params.model_copy(update={"bad_sections": ()})
+    params = params.model_copy(update={"bad_sections": (), "axes": "z"})
     with open_predictor(params, n_threads=threads_for(background=True)) as predictor:
         found = predictor.predict_section(
             part,
@@ -88,6 +89,8 @@ def look_at_section(
             progress=progress,
         )
         offsets = [list(offset) for offset in predictor.info.offsets]
+    if not offsets:
+        return found
     # A first section has nothing behind it, so another one stands before where there is one.
     stack = np.stack([found, found], axis=1)
     affinities = part.derive(stack, kind="affinities", offsets=offsets)

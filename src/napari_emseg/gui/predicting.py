@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
+from napari_emseg.gui.filled import Filled
 from napari_emseg.gui.jobs import Job, Report
 from napari_emseg.gui.large_maps import folder_if_large, store_name
 from napari_emseg.gui.layers import add_volume, free_name
@@ -26,7 +27,6 @@ from napari_emseg.steps.step import StepRecord, record_step, with_record
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from napari.layers import Layer
@@ -46,9 +46,8 @@ class Predicting(QObject):
         self._context = context
         self._job: Job | None = None
         self._layer: Layer | None = None  # being filled
-        self._pending: Sequence[int] = ()
-        self._marked = 0
-        self._is_at_once = False
+        self._filled: Filled | None = None
+        self._marked = 0  # of the sections written
         self._looks = Looks(context)
 
     @property
@@ -87,14 +86,8 @@ class Predicting(QObject):
         from napari_emseg.steps.predict import check_models
 
         check_models(params)
-        if what == "section" and params.axes == "zyx":
-            params = params.model_copy(update={"axes": "z"})  # the others need all sections
-            show_info(
-                "The preview shows what the model sees along z; Predict all averages all three "
-                "axes, for which it needs every section."
-            )
         info = find_model(params.model)
-        if info.offsets and what == "section":
+        if what == "section" and (info.offsets or params.axes == "zyx"):
             self._start_look(raw, params)
             return
         folder = folder_if_large(raw, len(info.offsets) or 1)
@@ -115,10 +108,15 @@ class Predicting(QObject):
         self._fill(layer, raw, params, sections)
 
     def _start_look(self, raw: Volume, params: PredictParams) -> None:
-        """Predict the affinities of the visible section, to be looked at only."""
+        """Predict the visible section of what only comes whole, to be looked at only."""
         source, section = self._context.layer("raw"), self._context.section
         assert source is not None
-        self._pending, self._marked, self._layer = (), 0, None
+        if params.axes == "zyx":
+            show_info(
+                "The preview shows what the model sees along z; Predict all averages all three "
+                "axes, for which it needs every section."
+            )
+        self._filled = self._layer = None
         self._job = self._context.jobs.start(
             partial(look_at_section, raw, section, params),
             title=f"Predicting boundaries of {raw.name}",
@@ -134,7 +132,7 @@ class Predicting(QObject):
         store = None if folder is None else folder / store_name(raw, params)
         if store is not None:
             show_info(f"The map would take too much memory: it is written to {store}.")
-        self._pending, self._marked, self._layer = (), 0, None
+        self._filled = self._layer = None
         source, record = self._context.layer("raw"), record_step("predict", params, raw=raw)
         self._job = self._context.jobs.start(
             partial(_predict_whole, raw, params, store),
@@ -216,11 +214,10 @@ class Predicting(QObject):
             return
 
     def _fill(self, layer: Layer, raw: Volume, params: PredictParams, sections: list[int]) -> None:
-        self._pending, self._marked, self._layer = sections, 0, layer
-        self._is_at_once = params.axes == "zyx"
+        self._filled, self._marked, self._layer = Filled(layer.data), 0, layer
         record = record_step("predict", params, raw=raw)
         self._job = self._context.jobs.start(
-            partial(_predict, raw, params, layer.data, sections),
+            partial(_predict, raw, params, self._filled, sections),
             title=f"Predicting boundaries of {raw.name}",
             key="predict",
             lane="accelerator",
@@ -230,31 +227,33 @@ class Predicting(QObject):
         )
 
     def _on_report(self, report: Report) -> None:
-        self._mark_done(report.done)
+        self._mark_done()
         self.reported.emit(report)
 
-    def _mark_done(self, count: int) -> None:
-        if self._is_at_once:  # no section is finished before the last plane
+    def _mark_done(self) -> None:
+        """Count the sections written: reports tell how far the work is, which may be further."""
+        if self._filled is None:
             return
-        new, self._marked = self._pending[self._marked : count], max(count, self._marked)
+        new = self._filled.sections[self._marked :]
+        self._marked += len(new)
         layer = self._layer
         done = self._context.maps.done(layer)
         if not new or done is None or layer is None:
             return
-        done[list(new)] = True
+        done[new] = True
         if self._context.section in new:
             layer.refresh(extent=False)
         if self._context.layer("boundary") is layer:
-            self._context.boundary_grew.emit(list(new))
+            self._context.boundary_grew.emit(new)
 
     def _on_predicted(
         self, layer: Layer, record: StepRecord, raw: Volume, boundary: Volume
     ) -> None:
-        self._is_at_once = False
-        self._mark_done(len(self._pending))
+        self._mark_done()
         context = self._context
         if not context.maps.is_complete(layer) or layer not in context.viewer.layers:
             return
+        self._looks.clear()
         made = with_record(boundary, record, raw)
         layer.metadata = {**layer.metadata, "emseg": {**made.provenance, "kind": "boundary"}}
         context.session.remember(record)
@@ -263,15 +262,14 @@ class Predicting(QObject):
             context.layer_changed.emit("boundary")
 
     def _on_ended(self) -> None:
-        if self._job is not None:
-            self._mark_done(self._job.done)
-        self._job = None
+        self._mark_done()
+        self._job = self._filled = None
         self.ended.emit()
         self._context.plan_changed.emit()
 
 
 def _predict(
-    raw: Volume, params: PredictParams, out: np.ndarray, sections: list[int], progress: Progress
+    raw: Volume, params: PredictParams, out: Filled, sections: list[int], progress: Progress
 ) -> Volume:
     from napari_emseg.inference import threads_for
     from napari_emseg.steps.predict import open_predictor
