@@ -7,9 +7,10 @@ import math
 import zlib
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # napari needs it
+import psutil  # type: ignore[import-untyped]
 
 from napari_emseg.gui.maps import how_of
+from napari_emseg.io.location import split_location
 from napari_emseg.steps.predict import PredictParams
 from napari_emseg.volume import Volume
 
@@ -27,7 +28,7 @@ def folder_if_large(raw: Volume, n_channels: int = 1) -> Path | None:
     if n_bytes <= SHARE * psutil.virtual_memory().available:
         return None
     source = raw.provenance.get("source")
-    folder = Path(str(source).partition(":/")[0]).parent if source else Path.home()
+    folder = split_location(str(source))[0].parent if source else Path.home()
     return folder if folder.is_dir() else Path.home()
 
 

@@ -57,8 +57,10 @@ class SubstitutingPredictor(Wrapping):
     References
     ----------
     "Local boundary substitution": T. Zeng, B. Wu, S. Ji, Bioinformatics 33, 2017,
-    section 4.2, doi:10.1093/bioinformatics/btx188. Hiding bad sections from their
-    neighbours is ours.
+    section 4.2, doi:10.1093/bioinformatics/btx188. There, one network of
+    single sections with thin boundaries and one of five sections with thick ones are
+    joined by the maximum; here, the network at hand, shown the section alone, and
+    `substitute`. That, and hiding bad sections from their neighbours, is ours.
 
     Examples
     --------

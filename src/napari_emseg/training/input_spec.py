@@ -45,7 +45,7 @@ def describe_input(network: Network) -> InputSpec:
     >>> describe_input(build_network("unet2d", in_sections=3)).middle
     1
     """
-    sampling = getattr(network, "sampling", None) if getattr(network, "is_slid", False) else None
+    sampling = getattr(network, "sampling", None) if network.is_slid else None
     return InputSpec(
         dimensions=network.dimensions,
         in_sections=network.in_sections,

@@ -9,7 +9,8 @@ N4            sgd, momentum 0, exponential; "plain gradient descent" with an ann
 VD2D, VD2D3D  sgd, momentum 0.9, learning_rate 0.01, exponential, decay_factor 0.997 each
               100 steps (ZNN's python/config.cfg); class_balance
 CUMedVision   sgd, step, decay_factor 0.1 each 2000 steps; auxiliary_weight 1, falling by
-              auxiliary_decay 0.1 each 10,000 steps to 0.01; from the paper only the first.
+              auxiliary_decay 0.1 each 10,000 steps to 0.01; only the fall each 2000
+              steps is from a summary of the paper, the auxiliary weights are recalled.
               Recalled: momentum 0.9, weight_decay 5e-4, learning_rate 0.01
 FusionNet     loss mse (paper) or mae (authors' code); nadam, learning_rate 1e-4, constant,
               batch_size 1 (code; the paper names no optimiser)

@@ -198,7 +198,8 @@ class _Opener:
             map_scale=1 / 255 if pair.maps is not None and pair.maps.dtype == np.uint8 else 1.0,
             sections=sections,
             runs=runs_of(sections.tolist()),
-            is_cubic=size is not None and max(size) <= LARGEST_ANISOTROPY * min(size),
+            is_cubic=pair.axes == "zyx"
+            or (size is not None and max(size) <= LARGEST_ANISOTROPY * min(size)),
             tones=Tones(raw, pair.name),
         )
 

@@ -192,6 +192,7 @@ class _Trainer:
                 HeldInterrupts(progress) as watched,
             ):
                 self.loop(source, watched)
+            self.save()  # before a hook can fail at the end
         except (Cancelled, KeyboardInterrupt):
             self.save()
             if self.counters.best_step < 0:
@@ -199,7 +200,6 @@ class _Trainer:
             raise
         finally:
             self.journal.end()
-        self.save()
         return self.result()
 
     def loop(self, source: BatchSource, progress: Progress) -> None:
