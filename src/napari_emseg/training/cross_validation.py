@@ -163,18 +163,13 @@ def _mean_scores(results: Sequence[TrainResult]) -> dict[str, dict[str, float]]:
     }
 
 
-_PARTS = 10_000
-
-
 class _FoldProgress:
     def __init__(self, progress: Progress, fold: int, folds: int) -> None:
         self._progress, self._fold, self._folds = progress, fold, folds
 
     def update(self, done: int, total: int, message: str = "") -> None:
-        # Validations tell sections where the training tells steps: only the share goes on.
-        share = round(_PARTS * done / total) if total else 0
         self._progress.update(
-            self._fold * _PARTS + share,
-            self._folds * _PARTS,
+            self._fold * total + done,
+            self._folds * total,
             f"fold {self._fold + 1} of {self._folds}: {message}",
         )
