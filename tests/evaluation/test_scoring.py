@@ -166,7 +166,7 @@ def test_what_was_assumed_of_membranes_is_logged(caplog: pytest.LogCaptureFixtur
 def test_a_mask_given_as_labels_is_remarked_upon(caplog: pytest.LogCaptureFixture) -> None:
     mask = np.kron(MEMBRANES[:1], np.ones((1, 2, 2), np.uint8))
     evaluate(np.ones_like(mask), mask)
-    assert "if it is an image of membranes" in caplog.text
+    assert "should its kind be membranes?" in caplog.text
 
 
 def test_progress_counts_sections_and_can_stop() -> None:

@@ -17,18 +17,19 @@ TRAINING_SET = Path(__file__).resolve().parents[2] / "scripts" / "training_set.y
 
 
 def test_all_models_together_are_small_and_one_is_the_default():
-    assert sum(path.stat().st_size for path in MODELS) < 10e6
+    assert sum(path.stat().st_size for path in MODELS) < 40e6
     assert sum(read_info(path).default for path in MODELS) == 1
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
 def test_every_model_states_its_terms_and_has_a_card(path):
     info = read_info(path)
-    assert "CC BY-NC-SA 4.0" in info.licence
+    terms = info.licence.partition(" (")[0]
+    assert terms.startswith("CC BY")
     assert info.trained_on
     assert info.voxel_size_nm
     card = path.with_suffix(".md").read_text(encoding="utf-8")
-    assert "CC BY-NC-SA 4.0" in card
+    assert terms in card
     for score in info.scores.values():
         assert f"{score:.4f}" in card
 
