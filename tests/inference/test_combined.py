@@ -123,6 +123,20 @@ def test_stopping_keeps_the_finished_sections(files: list[Path]) -> None:
     assert (out[2:] == -1).all()
 
 
+def test_a_section_counts_as_done_when_it_is_stored(files: list[Path]) -> None:
+    out = np.full(STACK.shape, -1, np.float32)
+    stored: list[tuple[int, int]] = []
+
+    class Look:
+        def update(self, done: int, total: int, message: str = "") -> None:
+            stored.append((done, int((out >= 0).all(axis=(1, 2)).sum())))
+
+    with Ensemble(files, device="cpu") as ensemble:
+        ensemble.predict(STACK, tta=False, out=out, progress=Look())
+    assert stored[-1] == (6, 6)
+    assert all(done <= written for done, written in stored)
+
+
 def test_a_volume_network_joins_an_ensemble(files: list[Path]) -> None:
     solid = make_network(3, "unet3d", width=2)
     with Predictor(solid, device="cpu") as one:

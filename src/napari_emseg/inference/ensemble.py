@@ -26,6 +26,7 @@ from napari_emseg.volume import Volume
 Combine = Literal["mean", "max", "learned"]
 Model = str | Path | ModelInfo | Network
 _SLAB_SECTIONS = 32  # a 3D network computes slabs, so sections one by one would be a waste
+_ALMOST = 0.999
 
 
 class Ensemble(Wrapping):
@@ -149,6 +150,8 @@ class Ensemble(Wrapping):
                                       tta=tta, resample=resample, progress=progress)  # fmt: skip
             for z in slab:
                 store(out, z, self._join([of_member[z] for of_member in maps]))
+            done = first + len(slab)
+            progress.update(done, len(wanted), f"{done} of {len(wanted)} sections")
         record = describe_prediction(
             self.info,
             tta=tta,
@@ -176,7 +179,7 @@ class Ensemble(Wrapping):
         maps, n = [], len(self._members)
         for k, member in enumerate(self._members):
             target = Slab(shape, slab)
-            part = len(slab) / n
+            part = _ALMOST * len(slab) / n  # the slab is done when it is stored
             share = Share(progress, done + k * part, total, part, _which(k, n))
             made = member.predict(volume, out=target, sections=slab, progress=share, **options)
             notes.extend(made.provenance.get("notes", []))
