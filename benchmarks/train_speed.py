@@ -7,9 +7,10 @@ of which two cores have 600 in five minutes.
 
     python benchmarks/train_speed.py --data /path/to/data [--minutes 5 | --steps N]
 
-By default with the settings for little time below: weaker changes of the patches and a
-higher rate; 260 steps of them (91 seconds of one processor core) gave 0.958 where 550
-steps of the defaults of a training, made for hours, gave 0.949. --defaults takes those.
+By default with the settings for little time below: weaker changes of the patches, a
+higher rate, and painted membrane far from any cell left out (filled dark areas teach that
+dark is membrane; without this 0.971 instead of 0.983 in five minutes). --defaults takes
+those of a training made for hours.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ BUDGET_S = 300
 SHORT = {
     "learning_rate": 4e-3,
     "warmup_fraction": 0.15,
+    "membrane_reach_px": 6,
     "augment": {
         "affine_fraction": 0.3,
         "elastic_sigma_px": 2.5,
@@ -88,7 +90,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("EMSEG_TEST_DATA"))
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--validation-interval-steps", type=int, default=500)
+    parser.add_argument("--validation-interval-steps", type=int, default=300)
     parser.add_argument("--defaults", action="store_true")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     args = parser.parse_args()
