@@ -216,7 +216,7 @@ def test_a_thread_helps_where_processes_cannot(cells, tiny, network):
         assert all_same(take(source, 4), expected)
 
 
-@pytest.mark.parametrize(("cores", "on_cpu", "on_card"), [(1, 0, 1), (2, 0, 1), (16, 1, 8)])
+@pytest.mark.parametrize(("cores", "on_cpu", "on_card"), [(1, 0, 1), (2, 1, 1), (16, 1, 8)])
 def test_processes_are_started_where_they_pay(cores, on_cpu, on_card, monkeypatch):
     monkeypatch.setattr("napari_emseg.training.makers._cores", lambda: cores)
     assert default_workers("cpu") == on_cpu
