@@ -161,8 +161,9 @@ def run(row: Run, options: argparse.Namespace) -> dict[str, Any]:
 def make_params(row: Run, device: str) -> TrainParams:
     """Fill in the training: the modern default, batches made in this process."""
     chosen = {"network": row.network, "preset": row.preset, "device": device, **row.params}
+    drawn = {"membrane_reach_px": 6} if row.data == "isbi2012" else {}
     never = {"validation_interval_steps": 10**9, "save_interval_s": 10**9, "workers": 0}
-    return TrainParams(**{"steps": 10**6, **never, **chosen})
+    return TrainParams(**{"steps": 10**6, **never, **drawn, **chosen})
 
 
 def build(row: Run, params: TrainParams) -> torch.nn.Module:
