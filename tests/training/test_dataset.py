@@ -191,7 +191,7 @@ def test_a_training_set_is_opened_from_the_data_folder(tmp_path, monkeypatch):
             "'labels' of data set 1 is missing",
         ),
         (SET.replace("weight: 3", "weihgt: 3"), "'weihgt' of data set 1 is not a known name"),
-        (SET.replace("weight: 3", "labels_kind: ids"), "must be 'labels' or 'membranes'"),
+        (SET.replace("weight: 3", "labels_kind: ids"), "must be 'labels', 'membranes' or 'painted'"),
         (
             SET.replace("[40, 8, 8]", "[40, 8, wide]"),
             "voxel_size_nm of data set 1 cannot be 'wide'",

@@ -10,16 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.errors import InputError
+from napari_emseg.training.painting import INSIDE, MEMBRANE, paint_target, painted_sections
 from napari_emseg.training.targets import IGNORED, label_target, membrane_target
 from napari_emseg.volume import Volume
 
-LabelsKind = Literal["labels", "membranes"]
+LabelsKind = Literal["labels", "membranes", "painted"]
 Axes = Literal["z", "zyx"]
 
 LARGEST_ANISOTROPY = 1.5
 """Voxels whose longest side is more than this times the shortest are not called cubic."""
 
 _HELD_OUT_SHARE = 0.15
+_LEAST_PAINTED = 4
+"""Of fewer painted sections none can be spared for validation."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,10 @@ class TrainingPair:
         Grey values, ZYX.
     labels : Volume
         ZYX on the same grid; it may end before `raw` does.
-    labels_kind : {"labels", "membranes"}
+    labels_kind : {"labels", "membranes", "painted"}
         ``labels``: ids of neurons. ``membranes``: a picture of the membranes,
-        either polarity.
+        either polarity. ``painted``: strokes, 1 = membrane, 2 and more = inside of
+        a cell, 0 = not painted; see :mod:`napari_emseg.training.painting`.
     train_sections, validation_sections : tuple of int
         Disjoint. Validation sections are only ever used to choose among checkpoints.
     weight : float
@@ -138,7 +142,8 @@ def check_ids(pair: TrainingPair) -> None:
     Raises
     ------
     InputError
-        If the sections to train on hold fewer than two ids besides 0.
+        If the sections to train on hold fewer than two ids besides 0, or paint of
+        them only shows membrane or only what is inside of cells.
 
     Examples
     --------
@@ -151,6 +156,9 @@ def check_ids(pair: TrainingPair) -> None:
     membranes, say --labels-kind membranes (labels_kind: membranes in a YAML file).
     """
     if pair.labels_kind == "membranes":
+        return
+    if pair.labels_kind == "painted":
+        _check_paint(pair)
         return
     ids: set[int] = set()
     has_unlabelled = False
@@ -172,6 +180,26 @@ def check_ids(pair: TrainingPair) -> None:
     )
 
 
+def _check_paint(pair: TrainingPair) -> None:
+    known: set[int] = set()
+    for z in pair.train_sections:
+        known |= set(np.unique(make_target(pair, z)).tolist()) - {IGNORED}
+        if len(known) == 2:
+            return
+    if not known:
+        raise InputError(
+            f"{pair.name}: nothing is painted in the sections to train on; paint membrane with "
+            f"{MEMBRANE} and the inside of cells with {INSIDE} or more."
+        )
+    missing = (
+        f"the inside of cells ({INSIDE} and more)" if known == {1} else f"membrane ({MEMBRANE})"
+    )
+    raise InputError(
+        f"{pair.name}: a network learns the difference of membrane and inside, so paint some "
+        f"strokes of {missing} too."
+    )
+
+
 def notes_on_pair(pair: TrainingPair) -> list[str]:
     """Say which sections go unused and whether the model will be scored.
 
@@ -183,7 +211,10 @@ def notes_on_pair(pair: TrainingPair) -> list[str]:
     """
     notes = []
     depth, labelled = pair.raw.shape[0], pair.labels.shape[0]
-    if labelled < depth:
+    if pair.labels_kind == "painted":
+        count = len({*pair.train_sections, *pair.validation_sections})
+        notes.append(f"{pair.name}: {count} of {depth} sections are painted.")
+    elif labelled < depth:
         which = f"sections 0 to {labelled - 1} of {depth} have" if labelled > 1 else "section 0 has"
         notes.append(f"{pair.name}: only {which} labels.")
     first, last = longest_run(pair.train_sections)
@@ -229,7 +260,13 @@ def hold_out(
     """Pair raw data and labels, keeping the last sections for validation.
 
     Neighbouring sections look alike, so those held out are contiguous: the
-    last 15 %, at least one where there are two or more.
+    last 15 %, at least one where there are two or more. Of paint only the painted
+    sections count, and none is held out where there are fewer than four.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit together or nothing is painted.
 
     Examples
     --------
@@ -238,9 +275,16 @@ def hold_out(
     >>> hold_out(raw, labels).validation_sections
     (17, 18, 19)
     """
-    count = labels.shape[0]
-    held = max(1, round(_HELD_OUT_SHARE * count)) if count > 1 else 0
-    sections = tuple(range(count))
+    is_painted = labels_kind == "painted"
+    sections = painted_sections(labels) if is_painted else tuple(range(labels.shape[0]))
+    if is_painted and not sections:
+        raise InputError(
+            f"{name}: nothing is painted; paint membrane with {MEMBRANE} and the inside of cells "
+            f"with {INSIDE} or more."
+        )
+    count = len(sections)
+    least = _LEAST_PAINTED if is_painted else 2
+    held = max(1, round(_HELD_OUT_SHARE * count)) if count >= least else 0
     return TrainingPair(
         raw, labels, labels_kind, sections[: count - held], sections[count - held :], name=name
     )
@@ -257,7 +301,7 @@ def make_target(
     section : int
         Index along Z.
     boundary_px : int
-        For labels, as in :func:`label_target`.
+        For labels and paint, as in :func:`label_target`.
     membrane_reach_px : float
         For membranes: those farther than this from any cell are not known; 0 keeps all.
 
@@ -269,6 +313,8 @@ def make_target(
     labels = pair.labels.read(section)
     if pair.labels_kind == "labels":
         target = label_target(labels, boundary_px=boundary_px)
+    elif pair.labels_kind == "painted":
+        target = paint_target(labels, boundary_px)
     else:
         target = membrane_target(labels, invert=pair.invert)
         if membrane_reach_px:

@@ -41,7 +41,11 @@ def _middle(section: npt.NDArray[Any]) -> float:
 
 
 def label_target(
-    labels: npt.NDArray[Any], *, boundary_px: int = 1, axes: Sequence[int] | None = None
+    labels: npt.NDArray[Any],
+    *,
+    boundary_px: int = 1,
+    axes: Sequence[int] | None = None,
+    gaps: bool = True,
 ) -> Target:
     """Draw boundaries where ids meet.
 
@@ -57,6 +61,9 @@ def label_target(
         Reach in pixels on each side.
     axes : sequence of int, optional
         Along which ids may meet; by default all. (1, 2): each section by itself.
+    gaps : bool
+        Whether an id and what is unlabelled meet as two ids do; otherwise all that
+        is unlabelled is not known.
 
     Returns
     -------
@@ -73,13 +80,16 @@ def label_target(
     for axis in axes:
         before, after = [slice(None)] * labels.ndim, [slice(None)] * labels.ndim
         before[axis], after[axis] = slice(None, -1), slice(1, None)
-        change = labels[tuple(before)] != labels[tuple(after)]
+        here, there = labels[tuple(before)], labels[tuple(after)]
+        change = here != there
+        if not gaps:
+            change &= (here != 0) & (there != 0)
         differs[tuple(before)] |= change
         differs[tuple(after)] |= change
     for _ in range(boundary_px - 1):
         differs = _grow(differs, axes)
     target = differs.astype(np.uint8)
-    target[(labels == 0) & ~differs] = IGNORED
+    target[(labels == 0) & ~(differs & gaps)] = IGNORED
     return target
 
 

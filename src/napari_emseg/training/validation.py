@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +14,8 @@ from napari_emseg.networks.base import Network
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.segmentation import build_hierarchy
 from napari_emseg.segmentation.affinity_view import boundary_of
-from napari_emseg.training.pairs import TrainingPair, longest_run
+from napari_emseg.training.paint_scores import paint_scores
+from napari_emseg.training.pairs import TrainingPair, longest_run, make_target, runs_of
 from napari_emseg.volume import Volume
 
 _KEPT = ("v_rand_split", "v_rand_merge", "v_info")
@@ -38,6 +39,8 @@ def validate(
     network, or where the truth is an image of membranes, each section by itself;
     with a 3D network the longest run of validation sections as a volume. Of
     affinities, the boundary is 1 - the mean of those to the nearest voxels.
+    Sparse paint cannot tell whether cells are parted: of that, the accuracy at the
+    painted pixels is told.
 
     Parameters
     ----------
@@ -58,14 +61,28 @@ def validate(
     Returns
     -------
     dict
-        By pair name {v_rand, v_rand_split, v_rand_merge, v_info, h}.
+        By pair name {v_rand, v_rand_split, v_rand_merge, v_info, h}; of paint
+        {accuracy, membrane_recall, inside_recall}.
     """
     held_out = [pair for pair in pairs if pair.validation_sections]
     with Predictor(network, device=device, maps_from=maps_from) as predictor:
-        return {
+        scores = {
             pair.name: _score(network, predictor, pair, sigma_px, tta, progress)
             for pair in held_out
         }
+    return {name: values for name, values in scores.items() if values}
+
+
+def mean_score(scores: Mapping[str, Mapping[str, float]]) -> float | None:
+    """Return the mean over the data sets of V_rand, or of the accuracy where there is none.
+
+    Examples
+    --------
+    >>> mean_score({"a": {"v_rand": 0.5, "v_info": 0.1}, "b": {"accuracy": 1.0}})
+    0.75
+    """
+    found = [s["v_rand"] if "v_rand" in s else s["accuracy"] for s in scores.values()]
+    return float(np.mean(found)) if found else None
 
 
 def _score(
@@ -77,6 +94,8 @@ def _score(
     progress: Progress,
 ) -> dict[str, float]:
     report = _Named(progress, f"validating on {pair.name}")
+    if pair.labels_kind == "painted":
+        return _score_paint(network, predictor, pair, tta, report)
     if network.dimensions == 3:
         first, last = longest_run(pair.validation_sections)
         sections = list(range(first, last + 1))
@@ -92,6 +111,20 @@ def _score(
     h, v_rand = curve.best("v_rand")
     at = curve.at(h)
     return {"v_rand": float(v_rand), **{key: float(at[key]) for key in _KEPT}, "h": float(h)}
+
+
+def _score_paint(
+    network: Network, predictor: Predictor, pair: TrainingPair, tta: bool, report: Progress
+) -> dict[str, float]:
+    sections = sorted(set(pair.validation_sections))
+    if network.dimensions == 3:
+        runs = [list(range(first, last + 1)) for first, last in runs_of(sections)]
+        parts = [_predict_run(network, predictor, pair.raw, run, tta, report) for run in runs]
+        boundary = np.concatenate(parts)
+    else:
+        boundary = _predict_sections(predictor, pair, sections, tta, report)
+    target = np.stack([make_target(pair, z) for z in sections])
+    return paint_scores(boundary, target)
 
 
 def _predict_sections(
