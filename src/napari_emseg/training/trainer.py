@@ -6,7 +6,6 @@ import math
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,40 +28,12 @@ from napari_emseg.training.learned import add_learned
 from napari_emseg.training.maps import add_maps, open_earlier
 from napari_emseg.training.pairs import TrainingPair
 from napari_emseg.training.params import TrainParams
+from napari_emseg.training.result import CURVE_SUFFIX, STATE_SUFFIX, TrainResult
 from napari_emseg.training.start import make_network
 from napari_emseg.training.state import Counters, load_state, save_state
 from napari_emseg.training.validation import validate
 
-STATE_SUFFIX = ".training"
-CURVE_SUFFIX = ".curve.jsonl"
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a training left.
-
-    Attributes
-    ----------
-    model_path, state_path, curve_path : Path
-        The model; what resuming needs; loss and validation as JSON lines.
-    steps, seconds : int, float
-        Done in all, over all resumptions.
-    best_step : int
-        Step of the checkpoint that is the model.
-    scores : dict
-        Validation scores of the model by data set.
-    waited_share : float
-        Part of the time, validations aside, in which the network waited for data.
-    """
-
-    model_path: Path
-    state_path: Path
-    curve_path: Path
-    steps: int
-    seconds: float
-    best_step: int
-    scores: dict[str, dict[str, float]]
-    waited_share: float
+__all__ = ["CURVE_SUFFIX", "STATE_SUFFIX", "TrainResult", "train"]
 
 
 def train(

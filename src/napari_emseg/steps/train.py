@@ -1,0 +1,205 @@
+"""Training a network, with the few choices that a window offers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import Field
+
+from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.steps.params import Params
+from napari_emseg.training.pairs import TrainingPair
+from napari_emseg.training.params import TrainParams
+from napari_emseg.training.result import TrainResult
+from napari_emseg.training.watch import Watch
+
+if TYPE_CHECKING:
+    from napari_emseg.networks.info import ModelInfo
+
+
+class TrainChoice(Params):
+    """How a network is trained: what a window asks for."""
+
+    preset: Literal["quick", "thorough", "paper"] = Field(
+        default="quick",
+        title="Preset",
+        description=(
+            "quick: minutes, to see what it is good for; thorough: as long as the labels have "
+            "something to teach; paper: as the authors of the network did."
+        ),
+    )
+    network: str = Field(
+        default="unet2d",
+        title="Network",
+        description="Which network; one that starts from a model is of that model's kind.",
+        min_length=1,
+    )
+    start_from: str = Field(
+        default="default",
+        title="Start from",
+        description=(
+            "Model whose weights training starts from, a name or a file; default: the bundled "
+            "one; empty: from nothing."
+        ),
+    )
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        le=100_000,
+        title="Minutes",
+        description="How long to train; empty: as long as the preset does.",
+    )
+    boundary_px: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        title="Boundary thickness, px",
+        description="Reach of the boundary drawn on both sides of where two labels meet.",
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto",
+        title="Device",
+        description="Where to compute; auto takes the fastest there is.",
+        json_schema_extra={"advanced": True},
+    )
+
+
+def params_of(choice: TrainChoice, pairs: Sequence[TrainingPair] = ()) -> TrainParams:
+    """Return the parameters of a training.
+
+    Parameters
+    ----------
+    choice : TrainChoice
+    pairs : sequence of TrainingPair
+        To which the length of a thorough training is fitted.
+
+    Raises
+    ------
+    InputError
+        If there is no such network or model, or no paper of it.
+
+    Examples
+    --------
+    >>> params_of(TrainChoice(start_from="", minutes=2)).minutes
+    2.0
+    """
+    from napari_emseg.training.presets import preset_params
+
+    start = model_of(choice)
+    params = preset_params(
+        choice.preset,
+        network=start.network if start else choice.network,
+        start_from=str(start.path) if start else "",
+        minutes=choice.minutes,
+        labelled_px=labelled_px(pairs) if pairs else None,
+        device=choice.device,
+        is_painted=any(pair.labels_kind == "painted" for pair in pairs),
+    )
+    return params.model_copy(update={"boundary_px": choice.boundary_px})
+
+
+def model_of(choice: TrainChoice) -> ModelInfo | None:
+    """Return the model that a training starts from; None where it starts from nothing.
+
+    Raises
+    ------
+    InputError
+        If there is no such model.
+    """
+    if not choice.start_from:
+        return None
+    from napari_emseg.networks.library import find_model
+
+    return find_model(choice.start_from)
+
+
+def labelled_px(pairs: Sequence[TrainingPair]) -> int:
+    """Count the pixels that are trained on: all of a labelled section, the paint of a painted one.
+
+    Examples
+    --------
+    >>> from napari_emseg.samples import make_synthetic
+    >>> from napari_emseg.training import hold_out
+    >>> labelled_px([hold_out(*make_synthetic((3, 64, 64)))])
+    8192
+    """
+    count = 0
+    for pair in pairs:
+        if pair.labels_kind == "painted":
+            count += sum(int(np.count_nonzero(pair.labels.read(z))) for z in pair.train_sections)
+        else:
+            count += len(pair.train_sections) * pair.raw.shape[1] * pair.raw.shape[2]
+    return count
+
+
+def run(
+    pairs: Sequence[TrainingPair],
+    *,
+    choice: TrainChoice,
+    out_path: str | os.PathLike[str],
+    title: str = "",
+    watch: Watch | None = None,
+    resume: bool = False,
+    progress: Progress = NO_PROGRESS,
+) -> TrainResult:
+    """Train in a process of its own and write the model with its description.
+
+    Parameters
+    ----------
+    pairs : sequence of TrainingPair
+        Brought to the pixel size of the model that training starts from where theirs is
+        too far off, as a prediction would.
+    choice : TrainChoice
+    out_path : path-like
+        The model, ``.safetensors``; see :func:`napari_emseg.training.train`.
+    title : str
+        What people call the model; by default after the data.
+    watch : Watch, optional
+        Told how the training stands, and asked what to show.
+    resume : bool
+        Whether to go on where it was stopped.
+    progress : Progress
+
+    Raises
+    ------
+    InputError
+        If the choice or the data cannot be used, or the training ended for want of memory.
+    Cancelled
+        If `progress` asks to stop, after saving.
+    """
+    from napari_emseg.training.process import train_in_process
+    from napari_emseg.training.resampled import at_voxel_size
+
+    start = model_of(choice)
+    params = params_of(choice, pairs)
+    if start is not None:
+        pairs = [at_voxel_size(p, start.voxel_size_nm, progress=progress) for p in pairs]
+    info = describe(pairs, params, start=start, title=title)
+    return train_in_process(
+        pairs, out_path, params=params, info=info, watch=watch, progress=progress, resume=resume
+    )
+
+
+def describe(
+    pairs: Sequence[TrainingPair],
+    params: TrainParams,
+    *,
+    start: ModelInfo | None = None,
+    title: str = "",
+) -> ModelInfo:
+    """Describe the model that a training will give.
+
+    What it starts from is named, and its terms hold for what is made of it.
+    """
+    from napari_emseg.training.description import describe_model
+
+    info = describe_model(pairs, params.network)
+    update: dict[str, str] = {"title": title} if title else {}
+    if start is not None:
+        known = f" ({start.trained_on})" if start.trained_on else ""
+        update["summary"] = f"Fine-tuned from {start.name}{known}."
+        update["licence"] = start.licence
+    return info.model_copy(update=update)
