@@ -1,0 +1,123 @@
+"""Tables of docs/few-sections.md, made from the measured lines.
+
+As in :mod:`_network_pages`: what stands between ``<!-- table: NAME -->`` and ``<!-- end -->`` is
+replaced, the rest is for people.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from _network_pages import DOCS, read_lines
+
+__all__ = ["PAGE", "fill", "read_lines", "write_page"]
+
+PAGE = DOCS / "few-sections.md"
+_PLACE = re.compile(r"(<!-- table: ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
+_COUNTS = (1, 2, 4)
+_SETS = ("vnc2013", "isbi2012", "fib25")
+Line = dict[str, Any]
+
+
+def write_page(lines: Sequence[Line]) -> None:
+    """Fill the tables of the page."""
+    PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), lines), encoding="utf-8")
+
+
+def fill(text: str, lines: Sequence[Line]) -> str:
+    """Return the page with its tables replaced by new ones."""
+    return _PLACE.sub(lambda place: place[1] + TABLES[place[2]](lines) + place[3], text)
+
+
+def scores_table(lines: Sequence[Line]) -> str:
+    """Make the table of V_rand before and after."""
+    mine = {_key(line): line for line in lines if line["candidate"] == "quick"}
+    rows = []
+    for name in _SETS:
+        before = mine.get((name, "base", "", 0))
+        for start in ("fine-tuned", "scratch"):
+            for labels in ("dense", "sparse"):
+                cells = [mine.get((name, start, labels, count)) for count in _COUNTS]
+                is_first = start == "fine-tuned" and labels == "dense"
+                rows.append(
+                    (
+                        f"`{name}`" if is_first else "",
+                        _score(before) if is_first else "",
+                        {"fine-tuned": "that model", "scratch": "nothing"}[start],
+                        {"dense": "all", "sparse": "5 % in strokes"}[labels],
+                        *(_score(cell) for cell in cells),
+                    )
+                )
+    head = (
+        "left out",
+        "before",
+        "starts from",
+        "labelled",
+        "1 section",
+        "2 sections",
+        "4 sections",
+    )
+    return _markdown(head, rows)
+
+
+def times_table(lines: Sequence[Line]) -> str:
+    """Make the table of what training took, on two sections."""
+    rows = [
+        (
+            f"`{line['set']}`",
+            line["start"],
+            line["labels"],
+            f"{line['labelled_px']:,}",
+            f"{line['steps']:,}",
+            f"{line['training_s']:.0f}",
+            f"{line['total_s']:.0f}",
+        )
+        for line in lines
+        if line["candidate"] == "quick" and line["sections"] == 2
+    ]
+    head = (
+        "left out",
+        "start",
+        "labels",
+        "labelled px",
+        "steps",
+        "training, CPU s",
+        "in all, CPU s",
+    )
+    return _markdown(head, rows)
+
+
+def candidates_table(lines: Sequence[Line]) -> str:
+    """Make the table of what was tried for the preset: a row each, a column for each cell."""
+    tried = [line for line in lines if line["candidate"] != "quick"]
+    columns = list(dict.fromkeys(_key(line) for line in tried))
+    names = list(dict.fromkeys(line["candidate"] for line in tried))
+    found = {(line["candidate"], _key(line)): line for line in tried}
+    rows = [(name, *(_score(found.get((name, key))) for key in columns)) for name in names]
+    head = ("candidate", *(f"{key[0]}, {key[1]}, {key[2]}, {key[3]}" for key in columns))
+    return _markdown(head, rows)
+
+
+def _key(line: Line) -> tuple[str, str, str, int]:
+    return line["set"], line["start"], line["labels"], line["sections"]
+
+
+def _score(line: Line | None) -> str:
+    return "" if line is None else f"{line['v_rand']:.3f}"
+
+
+def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    rows = list(rows)
+    if not rows:
+        return "\nNot measured yet.\n\n"
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
+
+
+TABLES: dict[str, Callable[[Sequence[Line]], str]] = {
+    "scores": scores_table,
+    "times": times_table,
+    "candidates": candidates_table,
+}
