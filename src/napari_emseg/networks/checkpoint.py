@@ -16,6 +16,8 @@ from napari_emseg.io.atomic import atomic_write
 from napari_emseg.networks import NETWORKS, build_network
 from napari_emseg.networks.base import Network
 from napari_emseg.networks.info import ModelInfo, metadata_of, read_header
+from napari_emseg.networks.picture import picture_metadata
+from napari_emseg.networks.rewriting import with_metadata
 
 _EARLIER = "maps_from."
 """What the names of the weights of the earlier model begin with."""
@@ -28,6 +30,7 @@ def save_model(
     *,
     half: bool = False,
     maps_from: tuple[Network, ModelInfo] | None = None,
+    picture: bytes | None = None,
 ) -> ModelInfo:
     """Write a network and its description to one safetensors file.
 
@@ -45,6 +48,8 @@ def save_model(
     maps_from : (Network, ModelInfo), optional
         The model whose boundary maps a recursive network takes. It is put into the
         same file, so that this alone can be used.
+    picture : bytes, optional
+        PNG of at most 200 kB from :func:`napari_emseg.networks.picture.make_picture`.
 
     Returns
     -------
@@ -54,7 +59,7 @@ def save_model(
     Raises
     ------
     InputError
-        If the file cannot be written or a weight is not finite.
+        If the file cannot be written, a weight is not finite, or the picture is no PNG.
 
     Examples
     --------
@@ -68,7 +73,7 @@ def save_model(
     """
     path = Path(path)
     tensors = {key: _to_stored(key, t, half=half) for key, t in _tensors_of(network).items()}
-    update: dict[str, Any] = {"name": path.stem, "path": path, "problem": ""}
+    update: dict[str, Any] = {"name": path.stem, "path": path, "problem": "", "origin": "file"}
     if maps_from is not None:
         earlier, known = maps_from
         update["maps_from"] = known.model_copy(update={"path": None, **_description_of(earlier)})
@@ -76,7 +81,8 @@ def save_model(
         for key, tensor in _tensors_of(earlier).items():
             tensors[_EARLIER + key] = _to_stored(key, tensor, half=half)
     info = info.model_copy(update={**update, **_description_of(network)})
-    content = save(tensors, metadata_of(info))
+    metadata = {**metadata_of(info), **picture_metadata(picture)}
+    content = with_metadata(save(tensors), metadata)
     with atomic_write(path) as temporary:
         Path(temporary).write_bytes(content)
     return info

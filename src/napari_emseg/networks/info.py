@@ -62,6 +62,8 @@ class ModelInfo(BaseModel):
         Whether this is the model taken when none is named.
     problem : str
         Why the file cannot be used; empty for a good one.
+    origin : {"bundled", "own", "lab", "file"}
+        Whose folder it lies in; not stored in the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -86,11 +88,15 @@ class ModelInfo(BaseModel):
     summary: str = ""
     default: bool = False
     problem: str = ""
+    origin: Literal["bundled", "own", "lab", "file"] = "file"
+
+
+_NOT_STORED = {"name", "path", "problem", "origin"}
 
 
 def metadata_of(info: ModelInfo) -> dict[str, str]:
     """Return the safetensors metadata that describes `info`."""
-    content = info.model_dump(mode="json", exclude={"name", "path", "problem"})
+    content = info.model_dump(mode="json", exclude=_NOT_STORED)
     return {METADATA_KEY: json.dumps({"format_version": FORMAT_VERSION, **content})}
 
 
@@ -114,15 +120,29 @@ def read_header(path: Path | str) -> tuple[ModelInfo, dict[str, tuple[int, ...]]
         As :func:`read_info`.
     """
     path = Path(path)
-    header = _parse_header(path)
-    metadata = header.pop("__metadata__", None)
-    text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
-    if not isinstance(text, str):
+    header = read_raw_header(path)
+    text = metadata_in(header).get(METADATA_KEY)
+    header.pop("__metadata__", None)
+    if text is None:
         raise InputError(f"{path.name} is a safetensors file, but not a napari-emseg model.")
     return _parse_info(text, path), _parse_shapes(header, path)
 
 
-def _parse_header(path: Path) -> dict[str, Any]:
+def metadata_in(header: dict[str, Any]) -> dict[str, str]:
+    """Return the free-form texts of a header."""
+    metadata = header.get("__metadata__")
+    texts = metadata.items() if isinstance(metadata, dict) else ()
+    return {key: text for key, text in texts if isinstance(text, str)}
+
+
+def read_raw_header(path: Path) -> dict[str, Any]:
+    """Read the header of a safetensors file: tensors by name, and ``__metadata__``.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is no safetensors file, or is damaged.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -159,7 +179,7 @@ def _parse_info(text: str, path: Path) -> ModelInfo:
         content = json.loads(text)
         version = content.pop("format_version")
         if version == FORMAT_VERSION:
-            content |= {"name": path.stem, "path": path, "problem": ""}
+            content |= {"name": path.stem, "path": path, "problem": "", "origin": "file"}
             return ModelInfo.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
