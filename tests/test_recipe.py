@@ -70,7 +70,7 @@ def test_labels_are_to_the_bit_those_of_the_steps(folder: Path, tmp_path: Path) 
 def test_a_labels_file_knows_its_own_recipe(folder: Path, tmp_path: Path) -> None:
     recipe = Recipe(
         (
-            ("predict", PredictParams(model=str(folder / "tiny.safetensors"), tta=False)),
+            ("predict", PredictParams(model=str(folder / "tiny.safetensors"), tta=False, axes="z")),
             ("segment", SegmentParams(h=0.1)),
         )
     )

@@ -18,7 +18,7 @@ from napari_emseg.steps.evaluate import EvaluateParams, match_sections
 from napari_emseg.steps.params import Params, parse_params
 from napari_emseg.steps.plausibility import check_plausible, says_affinities
 from napari_emseg.steps.segment import as_boundary
-from napari_emseg.steps.step import Step, StepRecord, get_step
+from napari_emseg.steps.step import Step, StepRecord, get_step, last_record
 from napari_emseg.volume import ZYX, Kind, Volume, check_voxel_size
 
 VERSION = 2
@@ -246,6 +246,7 @@ def run_recipe(
     _check_targets(targets, [input_path, *([] if ground_truth is None else [ground_truth])])
     scores: dict[str, float] | None = None
     files: dict[str, str] = {}
+    used = dict(recipe.steps)
     for name, params in recipe.steps:
         step = get_step(name)
         if any(needed not in volumes for needed in step.inputs):
@@ -254,14 +255,71 @@ def run_recipe(
         inputs = (volumes[needed] for needed in step.inputs)
         result = step.run(*inputs, params=params, progress=progress)
         if isinstance(result, Volume):
+            used[name] = _as_recorded(step, params, result)
             volumes[step.output] = result
             files[step.output] = str(save_volume(result, targets[step.output], progress=progress))
         else:
             scores = dict(result)
             files[step.output] = str(write_json(scores, targets[step.output]))
-    used = replace(recipe, voxel_size_nm=first.voxel_size_nm)
-    files["recipe"] = str(save_recipe(used, targets["recipe"]))
+    repeated = Recipe(tuple(used.items()), first.voxel_size_nm)
+    files["recipe"] = str(save_recipe(repeated, targets["recipe"]))
     return {"files": files, "scores": scores, "notes": notes}
+
+
+def _as_recorded(step: Step, params: Params, made: Volume) -> Params:
+    """Return the parameters with what was left open, such as the model, as it was decided."""
+    record = last_record(made.provenance)
+    if record is None or record.step != step.name:
+        return params
+    return parse_params(step.params, record.params)
+
+
+def with_models(recipe: Recipe, models: Sequence[str]) -> Recipe:
+    """Return a recipe that predicts with other models and is the same in all else.
+
+    Where it looks along all three axes and one of the models is a 3D network, it looks
+    along z only; a stacker, which belongs to its models, gives way to the mean.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    models : sequence of str
+        Names or files, at least one.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or the recipe does not predict.
+
+    Examples
+    --------
+    >>> recipe = parse_recipe("{version: 2, steps: [{step: segment}]}")
+    >>> with_models(recipe, ["mine.safetensors"])
+    Traceback (most recent call last):
+    ...
+    napari_emseg.errors.InputError: The recipe has no step 'predict', so no model to replace.
+    """
+    from napari_emseg.networks.library import find_model
+    from napari_emseg.steps.predict import PredictParams
+
+    if all(name != "predict" for name, _ in recipe.steps):
+        raise InputError("The recipe has no step 'predict', so no model to replace.")
+    is_flat = all(find_model(name).dimensions == 2 for name in models)
+
+    def change(params: Params) -> Params:
+        if not isinstance(params, PredictParams):
+            return params
+        return params.model_copy(
+            update={
+                "model": models[0],
+                "others": tuple(models[1:]),
+                "combine": "mean" if params.combine == "learned" else params.combine,
+                "stacker": "",
+                "axes": params.axes if is_flat else "z",
+            }
+        )
+
+    return replace(recipe, steps=tuple((name, change(params)) for name, params in recipe.steps))
 
 
 def _check_options(recipe: Recipe, invert: bool | None, affinities: bool | None) -> None:

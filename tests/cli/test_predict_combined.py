@@ -190,3 +190,28 @@ def test_words_with_commas_are_lists() -> None:
     params = PredictParams.model_validate({"others": "a, b", "bad_sections": "7,2:blank"})
     assert params.models == ("default", "a", "b")
     assert params.bad_sections == ("2:blank", "7:misaligned")
+
+
+def test_a_recipe_is_repeated_with_other_models(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict(capsys, "--model", "one,two", "--combine", "max")
+    records = [StepRecord.from_dict(s) for s in open_volume(folder / "out.tif").provenance["steps"]]
+    save_recipe(Recipe.from_records(records), folder / "recipe.yaml")
+    run_json(capsys, "run", "recipe.yaml", "raw.tif", "again", "--model", "models/wide.safetensors")
+    predict(capsys, "--model", "wide")
+    np.testing.assert_array_equal(
+        open_volume(folder / "again/boundary.tif").read(), open_volume(folder / "out.tif").read()
+    )
+    written = load_recipe(folder / "again/recipe.yaml").steps[0][1]
+    assert written.model_dump()["others"] == ()
+    assert main(["run", "recipe.yaml", "raw.tif", "again", "--model", "nobody"]) == 2
+    assert "There is no model 'nobody'" in capsys.readouterr().err
+
+
+def test_a_recipe_that_does_not_predict_has_no_model_to_replace(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "recipe.yaml").write_text("{version: 2, steps: [{step: segment}]}")
+    assert main(["run", "recipe.yaml", "raw.tif", "again", "--model", "one"]) == 2
+    assert "no step 'predict'" in capsys.readouterr().err

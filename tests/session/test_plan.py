@@ -61,7 +61,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
         {"raw": RAW, "boundary": OLD_MAP},
         "boundaries",
         "out of date",
-        "out of date because average 8 orientations changed from off to on",
+        "out of date because averaging changed from off to on",
     ),
     ("all done", FULL, "segment", "up to date", "up to date"),
     (

@@ -7,8 +7,13 @@ import argparse
 from napari_emseg.errors import InputError
 
 
-def add_models(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+def add_models(
+    parser: argparse.ArgumentParser, *, required: bool = False, instead: bool = False
+) -> None:
     """Add ``--model``, which may be given several times or hold several names."""
+    otherwise = (
+        "default: the recipe's" if instead else "default: the bundled one that suits the voxel size"
+    )
     parser.add_argument(
         "--model",
         action="append",
@@ -16,7 +21,7 @@ def add_models(parser: argparse.ArgumentParser, *, required: bool = False) -> No
         metavar="NAME",
         default=argparse.SUPPRESS,
         help="A trained model's name or .safetensors file; several (repeat it, or A,B) are "
-        "combined; default: the bundled one",
+        f"combined; {otherwise}",
     )
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from napari_emseg.inference.axes import AxesPredictor
     from napari_emseg.inference.device import choose_device, threads_for
     from napari_emseg.inference.ensemble import Ensemble
-    from napari_emseg.inference.predictor import Predictor, predict, predict_section
+    from napari_emseg.inference.one_call import predict, predict_section
+    from napari_emseg.inference.predictor import Predictor
     from napari_emseg.inference.protocol import BoundaryPredictor
     from napari_emseg.inference.streaming import predict_to_zarr
     from napari_emseg.inference.substitution import SubstitutingPredictor
@@ -24,8 +25,8 @@ _PUBLIC = {
     "Predictor": "predictor",
     "SubstitutingPredictor": "substitution",
     "choose_device": "device",
-    "predict": "predictor",
-    "predict_section": "predictor",
+    "predict": "one_call",
+    "predict_section": "one_call",
     "predict_to_zarr": "streaming",
     "threads_for": "device",
 }

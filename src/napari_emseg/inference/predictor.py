@@ -14,7 +14,7 @@ from napari_emseg.inference.checks import check_block_shape, check_out, check_se
 from napari_emseg.inference.device import choose_device
 from napari_emseg.inference.flat import Report, SectionMapper
 from napari_emseg.inference.loading import Model, load
-from napari_emseg.inference.protocol import BoundaryPredictor, Resample
+from napari_emseg.inference.protocol import Resample
 from napari_emseg.inference.record import describe_prediction, notes_on
 from napari_emseg.inference.recursion import MapReader
 from napari_emseg.inference.runner import Precision, Runner
@@ -138,7 +138,7 @@ class Predictor:
         tta : bool
             Average over 8 orientations, 16 for 3D networks.
         resample : {"auto", "never"}
-            As in :func:`predict`.
+            As in :func:`napari_emseg.inference.predict`.
         progress : Progress, optional
             Told after each block.
 
@@ -149,7 +149,7 @@ class Predictor:
         Raises
         ------
         InputError
-            As :func:`predict`.
+            As :func:`napari_emseg.inference.predict`.
         """
         volume = check_raw(raw)
         wanted = check_sections([z], volume.shape[0])
@@ -167,7 +167,7 @@ class Predictor:
         resample: Resample = "auto",
         progress: Progress = NO_PROGRESS,
     ) -> Volume:
-        """Predict a boundary map; the parameters are those of :func:`predict`."""
+        """Predict a stack; the parameters are those of :func:`napari_emseg.inference.predict`."""
         started = time.perf_counter()
         volume = check_raw(raw)
         wanted = check_sections(sections, volume.shape[0])
@@ -239,131 +239,6 @@ class Predictor:
         if resample == "auto" and self.info.target == "boundary":  # offsets count voxels
             ratio = voxel_size_ratio(raw.voxel_size_nm, self.info.voxel_size_nm)
         return SectionReader(raw, self.info.in_sections, ratio)
-
-
-def predict(
-    raw: Any,
-    *,
-    model: Model | BoundaryPredictor = "default",
-    tta: bool = True,
-    device: str = "auto",
-    block_shape_px: int | tuple[int, ...] | None = None,
-    out: Any = None,
-    sections: Iterable[int] | None = None,
-    resample: Resample = "auto",
-    n_threads: int | None = None,
-    progress: Progress = NO_PROGRESS,
-) -> Volume:
-    """Predict the boundary map, or the affinities, of a stack.
-
-    A 2D network maps section by section; the result does not depend on the blocks. A 3D
-    one maps slabs of blocks, which overlap and are blended where not all that the
-    network sees around them fits into memory.
-
-    Parameters
-    ----------
-    raw : Volume or (Z, Y, X) array
-        Grey values, membranes dark or bright as in the model's training data.
-    model : str, path, ModelInfo, Network or BoundaryPredictor
-        Name from the library, "default", a model file, or one already loaded, such as
-        a Predictor or an Ensemble, which brings its own device, blocks and threads.
-    tta : bool
-        Average over 8 orientations, 16 for 3D networks: better, as many times slower.
-    device : {"auto", "cpu", "cuda", "mps"}
-        Where to compute; "auto" takes a graphics card that works.
-    block_shape_px : int, ([z,] y, x) or None
-        Size of the blocks a section or volume is cut into; None takes the largest
-        that fits into memory.
-    out : array-like ([C,] Z, Y, X), optional
-        float32, or uint8 meaning value / 255; filled section by section, so what
-        is finished stays when the user stops.
-    sections : iterable of int, optional
-        Sections wanted, in this order; others are left as they are (0 without `out`).
-    resample : {"auto", "never"}
-        "auto": where the pixel size is more than 1.5 times off the model's,
-        bring the section to the model's and the map back; not for affinities, whose
-        offsets count pixels.
-    n_threads : int, optional
-        CPU cores to use at most; by default all.
-    progress : Progress, optional
-        Told the sections done, at least once per block.
-
-    Returns
-    -------
-    Volume
-        Kind "boundary", 1 = membrane, or kind "affinities", 1 = same neuron, with
-        ``provenance["offsets"]``; same grid as `raw`. ``provenance["predict"]`` holds
-        model, device and seconds, ``provenance["notes"]`` what was noticed.
-
-    Raises
-    ------
-    InputError
-        If the input is no raw volume or has values that are not numbers, or
-        there is no such model, section or device.
-    Cancelled
-        If `progress` asks to stop.
-
-    Examples
-    --------
-    >>> from napari_emseg.networks import build_network
-    >>> network = build_network("unet2d", preset="tiny")
-    >>> raw = np.random.default_rng(0).integers(0, 255, (2, 40, 50), np.uint8)
-    >>> predict(raw, model=network, device="cpu").kind
-    'boundary'
-    """
-    options: dict[str, Any] = {
-        "tta": tta,
-        "out": out,
-        "sections": sections,
-        "resample": resample,
-        "progress": progress,
-    }
-    if isinstance(model, BoundaryPredictor):
-        return model.predict(raw, **options)
-    check_raw(raw)
-    with Predictor(
-        model, device=device, block_shape_px=block_shape_px, n_threads=n_threads
-    ) as predictor:
-        return predictor.predict(raw, **options)
-
-
-def predict_section(
-    raw: Any,
-    z: int,
-    *,
-    model: Model | BoundaryPredictor = "default",
-    tta: bool = False,
-    device: str = "auto",
-    resample: Resample = "auto",
-    progress: Progress = NO_PROGRESS,
-) -> FloatArray:
-    """Predict the boundary map of one section, for a quick look.
-
-    Parameters are those of :func:`predict`; hand over a :class:`Predictor` to
-    load the model only once.
-
-    Returns
-    -------
-    (Y, X) float32 in [0, 1], 1 = membrane; (C, Y, X) for affinities
-
-    Raises
-    ------
-    InputError
-        As :func:`predict`.
-
-    Examples
-    --------
-    >>> from napari_emseg.networks import build_network
-    >>> network = build_network("unet2d", preset="tiny")
-    >>> raw = np.random.default_rng(0).integers(0, 255, (2, 40, 50), np.uint8)
-    >>> predict_section(raw, 1, model=network, device="cpu").shape
-    (40, 50)
-    """
-    if isinstance(model, BoundaryPredictor):
-        return model.predict_section(raw, z, tta=tta, resample=resample, progress=progress)
-    check_raw(raw)
-    with Predictor(model, device=device) as predictor:
-        return predictor.predict_section(raw, z, tta=tta, resample=resample, progress=progress)
 
 
 def _as_type(values: FloatArray, dtype: Any) -> Any:

@@ -107,13 +107,16 @@ def predict_to_zarr(
     with _explained(path):
         stream = _open_stream(path, draft, settings, resume=resume)
         left = [z for z in range(volume.shape[0]) if z not in stream.finished]
+        made = draft
         if left:
             done = _Onwards(progress, volume.shape[0] - len(left), volume.shape[0])
             made = predictor.predict(
                 volume, tta=tta, out=stream, sections=left, resample=resample, progress=done
             )
             stream.finish(made, settings)
-    return open_volume(path)
+    stored = open_volume(path)  # which tells what was noticed when it was opened
+    seen = [*stored.provenance.get("notes", []), *made.provenance.get("notes", [])]
+    return stored.derive(stored.data, kind=stored.kind, notes=list(dict.fromkeys(seen)))
 
 
 def is_unfinished(path: str | os.PathLike[str]) -> bool:

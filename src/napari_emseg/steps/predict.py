@@ -3,120 +3,28 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import Field, field_validator
+from typing import TYPE_CHECKING, Any
 
 from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
-from napari_emseg.steps.params import Params
+from napari_emseg.steps.predict_params import AUTOMATIC, PredictParams, name_model
 from napari_emseg.steps.step import Step, record_step, with_record
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
     from napari_emseg.inference.protocol import BoundaryPredictor
 
-AUTOMATIC = "auto"
-_ADVANCED: dict[str, Any] = {"advanced": True}
-
-
-class PredictParams(Params):
-    """How networks turn raw sections into a boundary map."""
-
-    model: str = Field(
-        default="default",
-        title="Model",
-        description="A trained model's name or .safetensors file; default: the bundled one.",
-        min_length=1,
-    )
-    others: tuple[str, ...] = Field(
-        default=(),
-        title="Other models",
-        description="Further models, whose maps are combined with the first one's.",
-        json_schema_extra=_ADVANCED,
-    )
-    combine: Literal["mean", "max", "learned"] = Field(
-        default="mean",
-        title="Combine",
-        description=(
-            "mean: the average of several models; max: the surest membrane counts; "
-            "learned: as a stacker weighs them."
-        ),
-        json_schema_extra=_ADVANCED,
-    )
-    stacker: str = Field(
-        default="",
-        title="Stacker",
-        description="File that 'emseg stack' wrote, for combining several models as learned.",
-        json_schema_extra=_ADVANCED,
-    )
-    tta: bool = Field(
-        default=True,
-        title="Average 8 orientations",
-        description="Predict each section in 8 orientations and average: better, 8 times slower.",
-    )
-    axes: Literal["z", "zyx"] = Field(
-        default="z",
-        title="Axes",
-        description=(
-            "zyx: average what a 2D network sees along all three axes of isotropic voxels: "
-            "better there, 3 times slower."
-        ),
-        json_schema_extra=_ADVANCED,
-    )
-    bad_sections: tuple[str, ...] = Field(
-        default=(),
-        title="Bad sections",
-        description=(
-            "Sections to be substituted, as NUMBER:FAULT with faults blank, blurred, contrast, "
-            "misaligned; auto finds them."
-        ),
-        json_schema_extra=_ADVANCED,
-    )
-    substitute: str = Field(
-        default="",
-        title="Substitute",
-        description=(
-            "Model of single sections and widened membranes that joins in where sections are "
-            "misaligned; none: the model itself."
-        ),
-        json_schema_extra=_ADVANCED,
-    )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        default="auto",
-        title="Device",
-        description="Where to compute; auto takes the fastest there is.",
-        json_schema_extra=_ADVANCED,
-    )
-    resample: Literal["auto", "never"] = Field(
-        default="auto",
-        title="Resample",
-        description=(
-            "auto: when the voxel size is far from the model's, bring the sections "
-            "to the model's and the map back."
-        ),
-        json_schema_extra=_ADVANCED,
-    )
-
-    @field_validator("others", "bad_sections", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        """Read words written "A,B,C"."""
-        if not isinstance(value, str):
-            return value
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-
-    @field_validator("bad_sections", mode="after")
-    @classmethod
-    def _check_sections(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        from napari_emseg.postprocessing.section_table import format_entries, parse_entries
-
-        return value if value == (AUTOMATIC,) else format_entries(parse_entries(value))
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """All models, the first one first, none twice."""
-        return tuple(dict.fromkeys((self.model, *self.others)))
+__all__ = [
+    "AUTOMATIC",
+    "STEP",
+    "PredictParams",
+    "check_models",
+    "name_model",
+    "open_predictor",
+    "run",
+    "stream",
+    "with_bad_sections",
+]
 
 
 def run(
@@ -153,6 +61,7 @@ def run(
     InputError
         If there is no such model or the data do not suit it.
     """
+    raw, params = _settle(raw, params)
     used = with_bad_sections(raw, params, progress=progress)
     with open_predictor(used, n_threads=n_threads) as predictor:
         made = predictor.predict(
@@ -199,6 +108,7 @@ def stream(
     """
     from napari_emseg.inference.streaming import predict_to_zarr
 
+    raw, params = _settle(raw, params)
     used = with_bad_sections(raw, params, progress=progress)
     # The store is described while it is written, so the record has to be there before.
     noted = with_record(raw, record_step("predict", params, raw=raw), raw)
@@ -213,6 +123,15 @@ def stream(
             resume=resume,
             progress=progress,
         )
+
+
+def _settle(raw: Volume, params: PredictParams) -> tuple[Volume, PredictParams]:
+    """Name the model that suits the voxels, and note in `raw` which it is where they decided."""
+    params, reason = name_model(raw, params)
+    if reason:
+        notes = [*raw.provenance.get("notes", []), reason]
+        raw = raw.derive(raw.data, kind=raw.kind, name=raw.name, notes=notes)
+    return raw, params
 
 
 def with_bad_sections(
