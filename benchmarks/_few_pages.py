@@ -93,8 +93,8 @@ def candidates_table(lines: Sequence[Line]) -> str:
     """Make the table of what was tried for the preset: a row each, a column for each cell."""
     tried = [line for line in lines if line["candidate"] != "quick"]
     columns = list(dict.fromkeys(_key(line) for line in tried))
-    names = list(dict.fromkeys(line["candidate"] for line in tried))
-    found = {(line["candidate"], _key(line)): line for line in tried}
+    names = list(dict.fromkeys(["quick", *(line["candidate"] for line in tried)])) if tried else []
+    found = {(line["candidate"], _key(line)): line for line in lines}
     rows = [(name, *(_score(found.get((name, key))) for key in columns)) for name in names]
     head = ("candidate", *(f"{key[0]}, {key[1]}, {key[2]}, {key[3]}" for key in columns))
     return _markdown(head, rows)

@@ -33,6 +33,7 @@ from _few_sets import DATA_SETS, ROOT, Labels, choose_sections, label_few, open_
 
 from napari_emseg.networks.library import find_model
 from napari_emseg.training import TrainingPair, TrainParams, load_training_set, train
+from napari_emseg.training.augment_params import AugmentParams
 from napari_emseg.training.description import describe_model
 from napari_emseg.training.pairs import make_target
 from napari_emseg.training.presets import preset_params
@@ -43,6 +44,15 @@ from napari_emseg.training.training_set import read_training_set
 QUICK = "quick"
 CANDIDATES: dict[str, dict[str, Any]] = {
     QUICK: {},
+    "rate 4e-4": {"learning_rate": 4e-4},
+    "rate 2e-3": {"learning_rate": 2e-3},
+    "rate 4e-3": {"learning_rate": 4e-3},
+    "changed as for hours": {"augment": AugmentParams().model_dump()},
+    "balanced": {"class_balance": True},
+    "not balanced": {"class_balance": False},
+    "patches of 256": {"patch_px": 256, "batch_size": 2},
+    "patches of 128": {"patch_px": 128, "batch_size": 8},
+    "not resampled": {"is_native": True},
 }
 """What is changed of the preset Quick, in trying out what it should be."""
 _NEVER = {"validation_interval_steps": 10**9, "save_interval_s": 10**9, "workers": 0}
@@ -185,7 +195,7 @@ def train_quick(cell: Cell, pair: TrainingPair, start_from: str, out: Path) -> d
         device="cpu",
         is_painted=pair.labels_kind == "painted",
     )
-    is_native = changes.pop("native", False)
+    is_native = changes.pop("is_native", False)
     budget_s = 60 * (params.minutes or 0)
     augment = params.augment.model_copy(update=changes.pop("augment", {}))
     params = params.model_copy(update={"minutes": None, **_NEVER, "augment": augment, **changes})
