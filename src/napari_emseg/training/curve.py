@@ -7,7 +7,7 @@ mean since the line before.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,23 @@ def truncate_curve(path: Path, *, step: int, validated_step: int) -> None:
         for record in read_curve(path)
         if record["step"] <= (validated_step if "scores" in record else step)
     ]
+    _write(path, kept)
+
+
+def set_aside_scores(path: Path) -> None:
+    """Keep scores of before under another name, where others are no longer comparable."""
+    if not path.exists():
+        return
+    records = read_curve(path)
+    for record in records:
+        if "scores" in record:
+            record["scores_before"] = record.pop("scores")
+    _write(path, records)
+
+
+def _write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    text = "".join(json.dumps(record) + "\n" for record in records)
     with atomic_write(path) as temporary:
-        text = "".join(json.dumps(record) + "\n" for record in kept)
         temporary.write_text(text, encoding="utf-8")
 
 

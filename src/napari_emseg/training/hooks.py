@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -47,6 +48,35 @@ class Moment:
     is_best: bool = False
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a training stands before its first step, and after each validation.
+
+    Attributes
+    ----------
+    step, seconds : int, float
+        Done, over all resumptions.
+    scores : mapping
+        Of the validation, by data set; empty before the first step.
+    best_step : int
+        Step of the checkpoint that is the model; -1 before there is one.
+    best_score : float or None
+        Its mean score.
+    curve : sequence of dict
+        What is written in the curve file, oldest first; only before the first step.
+    earlier : Network or None
+        What makes the maps that a recursive network takes.
+    """
+
+    step: int
+    seconds: float
+    scores: Mapping[str, Mapping[str, float]]
+    best_step: int
+    best_score: float | None
+    curve: Sequence[Mapping[str, Any]] = ()
+    earlier: Network | None = None
+
+
 class Hook:
     """Base of what looks on; override what is of interest.
 
@@ -60,11 +90,17 @@ class Hook:
     ...         self.loss = moment.loss
     """
 
+    def on_begin(self, standing: Standing) -> None:
+        """Get ready: nothing of this run is done yet."""
+
     def on_step(self, moment: Moment) -> None:
         """Look at a step that was just taken."""
 
     def on_validation(self, moment: Moment) -> None:
-        """Look at a validation that was just made."""
+        """Look at a validation that was just made after a step of this run."""
+
+    def on_scores(self, standing: Standing) -> None:
+        """Note the scores of a validation, also of one before the first step of this run."""
 
     def on_end(self) -> None:
         """Finish, also when the training was stopped or failed."""

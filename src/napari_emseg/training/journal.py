@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_emseg.training.curve import append_line, truncate_curve
+from napari_emseg.networks.base import Network
+from napari_emseg.training.curve import append_line, read_curve, truncate_curve
 from napari_emseg.training.descent import Descent, Step
-from napari_emseg.training.hooks import Hook, Moment
+from napari_emseg.training.hooks import Hook, Moment, Standing
 from napari_emseg.training.state import Counters
 
-_LOSS_EVERY_STEPS = 50
+_LOSS_EVERY_STEPS = 10
+_LONG_STEPS, _SELDOM = 1000, 50
+"""Of a longer training, the loss is written only after so many steps."""
 
 Scores = Mapping[str, Mapping[str, float]]
 
@@ -33,18 +38,29 @@ class Journal:
         self._descent = descent
         self._hooks = hooks
 
-    def begin(self, counters: Counters) -> None:
-        """Keep of an earlier curve what came before the state that is gone on from."""
+    def begin(self, counters: Counters, earlier: Network | None = None) -> None:
+        """Keep of an earlier curve what came before the state that is gone on from.
+
+        Parameters
+        ----------
+        counters : Counters
+        earlier : Network, optional
+            What makes the maps that a recursive network takes.
+        """
         if counters.step == 0:
             self._path.unlink(missing_ok=True)
         else:
             truncate_curve(self._path, step=counters.step, validated_step=counters.validated_step)
+        standing = replace(_standing(counters), curve=read_curve(self._path), earlier=earlier)
+        for hook in self._hooks:
+            hook.on_begin(standing)
 
     def tell_step(self, step: Step, counters: Counters, *, is_validation_next: bool) -> None:
         """Tell of a step; now and then write the mean loss, unless a validation will."""
         for hook in self._hooks:
             hook.on_step(self._moment(step, counters))
-        if counters.step % _LOSS_EVERY_STEPS == 0 and not is_validation_next:
+        every = _LOSS_EVERY_STEPS if counters.step <= _LONG_STEPS else _SELDOM
+        if counters.step % every == 0 and not is_validation_next:
             self._write(_loss_record(step, counters), counters)
 
     def tell_validation(
@@ -64,6 +80,8 @@ class Journal:
             "scores": scores,
         }
         self._write(record, counters)
+        for hook in self._hooks:
+            hook.on_scores(replace(_standing(counters), scores=scores))
         if step is not None:
             for hook in self._hooks:
                 hook.on_validation(self._moment(step, counters, scores, is_best))
@@ -96,6 +114,16 @@ class Journal:
     def _write(self, record: Mapping[str, Any], counters: Counters) -> None:
         append_line(self._path, record)
         counters.loss_sum, counters.loss_count = 0.0, 0
+
+
+def _standing(counters: Counters) -> Standing:
+    return Standing(
+        step=counters.step,
+        seconds=counters.seconds,
+        scores={},
+        best_step=counters.best_step,
+        best_score=counters.best_score if math.isfinite(counters.best_score) else None,
+    )
 
 
 def _loss_record(step: Step | None, counters: Counters) -> dict[str, Any]:

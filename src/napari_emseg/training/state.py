@@ -44,9 +44,11 @@ class Counters:
     best_step : int
         Step of the checkpoint kept as the model, -1 before there is one.
     best_score : float
-        Its mean validation V_rand.
+        Its mean validation V_rand, or accuracy; -inf where nothing was validated.
     scores : dict
         Its validation scores by data set.
+    held_out : dict
+        What it was scored on; see :func:`napari_emseg.training.held_out.describe_held_out`.
     learned : dict
         Sections learned from, over all resumptions, by data set.
     """
@@ -62,7 +64,12 @@ class Counters:
     best_step: int = -1
     best_score: float = float("-inf")
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    held_out: dict[str, str] = field(default_factory=dict)
     learned: dict[str, list[int]] = field(default_factory=dict)
+
+    def forget_best(self) -> None:
+        """Let no score of before count any more."""
+        self.best_step, self.best_score, self.scores = -1, float("-inf"), {}
 
     def waited_share(self) -> float:
         """Return which part of the time beside validations the network waited for batches."""

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from napari_emseg.errors import InputError
@@ -19,8 +18,10 @@ from napari_emseg.networks.checkpoint import save_model
 from napari_emseg.networks.info import ModelInfo
 from napari_emseg.progress import NO_PROGRESS, Cancelled, Progress
 from napari_emseg.training.batches import BatchSource
+from napari_emseg.training.curve import set_aside_scores
 from napari_emseg.training.descent import Descent, Step
 from napari_emseg.training.description import describe_model, flat_scores, summarise_pair
+from napari_emseg.training.held_out import describe_held_out
 from napari_emseg.training.hooks import Hook
 from napari_emseg.training.interrupts import HeldInterrupts
 from napari_emseg.training.journal import Journal
@@ -29,9 +30,10 @@ from napari_emseg.training.maps import add_maps, open_earlier
 from napari_emseg.training.pairs import TrainingPair
 from napari_emseg.training.params import TrainParams
 from napari_emseg.training.result import CURVE_SUFFIX, STATE_SUFFIX, TrainResult
+from napari_emseg.training.scores import name_score
 from napari_emseg.training.start import make_network
 from napari_emseg.training.state import Counters, load_state, save_state
-from napari_emseg.training.validation import validate
+from napari_emseg.training.validation import mean_score, validate
 
 __all__ = ["CURVE_SUFFIX", "STATE_SUFFIX", "TrainResult", "train"]
 
@@ -49,8 +51,10 @@ def train(
     """Train a network and write it as one safetensors file.
 
     The model is the running mean of the weights at the validation with the
-    best mean V_rand over the data sets; without validation sections, the
-    latest. When stopped, the state is saved and a usable model is left.
+    best mean V_rand over the data sets, or accuracy where all that is held out is
+    paint; before the first validation, and without validation sections, the latest.
+    What a training starts from is validated too, so the model is never worse on those
+    sections. When stopped, the state is saved and a usable model is left.
 
     Parameters
     ----------
@@ -125,6 +129,7 @@ class _Trainer:
         self.saved_at = time.monotonic()
         self.saved_steps = (-1, -1)
         self.is_whole = True
+        self.is_score_due = False
         self.saving_s = 0.0
 
     @property
@@ -141,11 +146,27 @@ class _Trainer:
         )
         self.counters.learned = add_learned(self.counters.learned, self.pairs)
 
+    def compare_held_out(self) -> None:
+        """Let scores of before count only if the same is held out, labelled as it was."""
+        counters, held_out = self.counters, describe_held_out(self.pairs)
+        is_new = counters.step == 0
+        is_other = not is_new and held_out != counters.held_out
+        if is_other:
+            counters.forget_best()
+            set_aside_scores(self.curve_path)
+        # what is begun with may be better than all that comes
+        self.is_score_due = bool(held_out) and (
+            is_other or (is_new and self.params.start_from != "")
+        )
+        counters.held_out = held_out
+
     def run(self, progress: Progress) -> TrainResult:
         self.model_path.parent.mkdir(parents=True, exist_ok=True)
         for path in (self.model_path, self.state_path, self.curve_path):
             check_file_place(path)  # now, because training may take hours
-        self.journal.begin(self.counters)
+        self.report(progress, "preparing the sections")
+        self.compare_held_out()
+        self.journal.begin(self.counters, self.earlier[0] if self.earlier else None)
         if self.earlier is not None:
             self.pairs = add_maps(
                 self.pairs,
@@ -166,8 +187,6 @@ class _Trainer:
             self.save()  # before a hook can fail at the end
         except (Cancelled, KeyboardInterrupt):
             self.save()
-            if self.counters.best_step < 0:
-                self.write_model()
             raise
         finally:
             self.journal.end()
@@ -185,7 +204,7 @@ class _Trainer:
             step = self.step(source, share)
             if self.is_saving_due():
                 self.save()
-            self.report(progress, step.loss)
+            self.report(progress, self.describe(step.loss))
 
     def share_done(self) -> float:
         if self.params.minutes is None:
@@ -195,6 +214,8 @@ class _Trainer:
         return self.counters.seconds / budget_s if budget_s > 0 else 1.0
 
     def is_validation_due(self, share: float) -> bool:
+        if self.is_score_due:
+            return True
         step = self.counters.step
         due = share >= 1 or (step > 0 and step % self.params.validation_interval_steps == 0)
         return due and self.counters.validated_step != step
@@ -206,11 +227,13 @@ class _Trainer:
         counters.step += 1
         self.is_whole = True
         counters.seconds += time.monotonic() - started
+        stepped_at = time.monotonic()
         counters.waited_s += source.waited_s - waited_s
         counters.loss_sum += step.loss
         counters.loss_count += 1
         is_validation_next = self.is_validation_due(self.share_done())
         self.journal.tell_step(step, counters, is_validation_next=is_validation_next)
+        counters.seconds += time.monotonic() - stepped_at  # what looks on may take its time
         return step
 
     def validate(self, step: Step | None, progress: Progress) -> None:
@@ -224,7 +247,8 @@ class _Trainer:
             maps_from=self.earlier[0] if self.earlier else None,
             progress=progress,
         )
-        mean = float(np.mean([s["v_rand"] for s in scores.values()])) if scores else None
+        self.is_score_due = False
+        mean = mean_score(scores)
         is_best = mean is None or mean > counters.best_score
         if is_best:
             counters.best_step = counters.step
@@ -239,11 +263,14 @@ class _Trainer:
             step, counters, scores, is_best=is_best, saving_s=self.saving_s
         )
 
-    def report(self, progress: Progress, loss: float) -> None:
-        best = self.counters.best_score
+    def describe(self, loss: float) -> str:
+        """Say how the training stands."""
         message = f"step {self.counters.step}, loss {loss:.3f}"
-        if math.isfinite(best):
-            message += f", best V_rand {best:.4f}"
+        if math.isfinite(self.counters.best_score):
+            message += f", best {name_score(self.counters.scores)} {self.counters.best_score:.4f}"
+        return message
+
+    def report(self, progress: Progress, message: str) -> None:
         if self.params.minutes is None:
             progress.update(self.counters.step, self.params.steps, message)
         else:
@@ -275,6 +302,7 @@ class _Trainer:
         if steps == self.saved_steps or not self.is_whole:
             return
         started = time.monotonic()
+        self.keep_latest()
         save_state(
             self.state_path,
             networks=self.networks,
@@ -284,6 +312,15 @@ class _Trainer:
         self.saved_at, self.saved_steps = time.monotonic(), steps
         self.saving_s = self.saved_at - started
         self.counters.seconds += self.saving_s
+
+    def keep_latest(self) -> None:
+        """Write the latest as the model until a validation tells which is the best."""
+        if math.isfinite(self.counters.best_score):
+            return
+        if self.is_score_due and self.model_path.exists():
+            return  # it may be the best by what was held out before
+        self.counters.best_step = self.counters.step
+        self.write_model()
 
     def result(self) -> TrainResult:
         done = self.counters
