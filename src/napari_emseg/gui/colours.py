@@ -45,6 +45,15 @@ def stylesheet(viewer: Viewer) -> str:
         QToolButton[role="heading"]:focus, QToolButton[role="fold"]:focus {{
             border: 1px solid {accent.name()};
         }}
+        QToolButton[role="tool"] {{
+            background: {mix(text, background, 0.12).name()}; border: 1px solid transparent;
+            border-radius: 3px; padding: 4px; color: {text.name()};
+        }}
+        QToolButton[role="tool"]:hover {{ background: {mix(text, background, 0.2).name()}; }}
+        QToolButton[role="tool"]:checked {{
+            background: {mix(accent, background, 0.45).name()}; border-color: {text.name()};
+        }}
+        QToolButton[role="tool"]:disabled {{ color: {mix(text, background, 0.45).name()}; }}
         QAbstractSpinBox[role="number"] {{ min-width: 52px; max-width: 52px; }}
         QPushButton[role="next"] {{ background: {accent.name()}; color: {readable_on(accent)}; }}
         QPushButton[role="next"]:disabled {{

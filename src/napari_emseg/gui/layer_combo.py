@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox
 
-from napari_emseg.gui.context import Context
 from napari_emseg.gui.layers import kind_of
 from napari_emseg.gui.preview_labels import is_preview
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 _NOTHING = {
+    "labels": "none yet",
     "raw": "no image open",
     "boundary": "none yet",
     "segmentation": "none yet",
@@ -22,10 +22,26 @@ _NOTHING = {
 }
 
 
+class Chooser(Protocol):
+    """What knows which layer is chosen for a role: a context, or the wishes of a training."""
+
+    layer_changed: Any
+
+    @property
+    def viewer(self) -> Any:
+        """Whose layers can be chosen."""
+
+    def layer(self, role: str) -> Layer | None:
+        """Return the layer chosen for a role."""
+
+    def set_layer(self, role: str, layer: Layer | None) -> None:
+        """Choose the layer of a role."""
+
+
 class LayerCombo(QComboBox):
     """Shows the layers fit for a role, and which is chosen."""
 
-    def __init__(self, context: Context, role: str) -> None:
+    def __init__(self, context: Chooser, role: str) -> None:
         super().__init__()
         self._context, self._role = context, role
         self._layers: list[Layer] = []
@@ -52,6 +68,9 @@ class LayerCombo(QComboBox):
         if self._role == "segmentation":
             return is_labels
         is_image = type(layer).__name__ == "Image"
+        if self._role == "labels":  # to learn from; membranes may be an image
+            is_made_here = "unfinished" in layer.metadata.get("emseg", {})
+            return is_labels or (is_image and not is_made_here)
         if self._role == "ground_truth":
             return is_labels or (is_image and layer is not self._context.layer("boundary"))
         return is_image and (self._role == "boundary" or kind != "boundary")
