@@ -7,30 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.training.still import STILL
 
 from napari_emseg.errors import InputError
 from napari_emseg.inference import predict
 from napari_emseg.networks import NETWORKS
 from napari_emseg.networks.checkpoint import load_model
-from napari_emseg.training import AugmentParams, TrainingPair, TrainParams, train
+from napari_emseg.training import TrainingPair, TrainParams, train
 from napari_emseg.training.hooks import Hook, Moment
 from napari_emseg.volume import Volume
 
-STILL = AugmentParams(
-    affine_fraction=0,
-    elastic_sigma_px=0,
-    misaligned_fraction=0,
-    contrast=0,
-    brightness=0,
-    gamma=0,
-    shading=0,
-    defect_fraction=0,
-    blurred_section_fraction=0,
-    black_section_fraction=0,
-    missing_section_fraction=0,
-    blur_sigma_px=0,
-    noise_sigma=0,
-)
+UNBENT = STILL.model_copy(update={"orientations": True})
 
 
 class Losses(Hook):

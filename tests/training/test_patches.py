@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.training.still import STILL
 
 from napari_emseg.errors import InputError
 from napari_emseg.inference.sections import SectionReader, standardise
@@ -26,22 +27,6 @@ from napari_emseg.training.tones import Tones
 from napari_emseg.training.windows import draw_window
 from napari_emseg.volume import Volume
 
-STILL = AugmentParams(
-    orientations=False,
-    affine_fraction=0,
-    elastic_sigma_px=0,
-    misaligned_fraction=0,
-    contrast=0,
-    brightness=0,
-    gamma=0,
-    shading=0,
-    defect_fraction=0,
-    blurred_section_fraction=0,
-    black_section_fraction=0,
-    missing_section_fraction=0,
-    blur_sigma_px=0,
-    noise_sigma=0,
-)
 SHAKEN = STILL.model_copy(
     update={"orientations": True, "affine_fraction": 0.7, "elastic_sigma_px": 3.0}
 )
@@ -306,7 +291,7 @@ def test_windows_are_what_the_network_reads(options, at, monkeypatch):
     raw, ids = noise((2, 120, 131)), cells((2, 120, 131))
     params = small(sampling="windows", class_balance=True)
     source = opened(pair_of(raw, ids, train_sections=(1,)), params, spec)
-    monkeypatch.setattr(windows, "_find_pixel", lambda *_: (*at, 1))
+    monkeypatch.setattr(windows, "_find_pixel", lambda *_: (0, *at, 1))
     sample = drawn(draw_window, source, params, spec)
     section = torch.from_numpy(standardise(raw[1])[None])
     expected = network.read_windows(section, torch.tensor([at]))[0]

@@ -12,7 +12,13 @@ from napari_emseg.training.augment_lookup import OUTSIDE, Floats
 from napari_emseg.training.augment_warp import Matrix, draw_warp
 from napari_emseg.training.input_spec import InputSpec
 from napari_emseg.training.params import TrainParams
-from napari_emseg.training.patches import KERNEL_REACH, Sample, choose_centre, draw_target
+from napari_emseg.training.patches import (
+    KERNEL_REACH,
+    Sample,
+    choose_centre,
+    draw_target,
+    is_nothing_known,
+)
 from napari_emseg.training.sources import Source
 from napari_emseg.training.stacks import Stack, Values
 from napari_emseg.training.targets import IGNORED, Target
@@ -44,7 +50,12 @@ def draw_box(
     params : TrainParams
     spec : InputSpec
     """
-    z = int(source.sections[int(rng.random() * len(source.sections))])
+    if source.known is None:
+        pixel = None
+        z = int(source.sections[int(rng.random() * len(source.sections))])
+    else:
+        pixel = source.known.draw(rng)
+        z = pixel[0]
     where = rng.random(3)
     shape = (params.patch_sections, params.patch_px, params.patch_px)
     halo = _halo(source, params, spec)
@@ -57,13 +68,14 @@ def draw_box(
         is_cubic=source.is_cubic,
     )
     run = source.run_of(z)
-    centre = _choose_centre(where, source, run, shape, warp.matrix)
+    centre = _choose_centre(where, source, run, shape, warp.matrix, pixel)
     if source.tones.is_blank(min(max(int(centre[0]), run[0]), run[1])):
         return None
     place = Place(np.array(centre), warp, run)
     image = _read_image(source, place, shape)
     image = change_grey(rng, image, params.augment, has_sections=not source.is_cubic)
-    return Sample(image[None], _read_target(source, place, shape, halo, params, spec))
+    target = _read_target(source, place, shape, halo, params, spec)
+    return None if is_nothing_known(source, target) else Sample(image[None], target)
 
 
 def _halo(source: Source, params: TrainParams, spec: InputSpec) -> Shape:
@@ -85,17 +97,24 @@ def _choose_centre(
     run: tuple[int, int],
     shape: Shape,
     matrix: Matrix,
+    pixel: tuple[int, int, int] | None,
 ) -> list[float]:
     """Turn three shares into the middle of a patch, on the grid of the voxels."""
     if source.is_cubic:
         sizes = (run[1] - run[0] + 1, *source.raw.shape[1:])
         along = np.rint(np.abs(matrix) @ shape / np.cbrt(abs(np.linalg.det(matrix))))
+        known = [None] * 3 if pixel is None else [(pixel[0] - run[0],), *zip(pixel[1:])]
         z, y, x = (
-            choose_centre(share, (size,), int(side))[0]
-            for share, size, side in zip(where[:, None], sizes, along, strict=True)
+            choose_centre(share, (size,), int(side), around=near)[0]
+            for share, size, side, near in zip(where[:, None], sizes, along, known, strict=True)
         )
         return [run[0] + z, y, x]
-    y, x = choose_centre(where[1:], source.raw.shape[1:], shape[1])
+    around = None if pixel is None else pixel[1:]
+    y, x = choose_centre(where[1:], source.raw.shape[1:], shape[1], around=around)
+    if pixel is not None:
+        first = pixel[0] - int(where[0] * shape[0])
+        first = max(run[0], min(first, run[1] + 1 - shape[0]))
+        return [first + (shape[0] - 1) / 2, y, x]
     # sections beyond the run would be mirror images: as few as possible
     spare = run[1] - run[0] + 1 - shape[0]
     first = run[0] + (int(where[0] * (spare + 1)) if spare >= 0 else spare // 2)
@@ -144,7 +163,7 @@ def _read_target(
     if spec.offsets and ignored is not None:
         truth[ignored] = 0
     axes = (0, 1, 2) if source.is_cubic else (1, 2)
-    target = draw_target(truth, params, spec, axes=axes, halo=halo)
+    target = draw_target(truth, params, spec, axes=axes, halo=halo, is_paint=source.is_paint)
     if not spec.offsets and ignored is not None:
         core = tuple(slice(h, h + n) for h, n in zip(halo, shape, strict=True))
         target[:, ignored[core]] = IGNORED

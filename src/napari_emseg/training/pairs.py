@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -213,7 +213,7 @@ def notes_on_pair(pair: TrainingPair) -> list[str]:
     depth, labelled = pair.raw.shape[0], pair.labels.shape[0]
     if pair.labels_kind == "painted":
         count = len({*pair.train_sections, *pair.validation_sections})
-        notes.append(f"{pair.name}: {count} of {depth} sections are painted.")
+        notes.append(f"{pair.name}: {count} of {depth} sections are painted and used.")
     elif labelled < depth:
         which = f"sections 0 to {labelled - 1} of {depth} have" if labelled > 1 else "section 0 has"
         notes.append(f"{pair.name}: only {which} labels.")
@@ -322,6 +322,15 @@ def make_target(
     if pair.ignore is not None:
         target[np.isin(pair.ignore.read(section), pair.ignore_values)] = IGNORED
     return target
+
+
+def read_paint(pair: TrainingPair, section: int) -> npt.NDArray[Any]:
+    """Read the paint of a section, 0 where it is to be ignored."""
+    paint = pair.labels.read(section)
+    if pair.ignore is None:
+        return paint
+    ignored = np.isin(pair.ignore.read(section), pair.ignore_values)
+    return np.where(ignored, 0, paint)
 
 
 def _distance_to_cells(target: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

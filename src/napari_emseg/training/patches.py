@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from napari_emseg.training.augment_grey import change_grey
 from napari_emseg.training.augment_lookup import Floats
 from napari_emseg.training.augment_warp import Warp, draw_warp
 from napari_emseg.training.input_spec import InputSpec
+from napari_emseg.training.painting import MEMBRANE, paint_target
 from napari_emseg.training.params import TrainParams
 from napari_emseg.training.sources import Source
 from napari_emseg.training.stacks import Values
@@ -61,8 +63,7 @@ def draw_patch(
     params : TrainParams
     spec : InputSpec
     """
-    z = int(source.sections[int(rng.random() * len(source.sections))])
-    where = rng.random(2)
+    z, y, x = choose_place(rng, source, params.patch_px)
     halo = _halo(source, params, spec)
     image_px = params.patch_px + 2 * spec.margin_px
     field_px = params.patch_px + 2 * max(spec.margin_px, halo)
@@ -76,23 +77,51 @@ def draw_patch(
     )
     if source.tones.is_blank(z):
         return None
-    centre = choose_centre(where, source.raw.shape[1:], params.patch_px)
-    place = Place(np.array([z, *centre]), warp, source.run_of(z))
+    place = Place(np.array([z, y, x]), warp, source.run_of(z))
     image = read_input(rng, source, place, image_px, params, spec)
-    return Sample(image, _read_target(source, place, params, spec, halo))
+    target = _read_target(source, place, params, spec, halo)
+    return None if is_nothing_known(source, target) else Sample(image, target)
+
+
+def choose_place(
+    rng: np.random.Generator, source: Source, patch_px: int
+) -> tuple[int, float, float]:
+    """Choose the section and the middle of a patch: anywhere, or around a painted pixel."""
+    if source.known is None:
+        z = int(source.sections[int(rng.random() * len(source.sections))])
+        y, x = choose_centre(rng.random(2), source.raw.shape[1:], patch_px)
+        return z, y, x
+    z, *pixel = source.known.draw(rng)
+    y, x = choose_centre(rng.random(2), source.raw.shape[1:], patch_px, around=pixel)
+    return z, y, x
+
+
+def is_nothing_known(source: Source, target: Target) -> bool:
+    """Whether a patch of paint shows none, so that nothing would be learned from it."""
+    return source.known is not None and bool((target == IGNORED).all())
 
 
 def choose_centre(
-    where: npt.NDArray[np.float64], size_px: tuple[int, ...], patch_px: int
+    where: npt.NDArray[np.float64],
+    size_px: tuple[int, ...],
+    patch_px: int,
+    *,
+    around: Sequence[int] | None = None,
 ) -> list[float]:
     """Turn two shares into the middle of a patch, on the grid of the pixels.
 
     The middle keeps a third of a patch from the edge: the rest would be mirror image.
+    With `around` it is within a quarter of a patch from there, so that the patch shows
+    that pixel however it is turned and scaled.
     """
     centre = []
-    for share, size in zip(where, size_px, strict=True):
+    for axis, (share, size) in enumerate(zip(where, size_px, strict=True)):
         margin = min((size - 1) / 2, patch_px / 3)
-        middle = margin + (size - 1 - 2 * margin) * share
+        low, high = margin, size - 1 - margin
+        if around is not None:
+            low = max(low, min(around[axis] - patch_px / 4, high))
+            high = min(high, max(around[axis] + patch_px / 4, low))
+        middle = low + (high - low) * share
         offset = (patch_px - 1) / 2 % 1  # even patches have their middle between two pixels
         centre.append(round(middle - offset) + offset)
     return centre
@@ -156,7 +185,9 @@ def _read_target(
     ignored = _pick_ignored(source, place, sections, size_px)
     if spec.offsets and ignored is not None:
         ids[ignored] = 0
-    target = draw_target(ids, params, spec, axes=(1, 2), halo=(reach, halo, halo))[:, 0]
+    target = draw_target(
+        ids, params, spec, axes=(1, 2), halo=(reach, halo, halo), is_paint=source.is_paint
+    )[:, 0]
     if not spec.offsets and ignored is not None:
         core = slice(halo, halo + params.patch_px)
         target[:, ignored[reach, core, core]] = IGNORED
@@ -170,14 +201,19 @@ def draw_target(
     *,
     axes: tuple[int, ...],
     halo: Shape,
+    is_paint: bool = False,
 ) -> Target:
     """Draw what the network should give for ids (Z, Y, X), (channels, Z, Y, X) without the halo.
 
     `axes` are those along which the faces of two ids are boundary.
     """
     if spec.offsets:
-        return affinity_target(ids, spec.offsets, halo=halo)
-    if params.boundary_kernel != "faces":
+        membrane = MEMBRANE if is_paint else None
+        return affinity_target(ids, spec.offsets, halo=halo, membrane=membrane)
+    if is_paint:
+        kernel = None if params.boundary_kernel == "faces" else params.boundary_kernel
+        target = paint_target(ids, params.boundary_px, kernel=kernel, axes=axes)
+    elif params.boundary_kernel != "faces":
         target = kernel_target(ids, params.boundary_kernel)
     else:
         target = label_target(ids, boundary_px=params.boundary_px, axes=axes)

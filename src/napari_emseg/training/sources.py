@@ -12,11 +12,14 @@ import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.training.input_spec import InputSpec
+from napari_emseg.training.known import KnownPixels, find_known
+from napari_emseg.training.painting import paint_target
 from napari_emseg.training.pairs import (
     LARGEST_ANISOTROPY,
     TrainingPair,
     longest_run,
     make_target,
+    read_paint,
     runs_of,
 )
 from napari_emseg.training.params import TrainParams
@@ -25,6 +28,7 @@ from napari_emseg.training.stacks import (
     HeldStack,
     Order,
     ReadStack,
+    SparseStack,
     Stack,
     Values,
     as_grey,
@@ -55,7 +59,8 @@ class Source:
     raw : Stack
         Grey values.
     truth : Stack
-        Ids, or where `is_target` 1 = boundary, 0 = inside, 255 = not known.
+        Ids, or where `is_target` 1 = boundary, 0 = inside, 255 = not known; ids of
+        paint where `known` is given.
     is_target : bool
     ignored : Stack or None
         Classes, or what is not 0 where they are to be ignored.
@@ -67,10 +72,12 @@ class Source:
     sections : int64 array
         The slices to train on, counted in the stack.
     runs : tuple of (first, last)
-        Those without a gap, both included.
+        Those without a gap, both included; of paint those that may be shown with it.
     is_cubic : bool
         Whether voxels are cubes, so that no direction is special.
     tones : Tones
+    known : KnownPixels or None
+        Where anything is painted; None: patches are drawn anywhere.
     """
 
     name: str
@@ -86,6 +93,12 @@ class Source:
     runs: tuple[tuple[int, int], ...]
     is_cubic: bool
     tones: Tones = field(repr=False)
+    known: KnownPixels | None = None
+
+    @property
+    def is_paint(self) -> bool:
+        """Whether the truth is paint, of which most is 0."""
+        return self.known is not None
 
     def run_of(self, section: int) -> tuple[int, int]:
         """Return the run that holds a section to train on."""
@@ -118,7 +131,7 @@ def open_sources(
     """
     for pair in pairs:
         _check_target(pair, params, spec)
-    is_held = sum(_needed_bytes(pair) for pair in pairs) <= memory_bytes
+    is_held = sum(_needed_bytes(pair, params, spec) for pair in pairs) <= memory_bytes
     return [source for pair in pairs for source in _open_pair(pair, params, spec, is_held=is_held)]
 
 
@@ -128,7 +141,7 @@ def _check_target(pair: TrainingPair, params: TrainParams, spec: InputSpec) -> N
             f"{pair.name}: the network takes the boundary maps of an earlier one as its second "
             "input, but there are none; say which model makes them (maps_from)."
         )
-    if pair.labels_kind == "labels":
+    if pair.labels_kind != "membranes":
         return
     if spec.offsets:
         raise InputError(
@@ -142,26 +155,38 @@ def _check_target(pair: TrainingPair, params: TrainParams, spec: InputSpec) -> N
         )
 
 
-def _needed_bytes(pair: TrainingPair) -> int:
+def _needed_bytes(pair: TrainingPair, params: TrainParams, spec: InputSpec) -> int:
     volumes = [v for v in (pair.raw, pair.labels, pair.ignore, pair.maps) if v is not None]
     stored = [v for v in volumes if not isinstance(v.data, np.ndarray)]
-    share = (max(pair.train_sections) - min(pair.train_sections) + 1) / pair.raw.shape[0]
+    share = len(_needed_sections(pair, params, spec)) / pair.raw.shape[0]
     return round(share * sum(v.dtype.itemsize * math.prod(v.shape) for v in stored))
+
+
+def _needed_sections(pair: TrainingPair, params: TrainParams, spec: InputSpec) -> range | list[int]:
+    """Return the sections of the raw data that may be shown."""
+    depth, wanted = pair.raw.shape[0], sorted(set(pair.train_sections))
+    reach = spec.in_sections // 2
+    if pair.labels_kind != "painted":
+        return range(max(0, wanted[0] - reach), min(depth, wanted[-1] + reach + 1))
+    # around a painted section others may be looked at, of which nothing is known
+    if spec.dimensions == 3:
+        reach = params.patch_sections
+    elif pair.axes == "zyx":
+        reach = params.patch_px
+    near = {n for z in wanted for n in range(z - reach, z + reach + 1)}
+    return sorted(near & set(range(depth)))
 
 
 def _open_pair(
     pair: TrainingPair, params: TrainParams, spec: InputSpec, *, is_held: bool
 ) -> list[Source]:
-    reach = spec.in_sections // 2
-    start = max(0, min(pair.train_sections) - reach)
-    stop = min(pair.raw.shape[0], max(pair.train_sections) + reach + 1)
-    opener = _Opener(pair, params, start, stop, is_held=is_held)
+    opener = _Opener(pair, params, _needed_sections(pair, params, spec), is_held=is_held)
     whole = opener.open()
     if spec.dimensions == 3:
         return [_check_not_blank(whole, of_run=True)]
     orders = _ORDERS[pair.axes]
     whole = replace(whole, weight=pair.weight / len(orders))
-    turned = [_turned(whole, order, start) for order in orders[1:]]
+    turned = [_turned(whole, order, opener.start) for order in orders[1:]]
     return [_check_not_blank(whole), *turned]
 
 
@@ -169,38 +194,49 @@ class _Opener:
     """Makes the stacks of a pair."""
 
     def __init__(
-        self, pair: TrainingPair, params: TrainParams, start: int, stop: int, *, is_held: bool
+        self,
+        pair: TrainingPair,
+        params: TrainParams,
+        needed: range | list[int],
+        *,
+        is_held: bool,
     ) -> None:
         self.pair, self.params = pair, params
-        self.start, self.stop = start, stop
+        self.needed = needed
+        self.start, self.stop = needed[0], needed[-1] + 1
         self.is_held = is_held
 
     def open(self) -> Source:
         pair = self.pair
-        is_target = pair.labels_kind == "membranes"
-        truth = self.drawn() if is_target else self.stack(pair.labels, as_ids, only_labelled=True)
         raw = self.stack(pair.raw, as_grey)
-        maps = None if pair.maps is None else self.stack(pair.maps, as_grey)
-        ignored = None
-        if pair.ignore is not None and not is_target:
-            ignored = self.stack(pair.ignore, as_ids, only_labelled=True)
-        sections = np.unique(np.array(pair.train_sections, np.int64)) - self.start
         size = pair.raw.voxel_size_nm
-        return Source(
+        sections = np.unique(np.array(pair.train_sections, np.int64)) - self.start
+        source = Source(
             name=pair.name,
             weight=pair.weight,
             raw=raw,
-            truth=truth,
-            is_target=is_target,
-            ignored=ignored,
+            truth=raw,
+            is_target=pair.labels_kind == "membranes",
+            ignored=None,
             ignore_values=_classes_as_ids(pair.ignore_values, pair.ignore),
-            maps=maps,
+            maps=None if pair.maps is None else self.stack(pair.maps, as_grey),
             map_scale=1 / 255 if pair.maps is not None and pair.maps.dtype == np.uint8 else 1.0,
             sections=sections,
             runs=runs_of(sections.tolist()),
             is_cubic=pair.axes == "zyx"
             or (size is not None and max(size) <= LARGEST_ANISOTROPY * min(size)),
             tones=Tones(raw, pair.name),
+        )
+        match pair.labels_kind:
+            case "painted":
+                return self.with_paint(source)
+            case "membranes":
+                return replace(source, truth=self.drawn())
+        truth = self.stack(pair.labels, as_ids, only_labelled=True)
+        if pair.ignore is None:
+            return replace(source, truth=truth)
+        return replace(
+            source, truth=truth, ignored=self.stack(pair.ignore, as_ids, only_labelled=True)
         )
 
     def stack(
@@ -210,10 +246,13 @@ class _Opener:
         stop = min(self.stop, volume.shape[0]) if only_labelled else self.stop
         if isinstance(volume.data, np.ndarray):
             array = convert(volume.data[self.start : stop])
-        elif self.is_held:
-            array = convert(volume.read(slice(self.start, stop)))
-        else:
+        elif not self.is_held:
             return ReadStack(self.start, self.stop, size, SECTIONS, volume.data, convert is as_ids)
+        elif len(self.needed) < self.stop - self.start:
+            kept = {z: convert(volume.read(z)) for z in self.needed}
+            return SparseStack(self.start, self.stop, size, SECTIONS, kept)
+        else:
+            array = convert(volume.read(slice(self.start, stop)))
         return HeldStack(self.start, self.stop, size, SECTIONS, array, self.start)
 
     def drawn(self) -> Stack:
@@ -227,6 +266,28 @@ class _Opener:
         for z in pair.train_sections:
             array[z - self.start] = data[z]
         return HeldStack(self.start, self.stop, size, SECTIONS, array, self.start)
+
+    def with_paint(self, source: Source) -> Source:
+        """Give a source the paint of its sections, those in which there is any."""
+        paint = {}
+        for z in sorted(set(self.pair.train_sections)):
+            section = as_ids(read_paint(self.pair, z))
+            if section.any():
+                paint[z] = section
+        if not paint:
+            raise InputError(f"{source.name}: nothing is painted in the sections to train on.")
+        targets = {
+            z - self.start: paint_target(section, self.params.boundary_px)
+            for z, section in paint.items()
+        }
+        size = (self.pair.raw.shape[1], self.pair.raw.shape[2])
+        return replace(
+            source,
+            truth=SparseStack(self.start, self.stop, size, SECTIONS, paint),
+            sections=np.array(list(targets), np.int64),
+            runs=runs_of([z - self.start for z in self.needed]),
+            known=find_known(targets),
+        )
 
 
 @dataclass(frozen=True)
@@ -255,7 +316,7 @@ def _classes_as_ids(classes: tuple[int, ...], volume: Volume | None) -> tuple[in
 
 def _turned(source: Source, order: Order, start: int) -> Source:
     """Slice the longest run of sections along another axis."""
-    first, last = longest_run(source.sections.tolist())
+    first, last = _longest(source)
 
     def turn(stack: Stack) -> Stack:
         return stack.narrowed(start + first, start + last + 1).turned(order)
@@ -271,7 +332,16 @@ def _turned(source: Source, order: Order, start: int) -> Source:
         sections=sections,
         runs=runs_of(sections.tolist()),
         tones=Tones(raw, source.name),
+        known=source.known and source.known.turned(first, last, order),
     )
+
+
+def _longest(source: Source) -> tuple[int, int]:
+    """Return first and last of the longest run; of paint, of those with the most of it."""
+    if source.known is None:
+        return longest_run(source.sections.tolist())
+    painted = source.sections.tolist()
+    return max(source.runs, key=lambda run: sum(run[0] <= z <= run[1] for z in painted))
 
 
 def _check_not_blank(source: Source, *, of_run: bool = False) -> Source:

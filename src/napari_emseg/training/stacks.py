@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -59,6 +59,14 @@ class Stack(ABC):
             Where in the stack its first voxel is.
         """
 
+    def _box(self, low: Sequence[int], high: Sequence[int]) -> tuple[slice, slice, slice]:
+        """Return what is from `low` up to `high`, in the axes of the volume."""
+        box = [slice(0)] * 3
+        for axis, first, last in zip(self.order, low, high, strict=True):
+            shift = self.start if axis == 0 else 0
+            box[axis] = slice(int(shift + first), int(shift + last))
+        return box[0], box[1], box[2]
+
     def narrowed(self, start: int, stop: int) -> Self:
         """Keep the sections of the volume from `start` up to `stop`."""
         return replace(self, start=start, stop=stop)
@@ -88,6 +96,28 @@ class HeldStack(Stack):
 
 
 @dataclass(frozen=True)
+class SparseStack(Stack):
+    """Some sections of a stack in memory; the others are 0 and take no room.
+
+    Attributes
+    ----------
+    sections : mapping
+        By their number in the volume, (Y, X) each; at least one.
+    """
+
+    sections: Mapping[int, Values]
+
+    def block(self, low: Sequence[int], high: Sequence[int]) -> tuple[Values, Values]:
+        z, y, x = self._box(low, high)
+        dtype = next(iter(self.sections.values())).dtype
+        block = np.zeros((z.stop - z.start, y.stop - y.start, x.stop - x.start), dtype)
+        for at, section in self.sections.items():
+            if z.start <= at < z.stop:
+                block[at - z.start] = section[y, x]
+        return np.ascontiguousarray(block.transpose(self.order)), np.array(low, np.int64)
+
+
+@dataclass(frozen=True)
 class ReadStack(Stack):
     """A stack in a file, of which each block is read when it is needed.
 
@@ -103,11 +133,7 @@ class ReadStack(Stack):
     holds_ids: bool
 
     def block(self, low: Sequence[int], high: Sequence[int]) -> tuple[Values, Values]:
-        box = [slice(0)] * 3
-        for axis, first, last in zip(self.order, low, high, strict=True):
-            shift = self.start if axis == 0 else 0
-            box[axis] = slice(shift + first, shift + last)
-        values = np.asarray(self.data[tuple(box)]).transpose(self.order)
+        values = np.asarray(self.data[self._box(low, high)]).transpose(self.order)
         values = as_ids(values) if self.holds_ids else as_grey(values)
         return np.ascontiguousarray(values), np.array(low, np.int64)
 

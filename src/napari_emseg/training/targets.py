@@ -159,6 +159,7 @@ def affinity_target(
     offsets: Sequence[tuple[int, int, int]],
     *,
     halo: tuple[int, int, int] = (0, 0, 0),
+    membrane: int | None = None,
 ) -> Target:
     """Tell for each voxel whether those at the offsets are of the same neuron.
 
@@ -171,6 +172,8 @@ def affinity_target(
         those with z = 0 only.
     halo : (z, y, x)
         How much of the labels on each side is only there to be the other voxel.
+    membrane : int, optional
+        An id that is no neuron: voxels of it are of the same neuron as none.
 
     Returns
     -------
@@ -201,6 +204,8 @@ def affinity_target(
         )
         channel[inner] = own == other
         channel[inner][(own == 0) | (other == 0)] = IGNORED
+        if membrane is not None:
+            channel[inner][(own == membrane) | (other == membrane)] = 0
     return target
 
 

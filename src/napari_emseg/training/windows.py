@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -46,13 +47,10 @@ def draw_window(
         Its image (channels, w, w) is cut as the network's ``read_windows`` does, its
         target has shape (1,).
     """
-    z = int(source.sections[int(rng.random() * len(source.sections))])
-    if source.tones.is_blank(z):
-        return None
-    found = _find_pixel(rng, source, z, params, spec, wanted)
+    found = _find_pixel(rng, source, params, spec, wanted)
     if found is None:
         return None
-    y, x, value = found
+    z, y, x, value = found
     size_px = 2 * spec.margin_px + 1
     warp = draw_warp(
         rng,
@@ -72,16 +70,13 @@ def draw_window(
 def _find_pixel(
     rng: np.random.Generator,
     source: Source,
-    z: int,
     params: TrainParams,
     spec: InputSpec,
     wanted: int | None,
-) -> tuple[int, int, int] | None:
-    any_known: tuple[int, int, int] | None = None
-    for _ in range(_TILES):
-        corner = [
-            int(rng.integers(0, max(1, size - _TILE_PX + 1))) for size in source.raw.shape[1:]
-        ]
+) -> tuple[int, int, int, int] | None:
+    """Return z, y, x of a pixel and what it is."""
+    any_known: tuple[int, int, int, int] | None = None
+    for z, corner in _choose_tiles(rng, source, wanted):
         target = _read_tile(source, z, corner, params, spec)
         known = target != IGNORED if wanted is None else target == wanted
         pick = rng.random()
@@ -89,11 +84,33 @@ def _find_pixel(
             y, x = np.nonzero(mask)
             if len(y):
                 at = int(pick * len(y))
-                pixel = (corner[0] + int(y[at]), corner[1] + int(x[at]), int(target[y[at], x[at]]))
+                value = int(target[y[at], x[at]])
+                pixel = (z, corner[0] + int(y[at]), corner[1] + int(x[at]), value)
                 if mask is known:
                     return pixel
                 any_known = any_known or pixel
     return any_known
+
+
+def _choose_tiles(
+    rng: np.random.Generator, source: Source, wanted: int | None
+) -> Iterator[tuple[int, list[int]]]:
+    """Choose sections and corners of tiles in which to look; none where the section is blank."""
+    spare = [max(1, size - _TILE_PX + 1) for size in source.raw.shape[1:]]
+    if source.known is None:
+        z = int(source.sections[int(rng.random() * len(source.sections))])
+        for _ in range(0 if source.tones.is_blank(z) else _TILES):
+            yield z, [int(rng.integers(0, free)) for free in spare]
+        return
+    for _ in range(_TILES):
+        z, *pixel = source.known.draw(rng, wanted)
+        shifts = rng.integers(0, _TILE_PX, 2).tolist()
+        corner = [
+            min(max(0, at - shift), free - 1)
+            for at, shift, free in zip(pixel, shifts, spare, strict=True)
+        ]
+        if not source.tones.is_blank(z):
+            yield z, corner
 
 
 def _read_tile(
@@ -112,7 +129,9 @@ def _read_tile(
         drawn: Target = ids[0, y, x]
         return drawn
     plain = replace(spec, offsets=())
-    target = draw_target(ids, params, plain, axes=(1, 2), halo=(reach, 0, 0))[0, 0]
+    target = draw_target(
+        ids, params, plain, axes=(1, 2), halo=(reach, 0, 0), is_paint=source.is_paint
+    )[0, 0]
     if source.ignored is not None:
         classes = _cut(source.ignored, sections[reach : reach + 1], low, high)[0]
         target[np.isin(classes, source.ignore_values)] = IGNORED
