@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from napari_emseg.errors import InputError
-from napari_emseg.gui.jobs import Jobs, Report, format_seconds
+from napari_emseg.gui.jobs import Job, Jobs, Report, format_seconds
 from napari_emseg.progress import Progress
 
 
@@ -159,3 +159,22 @@ def test_inline_jobs_are_done_when_started(qtbot: Any) -> None:
 def test_seconds_in_words(seconds: float, words: str) -> None:
     assert format_seconds(seconds) == words
     assert Report(12, 30, "", seconds).describe("sections") == f"12 of 30 sections, {words} left"
+
+
+def test_the_time_left_begins_with_the_first_report(
+    qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute of loading, then ten sections of 2 s: 18 s are left after the first."""
+    now = [0.0]
+    monkeypatch.setattr("napari_emseg.gui.jobs.time.monotonic", lambda: now[0])
+    reports: list[Report] = []
+
+    def work(progress: Progress) -> None:
+        for done in range(4):
+            now[0] = 60.0 + 2 * done
+            progress.update(done, 10)
+
+    job = Job(work, "t", "k", "compute")
+    job._reported.connect(lambda _job, report: reports.append(report))
+    job.run()
+    assert [report.eta_s for report in reports] == [None, 18.0, 16.0, 14.0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from napari_emseg.time_left import TimeLeft
+
 _BAR_WIDTH = 24
 _REDRAW_S = 0.1
 _LOG_EVERY_S = 10.0
@@ -26,8 +28,8 @@ class TerminalProgress:
         self._stream = stream
         self._quiet = quiet
         self._is_terminal = stream.isatty()
-        self._started = self._shown = time.monotonic()
-        self._first_done = self._done = self._total = 0
+        self._shown = time.monotonic()
+        self._time_left = TimeLeft()
         self._is_line_open = False
 
     def update(self, done: int, total: int, message: str = "") -> None:
@@ -35,13 +37,11 @@ class TerminalProgress:
         if self._quiet:
             return
         now = time.monotonic()
-        if total != self._total or done < self._done:  # another computation began
-            self._started, self._first_done = now, done
-        self._done, self._total = done, total
+        left_s = self._time_left.estimate_s(done, total, now)
         if now - self._shown < (_REDRAW_S if self._is_terminal else _LOG_EVERY_S):
             return
         self._shown = now
-        words = _words(done, total, message, self._seconds_left(now))
+        words = _words(done, total, message, left_s)
         if self._is_terminal:
             self._stream.write(f"\r\x1b[K{_bar(done, total)} {words}")
             self._is_line_open = True
@@ -55,12 +55,6 @@ class TerminalProgress:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
             self._is_line_open = False
-
-    def _seconds_left(self, now: float) -> float | None:
-        advanced = self._done - self._first_done
-        if advanced < 1 or self._done >= self._total:
-            return None
-        return (now - self._started) / advanced * (self._total - self._done)
 
 
 def _bar(done: int, total: int) -> str:

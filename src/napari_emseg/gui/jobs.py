@@ -23,6 +23,7 @@ from qtpy.QtCore import QEventLoop, QObject, Signal  # type: ignore[attr-defined
 
 from napari_emseg.errors import InputError
 from napari_emseg.progress import Cancelled, Progress
+from napari_emseg.time_left import TimeLeft
 
 Work = Callable[[Progress], Any]
 logger = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Job(QObject):
         self.activity: cancelable_progress | None = None
         self._stop = threading.Event()
         self._started = self._last_report = 0.0
+        self._time_left = TimeLeft()
 
     @property
     def is_stopping(self) -> bool:
@@ -85,11 +87,10 @@ class Job(QObject):
         if self._stop.is_set():
             raise Cancelled
         now = time.monotonic()
+        eta = self._time_left.estimate_s(done, total, now)
         if now - self._last_report < REPORT_INTERVAL_S and done < total:
             return
         self._last_report = now
-        elapsed = now - self._started
-        eta = elapsed / done * (total - done) if 0 < done < total else None
         self._reported.emit(self, Report(done, total, message, eta))
 
     def run(self) -> None:
