@@ -1,0 +1,288 @@
+"""Which fragments touch, and what lies between them: measured once, then kept up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_emseg.jit import kernel
+from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.proofreading.runs import Box, Ids, VoxelRuns, spread
+from napari_emseg.proofreading.wall import Wall
+from napari_emseg.segmentation.levels import TOP
+from napari_emseg.segmentation.rag import add_face, empty_contacts, with_room
+
+_SHIFT = np.uint64(32)
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Pairs of fragments with the faces between them.
+
+    Attributes
+    ----------
+    a, b : (E,) uint32
+        ``a < b``; ascending, each pair once.
+    total : (E,) float64
+        Sum of the wall's levels over the faces, a multiple of 1/2.
+    count : (E,) int64
+        Faces.
+    """
+
+    a: Ids
+    b: Ids
+    total: npt.NDArray[np.float64]
+    count: npt.NDArray[np.int64]
+
+    @property
+    def mean(self) -> npt.NDArray[np.float64]:
+        """Mean wall of each contact in [0, 1]."""
+        return self.total / self.count / TOP
+
+    @cached_property
+    def keys(self) -> npt.NDArray[np.uint64]:
+        """One number a pair, ascending."""
+        return (self.a.astype(np.uint64) << _SHIFT) | self.b
+
+    def take(self, which: npt.NDArray[Any]) -> Edges:
+        """Return some of the pairs."""
+        return Edges(self.a[which], self.b[which], self.total[which], self.count[which])
+
+    def negated(self) -> Edges:
+        """Return the pairs with faces to be taken away."""
+        return Edges(self.a, self.b, -self.total, -self.count)
+
+
+def add_edges(*parts: Edges) -> Edges:
+    """Add faces pair by pair; pairs that are left without any are dropped.
+
+    Parameters
+    ----------
+    *parts : Edges
+        In any order, pairs of different parts may be the same.
+
+    Returns
+    -------
+    Edges
+    """
+    a, b = np.concatenate([p.a for p in parts]), np.concatenate([p.b for p in parts])
+    total = np.concatenate([p.total for p in parts])
+    count = np.concatenate([p.count for p in parts])
+    if a.size == 0:
+        return Edges(a, b, total, count)
+    order = np.lexsort((b, a))
+    a, b = a[order], b[order]
+    first = np.flatnonzero(np.append(True, (a[1:] != a[:-1]) | (b[1:] != b[:-1])))
+    total = np.add.reduceat(total[order], first)
+    count = np.add.reduceat(count[order], first)
+    edges = Edges(a[first], b[first], total, count)
+    is_left = (count != 0) | (total != 0)
+    return edges if is_left.all() else edges.take(np.flatnonzero(is_left))
+
+
+class Contacts:
+    """Contacts of all fragments: those measured, and changes by edits of voxels.
+
+    Parameters
+    ----------
+    edges : Edges
+        As measured.
+    """
+
+    def __init__(self, edges: Edges) -> None:
+        self._measured = edges
+        self._changes = edges.take(np.empty(0, np.intp))
+
+    def change(self, edges: Edges) -> None:
+        """Add faces, or take negative ones away."""
+        self._changes = add_edges(self._changes, edges)
+
+    def within(self, fragments: Ids, changes: Edges | None = None) -> Edges:
+        """Return the contacts between some fragments.
+
+        Parameters
+        ----------
+        fragments : (n,) uint32
+            Ascending.
+        changes : Edges, optional
+            To be added first, as :meth:`change` would.
+        """
+        later = [self._changes, *([changes] if changes is not None else [])]
+        return add_edges(*(_within(part, fragments) for part in (self._measured, *later)))
+
+    def around(self, fragments: Ids) -> Edges:
+        """Return the contacts of some ascending fragments with all others."""
+        parts = []
+        for part, by_b in ((self._measured, self._by_b), (self._changes, None)):
+            order = np.argsort(part.b, kind="stable") if by_b is None else by_b
+            forward = part.take(_rows(part.a, fragments))
+            backward = part.take(order[_rows(part.b[order], fragments)])
+            parts += [
+                forward.take(np.flatnonzero(~_is_in(forward.b, fragments))),
+                backward.take(np.flatnonzero(~_is_in(backward.a, fragments))),
+            ]
+        return add_edges(*parts)
+
+    def all(self) -> Edges:
+        """Return every contact there is."""
+        return add_edges(self._measured, self._changes) if self._changes.a.size else self._measured
+
+    @cached_property
+    def _by_b(self) -> npt.NDArray[np.intp]:
+        return np.argsort(self._measured.b, kind="stable")
+
+
+def _within(edges: Edges, fragments: Ids) -> Edges:
+    rows = _rows(edges.a, fragments)
+    return edges.take(rows[_is_in(edges.b[rows], fragments)])
+
+
+def _rows(ascending: Ids, fragments: Ids) -> npt.NDArray[np.int64]:
+    """Return where `ascending` is one of `fragments`."""
+    first = np.searchsorted(ascending, fragments).astype(np.int64)
+    stop = np.searchsorted(ascending, fragments, side="right")
+    return spread(first, stop - first)
+
+
+def _is_in(ids: Ids, ascending: Ids) -> npt.NDArray[np.bool_]:
+    if ascending.size == 0:
+        return np.zeros(ids.shape, bool)
+    place = np.minimum(np.searchsorted(ascending, ids), ascending.size - 1)
+    found: npt.NDArray[np.bool_] = ascending[place] == ids
+    return found
+
+
+def measure_contacts(
+    fragments: Any, wall: Wall, box: Box | None = None, *, progress: Progress = NO_PROGRESS
+) -> Edges:
+    """Run over all voxel faces between different fragments, two sections at a time.
+
+    Parameters
+    ----------
+    fragments : array-like
+        (z, y, x) ids, those of the box where one is given.
+    wall : Wall
+    box : Box, optional
+        Where in the volume `fragments` lie; by default they are all.
+    progress : Progress
+        Called once per section.
+
+    Returns
+    -------
+    Edges
+    """
+    depth, n_y, n_x = (int(n) for n in fragments.shape)
+    z, y, x = box or (slice(0, depth), slice(0, n_y), slice(0, n_x))
+
+    def section(k: int) -> tuple[Any, Any]:
+        ids = np.ascontiguousarray(fragments[k], np.uint32)
+        return ids, wall.levels((z.start + k, y, x))
+
+    everywhere = np.empty((0, 0), np.bool_)
+    return _run(depth, lambda k: (*section(k), everywhere), progress)
+
+
+def measure_change(old: Ids, new: Ids, wall: Wall, box: Box) -> Edges:
+    """Return how the contacts in a box change, faces gained less faces lost.
+
+    Parameters
+    ----------
+    old, new : (z, y, x) uint32
+        Fragments of the box before and after. It must reach one voxel further than
+        what changes, where the volume does.
+    wall : Wall
+    box : Box
+        Where in the volume.
+
+    Returns
+    -------
+    Edges
+    """
+    differs, levels = old != new, wall.levels(box)
+
+    def sections(ids: Ids) -> Callable[[int], Any]:
+        return lambda k: (ids[k], levels[k], differs[k])
+
+    gained = _run(old.shape[0], sections(np.ascontiguousarray(new)), NO_PROGRESS)
+    lost = _run(old.shape[0], sections(np.ascontiguousarray(old)), NO_PROGRESS)
+    return add_edges(gained, lost.negated())
+
+
+def box_around(runs: VoxelRuns, shape: tuple[int, ...]) -> Box:
+    """Return the box of changed voxels and all that touch them."""
+    z, y, x = (
+        slice(max(0, part.start - 1), min(n, part.stop + 1))
+        for part, n in zip(runs.box, shape, strict=True)
+    )
+    return z, y, x
+
+
+def _run(depth: int, section: Callable[[int], tuple[Any, Any, Any]], progress: Progress) -> Edges:
+    contacts, slots = empty_contacts()
+    n = 0
+    above: tuple[Any, Any, Any] | None = None
+    for k in range(depth):
+        here = section(k)
+        pair = (*(here if above is None else above), *here)
+        contacts, slots, n = _add_section(*pair, k > 0, contacts, slots, n)
+        above = here
+        progress.update(k + 1, depth, "Measuring contacts")
+    contacts = contacts[:n]
+    contacts = contacts[np.lexsort((contacts["b"], contacts["a"]))]
+    return Edges(
+        a=contacts["a"].copy(),
+        b=contacts["b"].copy(),
+        total=contacts["total"].copy(),
+        count=contacts["count"].astype(np.int64),
+    )
+
+
+@kernel
+def _add_section(
+    ids_above: Any,
+    levels_above: Any,
+    only_above: Any,
+    ids: Any,
+    levels: Any,
+    only: Any,
+    has_above: bool,
+    contacts: Any,
+    slots: Any,
+    n: int,
+) -> Any:
+    """Add the faces of a section to the voxels before along z, y and x.
+
+    Where `only` is not empty, one of the two voxels must be marked in it.
+    """
+    n_y, n_x = ids.shape
+    is_everywhere = only.size == 0
+    half = np.float64(0.5)
+    last_z, last_y, last_x = np.int64(0), np.int64(0), np.int64(0)
+    for y in range(n_y):
+        while n + 3 * n_x > contacts.size:
+            contacts, slots = with_room(contacts, n)
+        for x in range(n_x):
+            i, value = ids[y, x], np.float64(levels[y, x])
+            if i == 0:
+                continue
+            if has_above:
+                j = ids_above[y, x]
+                if j != i and j != 0 and (is_everywhere or only[y, x] or only_above[y, x]):
+                    face = (value + levels_above[y, x]) * half
+                    last_z, n = add_face(contacts, slots, n, last_z, i, j, face)
+            if y > 0:
+                j = ids[y - 1, x]
+                if j != i and j != 0 and (is_everywhere or only[y, x] or only[y - 1, x]):
+                    face = (value + levels[y - 1, x]) * half
+                    last_y, n = add_face(contacts, slots, n, last_y, i, j, face)
+            if x > 0:
+                j = ids[y, x - 1]
+                if j != i and j != 0 and (is_everywhere or only[y, x] or only[y, x - 1]):
+                    face = (value + levels[y, x - 1]) * half
+                    last_x, n = add_face(contacts, slots, n, last_x, i, j, face)
+    return contacts, slots, n
