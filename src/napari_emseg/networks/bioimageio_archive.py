@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from napari_emseg.errors import InputError
+from napari_emseg.networks.bioimageio_model import FileRef
 
 DESCRIPTIONS = ("bioimageio.yaml", "rdf.yaml")
 """What the description is called: format 0.5, and both."""
@@ -175,8 +176,13 @@ def is_archive(path: Path | str) -> bool:
         return False
 
 
-def check_sha256(content: bytes, expected: str, name: str) -> None:
+def check_sha256(content: bytes, file: FileRef) -> FileRef:
     """Compare the checksum of a file with the one in the description, if there is one.
+
+    Returns
+    -------
+    FileRef
+        With the checksum.
 
     Raises
     ------
@@ -184,11 +190,12 @@ def check_sha256(content: bytes, expected: str, name: str) -> None:
         If it differs.
     """
     found = hashlib.sha256(content).hexdigest()
-    if expected and found != expected.lower():
+    if file.sha256 and found != file.sha256.lower():
         raise InputError(
-            f"{name} is not the file that the package describes (its checksum is {found[:12]}, "
-            f"not {expected[:12]}): copy or download the package again."
+            f"{file.name} is not the file that the package describes (its checksum is "
+            f"{found[:12]}, not {file.sha256[:12]}): copy or download the package again."
         )
+    return FileRef(file.name, found)
 
 
 def _check_entry(entry: zipfile.ZipInfo, path: Path) -> None:

@@ -323,9 +323,12 @@ def clean_name(source: str) -> str:
 
     Examples
     --------
-    >>> clean_name("./weights.pt")
-    'weights.pt'
+    >>> clean_name("./weights.pt"), clean_name("https://zoo.org/files/weights.pt/content")
+    ('weights.pt', 'weights.pt')
     """
+    if source.startswith(("http://", "https://")):  # as the collection writes its own copies
+        parts = [part for part in source.partition("?")[0].split("/") if part != "content"]
+        return parts[-1]
     return source.removeprefix("./")
 
 
