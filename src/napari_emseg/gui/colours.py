@@ -32,6 +32,8 @@ def stylesheet(viewer: Viewer) -> str:
     text, background = (theme_colour(viewer, role) for role in ("text", "background"))
     accent, warning = (theme_colour(viewer, role) for role in ("current", "warning"))
     quiet = mix(text, background, 0.72).name()
+    if background.lightnessF() > 0.5:  # yellow cannot be read on a light ground
+        warning = mix(warning, text, 0.4)
     return f"""
         QAbstractSpinBox {{ min-width: 30px; padding: 1px 4px; }}
         QLabel[role="quiet"] {{ color: {quiet}; }}

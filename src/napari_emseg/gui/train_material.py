@@ -74,8 +74,7 @@ class Material:
         found = painted_sections(self.labels)
         if not found and self.kind == "painted":
             raise InputError(
-                f"Nothing is painted in '{self.labels.name}' yet: press Membrane and draw along a "
-                "few membranes, then Inside and draw in a few cells."
+                f"'{self.labels.name}' is empty: draw along a few membranes, then in a few cells."
             )
         if not found:
             raise InputError(f"'{self.labels.name}' is empty: label a section, or choose another.")
@@ -194,12 +193,10 @@ def _check(pair: TrainingPair, layer: str) -> None:
         )
     if seen == {MEMBRANE}:
         raise InputError(
-            f"Only membrane is painted in '{layer}': press Inside and draw in a few cells too, so "
-            "that the model learns what is no membrane."
+            f"Only membrane is painted in '{layer}': press Inside and draw in a few cells too."
         )
     raise InputError(
-        f"Only the inside of cells is painted in '{layer}': press Membrane and draw along a few "
-        "membranes too."
+        f"Only cells are painted in '{layer}': press Membrane and draw along a few membranes too."
     )
 
 
