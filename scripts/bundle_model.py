@@ -14,7 +14,7 @@ import torch
 
 from napari_emseg.networks.checkpoint import load_model, save_model
 from napari_emseg.training import load_training_set
-from napari_emseg.training.dataset import read_training_set
+from napari_emseg.training.training_set import read_training_set
 from napari_emseg.training.validation import validate
 
 LARGEST_CHANGE = 2e-4

@@ -24,7 +24,7 @@ from napari_emseg.segmentation.grouping import group
 from napari_emseg.steps.predict import PredictParams
 from napari_emseg.steps.predict import run as predict
 from napari_emseg.training import load_training_set
-from napari_emseg.training.dataset import read_training_set
+from napari_emseg.training.training_set import read_training_set
 
 KEPT = ("v_rand", "v_rand_split", "v_rand_merge", "voi_split", "voi_merge")
 

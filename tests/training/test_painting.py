@@ -19,7 +19,8 @@ from napari_emseg.training.batch_arrays import make_arrays
 from napari_emseg.training.input_spec import InputSpec
 from napari_emseg.training.known import find_known
 from napari_emseg.training.painting import INSIDE, MEMBRANE, paint_target, painted_sections
-from napari_emseg.training.pairs import check_ids, make_target, notes_on_pair
+from napari_emseg.training.pair_checks import check_ids, notes_on_pair
+from napari_emseg.training.pairs import make_target
 from napari_emseg.training.sources import open_sources
 from napari_emseg.training.stacks import SECTIONS, HeldStack, SparseStack
 from napari_emseg.training.targets import IGNORED, affinity_target, kernel_target

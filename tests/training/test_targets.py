@@ -13,8 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from napari_emseg.errors import InputError
-from napari_emseg.training.dataset import IGNORED
-from napari_emseg.training.targets import affinity_target, kernel_target
+from napari_emseg.training.targets import (
+    IGNORED,
+    affinity_target,
+    kernel_target,
+    label_target,
+    membrane_target,
+)
 
 HUGE = 2**63 + 5
 IDS = st.sampled_from([0, 1, 2, HUGE, HUGE + 1])
@@ -91,3 +96,42 @@ def test_bad_labels_and_offsets_are_explained() -> None:
         affinity_target(np.ones((4, 5), int), [(0, 0, -1)])
     with pytest.raises(InputError, match=r"other than \(0, 0, 0\)"):
         affinity_target(np.ones((4, 5, 6), int), [(0, 0, 0)])
+
+
+def test_boundaries_lie_where_ids_meet_however_large_the_ids():
+    big = 2**63 + 5
+    section = np.array([[7, 7, big, big], [7, 7, big, big]], np.uint64)
+    assert label_target(section).tolist() == [[0, 1, 1, 0]] * 2
+
+
+def test_thin_gaps_are_membrane_and_large_unlabelled_areas_unknown():
+    section = np.array([[3, 3, 0, 4, 4, 0, 0, 0, 0]])
+    assert label_target(section).tolist() == [[0, 1, 1, 1, 1, 1, IGNORED, IGNORED, IGNORED]]
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    nps.arrays(
+        np.uint8, nps.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 3)
+    ),
+    st.integers(1, 3),
+)
+def test_target_does_not_depend_on_orientation_or_on_names_of_ids(section, boundary_px):
+    target = label_target(section, boundary_px=boundary_px)
+    turned = label_target(np.rot90(section), boundary_px=boundary_px)
+    assert np.array_equal(np.rot90(target), turned)
+    renamed = np.array([0, 900, 17, 5])[section]
+    assert np.array_equal(label_target(renamed, boundary_px=boundary_px), target)
+
+
+def test_both_polarities_of_membranes_give_the_same_target():
+    membranes = np.zeros((9, 9), np.uint8)
+    membranes[4] = 255
+    dark = 255 - membranes
+    assert membrane_target(membranes).sum() == 9
+    assert np.array_equal(membrane_target(membranes), membrane_target(dark))
+    assert np.array_equal(membrane_target(membranes, invert=True), 1 - membrane_target(membranes))
+
+
+def test_a_blank_membrane_section_has_no_membrane():
+    assert membrane_target(np.full((3, 4), 255, np.uint8)).sum() == 0

@@ -45,9 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--labels-kind",
-        choices=("labels", "membranes"),
+        choices=("labels", "membranes", "painted"),
         default="labels",
-        help="labels: ids; membranes: an image of membranes (default labels)",
+        help="labels: ids; membranes: an image of membranes; painted: strokes, 1 = membrane, 2 and "
+        "more = inside of a cell, 0 = not painted, which teaches nothing (default labels)",
     )
     parser.add_argument("--resume", action="store_true", help="Go on where training stopped")
     parser.add_argument("--overwrite", action="store_true", help="Replace a model of that name")
@@ -115,7 +116,7 @@ def _network_options(texts: list[str]) -> dict[str, Any]:
 
 def _tell_about(pairs: list[TrainingPair], *, folds: int | None) -> None:
     """Refuse what cannot be learned from and say what is left out: training may take hours."""
-    from napari_emseg.training.dataset import check_ids, notes_on_pair
+    from napari_emseg.training.pair_checks import check_ids, notes_on_pair
 
     for pair in pairs:
         check_ids(pair)
@@ -218,7 +219,8 @@ def _open_pair(
 ) -> tuple[TrainParams, list[TrainingPair], ModelInfo | None]:
     params = read_params(args, TrainParams)
     raw = open_input(data[0], "raw", force=args.force, voxel_size_nm=voxel_size(args))
-    labels = open_ground_truth(data[1], args.labels_kind, force=args.force)
+    is_painted = args.labels_kind == "painted"  # a few strokes look like nothing else
+    labels = open_ground_truth(data[1], args.labels_kind, force=args.force or is_painted)
 
     from napari_emseg.training import hold_out
 
@@ -237,8 +239,8 @@ def _open_set(
 
     from napari_emseg.networks.info import ModelInfo
     from napari_emseg.training import load_training_set
-    from napari_emseg.training.dataset import read_training_set
     from napari_emseg.training.description import describe_model
+    from napari_emseg.training.training_set import read_training_set
 
     content = read_training_set(path)
     given = {name: value for name, value in vars(args).items() if name in TrainParams.model_fields}

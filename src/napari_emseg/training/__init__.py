@@ -12,9 +12,10 @@ from napari_emseg.training.params import AugmentParams, TrainParams
 
 if TYPE_CHECKING:
     from napari_emseg.training.cross_validation import CrossValidation, cross_validate
-    from napari_emseg.training.dataset import TrainingPair, hold_out, load_training_set
     from napari_emseg.training.hooks import Hook
+    from napari_emseg.training.pairs import TrainingPair, hold_out
     from napari_emseg.training.trainer import TrainResult, train
+    from napari_emseg.training.training_set import load_training_set
 
 __all__ = [
     "AugmentParams",
@@ -33,10 +34,10 @@ _LAZY = {
     "CrossValidation": "cross_validation",
     "Hook": "hooks",
     "TrainResult": "trainer",
-    "TrainingPair": "dataset",
+    "TrainingPair": "pairs",
     "cross_validate": "cross_validation",
-    "hold_out": "dataset",
-    "load_training_set": "dataset",
+    "hold_out": "pairs",
+    "load_training_set": "training_set",
     "train": "trainer",
 }
 

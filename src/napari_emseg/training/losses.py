@@ -25,6 +25,8 @@ def map_loss(
 ) -> Tensor:
     """Return the mean cost of the known voxels, averaged over the channels that have any.
 
+    Sparse paint is all right: what is not known has no part in anything.
+
     Parameters
     ----------
     logits : Tensor, float32, (N, K, ...)
@@ -33,7 +35,8 @@ def map_loss(
     loss : {"cross_entropy", "mse", "mae"}
         Of the sigmoid of the logits.
     dice_weight : float
-        Weight of 1 - the soft Dice overlap of the boundary, beside that.
+        Weight of 1 - the soft Dice overlap of the boundary, beside that, in channels
+        where both kinds are known: of one kind alone an overlap tells nothing.
     boundary_weight : float
         What a boundary voxel counts, where one inside counts 1.
     class_balance : bool
@@ -96,5 +99,7 @@ def _dice(
 ) -> Tensor:
     chance = (logits if boundary_is else -logits).sigmoid() * known
     truth = is_boundary & known
+    n_known, n_boundary = known.sum(axes), truth.sum(axes)
+    has_both = (n_boundary > 0) & (n_boundary < n_known)
     overlap = 2 * (chance * truth).sum(axes) + 1
-    return 1 - overlap / (chance.sum(axes) + truth.sum(axes) + 1)
+    return has_both * (1 - overlap / (chance.sum(axes) + n_boundary + 1))

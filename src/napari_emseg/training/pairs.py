@@ -21,8 +21,13 @@ LARGEST_ANISOTROPY = 1.5
 """Voxels whose longest side is more than this times the shortest are not called cubic."""
 
 _HELD_OUT_SHARE = 0.15
-_LEAST_PAINTED = 4
-"""Of fewer painted sections none can be spared for validation."""
+_LEAST_BY_HAND = 4
+"""Of fewer sections labelled by hand none can be spared for validation."""
+NO_PAINT = (
+    f"nothing is painted; paint membrane with {MEMBRANE} and the inside of cells with {INSIDE} "
+    "or more."
+)
+"""What is wrong where paint is missing."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +105,20 @@ class TrainingPair:
                 f"{self.name}: the boundary maps are {_size(self.maps, 0)} voxels but the raw data "
                 f"{_size(self.raw, 0)}; they must be on the same grid."
             )
+        self._check_types()
         self._check_sections()
         self._check_axes()
+
+    def _check_types(self) -> None:
+        is_picture = self.labels_kind == "membranes"
+        for volume, what in ((self.labels, "labels"), (self.ignore, "classes to ignore")):
+            if volume is None or (volume is self.labels and is_picture):
+                continue
+            if volume.dtype.kind == "f":
+                raise InputError(
+                    f"{self.name}: the {what} are decimal numbers ({volume.dtype}), but whole "
+                    "numbers are needed; convert them."
+                )
 
     def _check_sections(self) -> None:
         count = self.labels.shape[0]
@@ -136,98 +153,6 @@ def _size(volume: Volume, first_axis: int = 1) -> str:
     return " x ".join(map(str, volume.shape[first_axis:]))
 
 
-def check_ids(pair: TrainingPair) -> None:
-    """Refuse an image of membranes that was given as labels, and labels without a boundary.
-
-    Raises
-    ------
-    InputError
-        If the sections to train on hold fewer than two ids besides 0, or paint of
-        them only shows membrane or only what is inside of cells.
-
-    Examples
-    --------
-    >>> raw = Volume(np.zeros((1, 2, 2), np.uint8))
-    >>> drawing = Volume(np.array([[[0, 255], [255, 0]]], np.uint8), kind="labels")
-    >>> check_ids(hold_out(raw, drawing, name="a"))
-    Traceback (most recent call last):
-    ...
-    napari_emseg.errors.InputError: a: the labels hold one id only (255); if they are an image of \
-    membranes, say --labels-kind membranes (labels_kind: membranes in a YAML file).
-    """
-    if pair.labels_kind == "membranes":
-        return
-    if pair.labels_kind == "painted":
-        _check_paint(pair)
-        return
-    ids: set[int] = set()
-    has_unlabelled = False
-    for z in pair.train_sections:
-        found = set(np.unique(pair.labels.read(z)).tolist())
-        has_unlabelled |= 0 in found
-        ids |= found - {0}
-        if len(ids) > 1:
-            return
-    if ids and has_unlabelled:
-        raise InputError(
-            f"{pair.name}: the labels hold one id only ({ids.pop()}); if they are an image of "
-            "membranes, say --labels-kind membranes (labels_kind: membranes in a YAML file)."
-        )
-    what = f"one id only ({ids.pop()})" if ids else "no ids"
-    raise InputError(
-        f"{pair.name}: the labels of the sections to train on hold {what}, so there is no boundary "
-        "to learn from."
-    )
-
-
-def _check_paint(pair: TrainingPair) -> None:
-    known: set[int] = set()
-    for z in pair.train_sections:
-        known |= set(np.unique(make_target(pair, z)).tolist()) - {IGNORED}
-        if len(known) == 2:
-            return
-    if not known:
-        raise InputError(
-            f"{pair.name}: nothing is painted in the sections to train on; paint membrane with "
-            f"{MEMBRANE} and the inside of cells with {INSIDE} or more."
-        )
-    missing = (
-        f"the inside of cells ({INSIDE} and more)" if known == {1} else f"membrane ({MEMBRANE})"
-    )
-    raise InputError(
-        f"{pair.name}: a network learns the difference of membrane and inside, so paint some "
-        f"strokes of {missing} too."
-    )
-
-
-def notes_on_pair(pair: TrainingPair) -> list[str]:
-    """Say which sections go unused and whether the model will be scored.
-
-    Examples
-    --------
-    >>> raw = Volume(np.zeros((5, 8, 8), np.uint8))
-    >>> notes_on_pair(hold_out(raw, Volume(np.ones((4, 8, 8), np.uint8), kind="labels")))
-    ['data: only sections 0 to 3 of 5 have labels.']
-    """
-    notes = []
-    depth, labelled = pair.raw.shape[0], pair.labels.shape[0]
-    if pair.labels_kind == "painted":
-        count = len({*pair.train_sections, *pair.validation_sections})
-        notes.append(f"{pair.name}: {count} of {depth} sections are painted and used.")
-    elif labelled < depth:
-        which = f"sections 0 to {labelled - 1} of {depth} have" if labelled > 1 else "section 0 has"
-        notes.append(f"{pair.name}: only {which} labels.")
-    first, last = longest_run(pair.train_sections)
-    if pair.axes == "zyx" and last - first + 1 < len(set(pair.train_sections)):
-        notes.append(
-            f"{pair.name}: slices along y and x are taken from sections {first} to {last} only, "
-            "the longest run of training sections without a gap."
-        )
-    if not pair.validation_sections:
-        notes.append(f"{pair.name}: no section is left for validation, so nothing is scored on it.")
-    return notes
-
-
 def longest_run(sections: Sequence[int]) -> tuple[int, int]:
     """Return first and last of the longest run of sections without a gap.
 
@@ -260,8 +185,8 @@ def hold_out(
     """Pair raw data and labels, keeping the last sections for validation.
 
     Neighbouring sections look alike, so those held out are contiguous: the
-    last 15 %, at least one where there are two or more. Of paint only the painted
-    sections count, and none is held out where there are fewer than four.
+    last 15 %, at least one where there are two or more. Only sections with labels
+    count; of paint, and where others have none, none of fewer than four is held out.
 
     Raises
     ------
@@ -275,15 +200,14 @@ def hold_out(
     >>> hold_out(raw, labels).validation_sections
     (17, 18, 19)
     """
-    is_painted = labels_kind == "painted"
-    sections = painted_sections(labels) if is_painted else tuple(range(labels.shape[0]))
-    if is_painted and not sections:
-        raise InputError(
-            f"{name}: nothing is painted; paint membrane with {MEMBRANE} and the inside of cells "
-            f"with {INSIDE} or more."
-        )
+    sections = labelled_sections(labels, labels_kind)
+    if not sections and labels_kind == "painted":
+        raise InputError(f"{name}: {NO_PAINT}")
+    sections = sections or tuple(range(labels.shape[0]))
     count = len(sections)
-    least = _LEAST_PAINTED if is_painted else 2
+    # where some sections are labelled by hand and others not, each is dear
+    is_by_hand = labels_kind == "painted" or count < labels.shape[0]
+    least = _LEAST_BY_HAND if is_by_hand else 2
     held = max(1, round(_HELD_OUT_SHARE * count)) if count >= least else 0
     return TrainingPair(
         raw, labels, labels_kind, sections[: count - held], sections[count - held :], name=name
@@ -315,6 +239,8 @@ def make_target(
         target = label_target(labels, boundary_px=boundary_px)
     elif pair.labels_kind == "painted":
         target = paint_target(labels, boundary_px)
+    elif is_blank(labels):  # not drawn
+        target = np.full(labels.shape, IGNORED, np.uint8)
     else:
         target = membrane_target(labels, invert=pair.invert)
         if membrane_reach_px:
@@ -322,6 +248,26 @@ def make_target(
     if pair.ignore is not None:
         target[np.isin(pair.ignore.read(section), pair.ignore_values)] = IGNORED
     return target
+
+
+def labelled_sections(labels: Volume, labels_kind: LabelsKind) -> tuple[int, ...]:
+    """Return the sections that have ids, paint, or membranes drawn.
+
+    Examples
+    --------
+    >>> drawn = np.zeros((3, 4, 4), np.uint8)
+    >>> drawn[1, 2] = 255
+    >>> labelled_sections(Volume(drawn), "membranes")
+    (1,)
+    """
+    if labels_kind != "membranes":
+        return painted_sections(labels)
+    return tuple(z for z in range(labels.shape[0]) if not is_blank(labels.read(z)))
+
+
+def is_blank(section: npt.NDArray[Any]) -> bool:
+    """Whether all pixels are equal."""
+    return bool((section == section.flat[0]).all())
 
 
 def read_paint(pair: TrainingPair, section: int) -> npt.NDArray[Any]:

@@ -158,11 +158,11 @@ def _check_target(pair: TrainingPair, params: TrainParams, spec: InputSpec) -> N
 def _needed_bytes(pair: TrainingPair, params: TrainParams, spec: InputSpec) -> int:
     volumes = [v for v in (pair.raw, pair.labels, pair.ignore, pair.maps) if v is not None]
     stored = [v for v in volumes if not isinstance(v.data, np.ndarray)]
-    share = len(_needed_sections(pair, params, spec)) / pair.raw.shape[0]
+    share = len(needed_sections(pair, params, spec)) / pair.raw.shape[0]
     return round(share * sum(v.dtype.itemsize * math.prod(v.shape) for v in stored))
 
 
-def _needed_sections(pair: TrainingPair, params: TrainParams, spec: InputSpec) -> range | list[int]:
+def needed_sections(pair: TrainingPair, params: TrainParams, spec: InputSpec) -> range | list[int]:
     """Return the sections of the raw data that may be shown."""
     depth, wanted = pair.raw.shape[0], sorted(set(pair.train_sections))
     reach = spec.in_sections // 2
@@ -180,7 +180,7 @@ def _needed_sections(pair: TrainingPair, params: TrainParams, spec: InputSpec) -
 def _open_pair(
     pair: TrainingPair, params: TrainParams, spec: InputSpec, *, is_held: bool
 ) -> list[Source]:
-    opener = _Opener(pair, params, _needed_sections(pair, params, spec), is_held=is_held)
+    opener = _Opener(pair, params, needed_sections(pair, params, spec), is_held=is_held)
     whole = opener.open()
     if spec.dimensions == 3:
         return [_check_not_blank(whole, of_run=True)]
