@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 
+IDLE_MS = 700  # after a stack was opened, which itself keeps the window busy
+
+
 class Predicting(QObject):
     """Fills boundary layers, the visible section first.
 
@@ -48,7 +51,23 @@ class Predicting(QObject):
         self._layer: Layer | None = None  # being filled
         self._filled: Filled | None = None
         self._marked = 0  # of the sections written
+        self._is_prepared = False
         self._looks = Looks(context)
+        self._idle = QTimer(self)
+        self._idle.setSingleShot(True)
+        self._idle.setInterval(IDLE_MS)
+        self._idle.timeout.connect(self._prepare)
+        context.layer_changed.connect(self._on_layer_changed)
+        self._on_layer_changed("raw")
+
+    def _on_layer_changed(self, role: str) -> None:
+        if role == "raw" and self._context.layer("raw") is not None and not self._is_prepared:
+            self._idle.start()
+
+    def _prepare(self) -> None:
+        """Load torch, now that somebody has a stack to predict and looks at it."""
+        self._is_prepared = True
+        self._context.jobs.start(_load, title="Loading torch", key="load", lane="load")
 
     @property
     def is_running(self) -> bool:
@@ -266,6 +285,12 @@ class Predicting(QObject):
         self._job = self._filled = None
         self.ended.emit()
         self._context.plan_changed.emit()
+
+
+def _load(progress: Progress) -> None:
+    from napari_emseg.inference.preloading import load_torch
+
+    load_torch(progress)
 
 
 def _predict(

@@ -88,14 +88,15 @@ def axes_for(voxel_size_nm: ZYX | None, models: Iterable[ModelInfo]) -> Axes:
     >>> axes_for((10, 10, 10), [cubes]), axes_for((50, 4, 4), [cubes])
     ('zyx', 'z')
     """
+    infos = list(models)
     try:
         check_isotropic(voxel_size_nm)
-        for info in models:
+        for info in infos:
             check_flat(info)
             check_isotropic(info.voxel_size_nm)
     except InputError:
         return "z"
-    return "zyx"
+    return "zyx" if infos else "z"
 
 
 def _are_cubes(voxel_size_nm: ZYX | None) -> bool:
