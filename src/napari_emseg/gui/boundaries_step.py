@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QMessageBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_emseg.cli.models import takes_and_gives
 from napari_emseg.gui.context import Context
@@ -13,6 +12,8 @@ from napari_emseg.gui.forms import make_check, make_choice
 from napari_emseg.gui.frame import Fold, ProgressRow, button, column, note, row, set_role
 from napari_emseg.gui.improve_map import ImproveMap
 from napari_emseg.gui.jobs import Report
+from napari_emseg.gui.known_models import known_models_of
+from napari_emseg.gui.model_combo import ModelCombo
 from napari_emseg.gui.model_options import ModelOptions
 from napari_emseg.gui.predicting import predicting_of
 from napari_emseg.gui.section_table import SectionTable
@@ -40,11 +41,14 @@ class BoundariesStep(StepWidget):
         super().__init__(context)
         self.predicting = predicting_of(context)
         fields = {field.name: field for field in describe_fields(PredictParams)}
-        self.model = self._make_model_combo()
-        self.about_button = button(
-            "About", self.show_about, "What the model was trained on, its scores and its terms"
+        self.known = known_models_of(context)
+        self.model = ModelCombo(context)
+        self.library_button = button(
+            "Models…",
+            self.show_library,
+            "All models: what they were trained on, their scores and terms; add, rename, share",
         )
-        self.rows.addLayout(row("Model", self.model, self.about_button))
+        self.rows.addLayout(row("Model", self.model, self.library_button))
         self.about = note(lines=3)
         self.rows.addWidget(self.about)
         self.tta = make_check(fields["tta"])
@@ -94,24 +98,16 @@ class BoundariesStep(StepWidget):
         if self.predicting.stop():
             self.progress.words.setText("stopping after this block…")
 
-    def show_about(self) -> None:
-        """Show all that the model's file says about itself."""
-        info = self._chosen()
-        if info is None:
-            return
-        box = QMessageBox(QMessageBox.Icon.Information, info.title or info.name, "", parent=self)
-        box.setText(describe_model_fully(info))
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.open()
+    def show_library(self) -> None:
+        """Open the library of models."""
+        from napari_emseg.gui.model_library import open_model_library
+
+        open_model_library(self.context)
 
     def _name_model(self) -> None:
         """Put a name for "default", so that records say which model it was."""
-        if self.context.session.predict.model == "default" and self._models:
-            self.context.session.change("predict", model=self._models[0].name)
-
-    def _chosen(self) -> ModelInfo | None:
-        index = self.model.currentIndex()
-        return self._models[index] if 0 <= index < len(self._models) else None
+        if self.context.session.predict.model == "default" and self.known.usable:
+            self.context.session.change("predict", model=self.known.usable[0].name)
 
     def _on_reported(self, report: Report) -> None:
         self.progress.show_report(report.done, report.total, report.describe("sections"))
@@ -119,34 +115,21 @@ class BoundariesStep(StepWidget):
     def _on_ended(self) -> None:
         self.progress.idle(self.predicting.words)
 
-    def _make_model_combo(self) -> QComboBox:
-        from napari_emseg.networks.library import list_models
-
-        combo = QComboBox()
-        combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        combo.setMinimumContentsLength(12)
-        combo.setAccessibleName("model")
-        self._models: list[ModelInfo] = [info for info in list_models() if not info.problem]
-        for info in self._models:
-            combo.addItem(info.title or info.name, info.name)
-        if not self._models:
-            combo.addItem("no model found", "default")
-        return combo
-
     def _make_advanced(self, device: FieldDescription) -> Fold:
         content = QWidget()
         rows = column(content)
-        self.options = ModelOptions(self.context, self._models)
+        self.options = ModelOptions(self.context)
         rows.addWidget(self.options)
         self.device = make_choice(device, _DEVICES)
         rows.addLayout(row("Device", self.device))
-        self.sections = SectionTable(self.context, self._models)
+        self.sections = SectionTable(self.context)
         rows.addWidget(Fold("Bad sections", self.sections))
         rows.addWidget(Fold("Improve the map", self.improve))
         return Fold("Advanced", content)
 
     def _connect(self) -> None:
         self.model.currentIndexChanged.connect(self._on_params_edited)
+        self.known.changed.connect(self._on_models_changed)
         self.tta.toggled.connect(self._on_params_edited)
         self.resample.toggled.connect(self._on_params_edited)
         self.device.currentIndexChanged.connect(self._on_params_edited)
@@ -168,19 +151,25 @@ class BoundariesStep(StepWidget):
             device=self.device.currentData(),
         )
         self._describe_model()
+        self._enable()
 
     def _show_params(self, *_: Any) -> None:
         params = self.context.session.predict
-        for widget in (self.model, self.tta, self.resample, self.device):
+        self.model.show_model(params.model)
+        for widget in (self.tta, self.resample, self.device):
             widget.blockSignals(True)
-        index = self.model.findData(params.model)
-        self.model.setCurrentIndex(max(0, index))
         self.tta.setChecked(params.tta)
         self.resample.setChecked(params.resample == "auto")
         self.device.setCurrentIndex(max(0, self.device.findData(params.device)))
         self.options.show_params()
-        for widget in (self.model, self.tta, self.resample, self.device):
+        for widget in (self.tta, self.resample, self.device):
             widget.blockSignals(False)
+
+    def _on_models_changed(self) -> None:
+        self._name_model()
+        self._show_params()
+        self._describe_model()
+        self._enable()
 
     def _on_layer_changed(self, role: str) -> None:
         if role == "raw":
@@ -188,12 +177,11 @@ class BoundariesStep(StepWidget):
         self._enable()
 
     def _describe_model(self) -> None:
-        info = self._chosen()
+        info = self.model.info
         self.options.refresh_axes()
         if info is None:
-            self.about.setText("No model is installed: train one, or put one in the models folder.")
+            self.about.setText(self._why_no_model())
             set_role(self.about, "warning")
-            self.predict_button.setEnabled(False)
             return
         raw = self.context.session.raw
         warning = size_warning(raw.voxel_size_nm if raw else None, info, self.resample.isChecked())
@@ -202,11 +190,16 @@ class BoundariesStep(StepWidget):
         self.about.setToolTip(describe_model_fully(info))
         self.model.setToolTip(describe_model_fully(info))
 
+    def _why_no_model(self) -> str:
+        if not self.known.usable:
+            return "No model is installed: press Models… and add one, or train one."
+        return f"There is no model '{self.context.session.predict.model}': choose another one."
+
     def _enable(self) -> None:
         is_busy = self.context.jobs.is_busy("predict")
-        has_raw = self.context.layer("raw") is not None and bool(self._models)
-        self.preview_button.setEnabled(has_raw and not is_busy)
-        self.predict_button.setEnabled(has_raw and not is_busy)
+        can_start = self.context.layer("raw") is not None and self.model.info is not None
+        self.preview_button.setEnabled(can_start and not is_busy)
+        self.predict_button.setEnabled(can_start and not is_busy)
         self.stop_button.setEnabled(is_busy)
         if is_busy and not self.progress.bar.isVisible():
             self.progress.show_report(0, 0, "starting…")

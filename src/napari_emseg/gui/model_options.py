@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qtpy.QtCore import QSignalBlocker, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QMouseEvent
@@ -14,11 +13,9 @@ from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.forms import make_choice
 from napari_emseg.gui.frame import column, row
+from napari_emseg.gui.known_models import known_models_of
 from napari_emseg.steps.fields import describe_fields
 from napari_emseg.steps.predict import PredictParams
-
-if TYPE_CHECKING:
-    from napari_emseg.networks.info import ModelInfo
 
 _COMBINE = {"mean": "by their mean", "max": "by the surer", "learned": "as learned…"}
 _AXES_TIP = "Average what a 2D model sees along z, y and x: better, 3 times slower"
@@ -29,10 +26,10 @@ class ModelOptions(QWidget):
 
     changed = Signal()
 
-    def __init__(self, context: Context, models: Sequence[ModelInfo]) -> None:
+    def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
-        self._models = list(models)
+        self._known = known_models_of(context)
         fields = {field.name: field for field in describe_fields(PredictParams)}
         self.others = QPushButton()
         self.others.setAccessibleName(fields["others"].title)
@@ -87,7 +84,7 @@ class ModelOptions(QWidget):
             return "For isotropic voxels: open a stack first"
         try:
             check_isotropic(raw.voxel_size_nm)
-            for info in self._models:
+            for info in self._known.usable:
                 if info.name in self._context.session.predict.models:
                     check_flat(info)
         except InputError as error:
@@ -97,10 +94,10 @@ class ModelOptions(QWidget):
     def _show_menu(self) -> None:
         params = self._context.session.predict
         self.menu.clear()
-        for info in self._models:
+        for info in self._known.usable:
             if info.name == params.model:
                 continue
-            action: Any = self.menu.addAction(info.title or info.name)
+            action: Any = self.menu.addAction(self._known.label(info))
             action.setCheckable(True)
             action.setChecked(info.name in params.others)
             action.setData(info.name)
@@ -157,7 +154,8 @@ class ModelOptions(QWidget):
         self.changed.emit()
 
     def _title(self, name: str) -> str:
-        return next((info.title or name for info in self._models if info.name == name), name)
+        info = self._known.find(name)
+        return name if info is None else self._known.label(info)
 
 
 class _CheckMenu(QMenu):

@@ -6,13 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtWidgets import QComboBox, QMenu, QTableWidgetItem, QWidget
+from qtpy.QtWidgets import QMenu, QTableWidgetItem, QWidget
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.compact_table import RIGHT, Column, CompactTable
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import ElidedLabel, ProgressRow, button, column, row
 from napari_emseg.gui.jobs import Report
+from napari_emseg.gui.model_combo import ModelCombo
 from napari_emseg.postprocessing.section_table import (
     FAULTS,
     BadSection,
@@ -25,11 +26,7 @@ from napari_emseg.progress import Progress
 from napari_emseg.volume import Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from napari.layers import Layer
-
-    from napari_emseg.networks.info import ModelInfo
 
 _ROWS_SEEN = 5
 _COLUMNS = (
@@ -43,7 +40,7 @@ _UNCHECKED = "Not checked yet: press Check sections."
 class SectionTable(QWidget):
     """Finds bad sections and keeps the table that Predict uses."""
 
-    def __init__(self, context: Context, models: Sequence[ModelInfo]) -> None:
+    def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
         self._rows: tuple[BadSection, ...] = ()
@@ -64,7 +61,7 @@ class SectionTable(QWidget):
             action: Any = menu.addAction(fault)
             action.triggered.connect(partial(self._on_fault_triggered, fault))
         self.add_button.setMenu(menu)
-        self.substitute = self._make_substitute(models)
+        self.substitute = self._make_substitute()
         rows = column(self)
         rows.addWidget(self.summary)
         rows.addWidget(self.table)
@@ -130,23 +127,19 @@ class SectionTable(QWidget):
             self._raw = None
             self._rows = parse_entries(entries)
             self._fill()
-        with QSignalBlocker(self.substitute):
-            index = self.substitute.findData(params.substitute)
-            self.substitute.setCurrentIndex(max(0, index))
+        self.substitute.show_model(params.substitute)
 
-    def _make_substitute(self, models: Sequence[ModelInfo]) -> QComboBox:
-        combo = QComboBox()
-        combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        combo.setMinimumContentsLength(8)
+    def _make_substitute(self) -> ModelCombo:
+        combo = ModelCombo(
+            self._context,
+            name="model for misaligned sections",
+            first=("none: each section by itself", ""),
+            accepts=lambda info: info.target == "boundary",
+        )
         combo.setToolTip(
             "Model that joins in where sections are misaligned: one of single sections that "
             "draws membranes wide"
         )
-        combo.setAccessibleName("model for misaligned sections")
-        combo.addItem("none: each section by itself", "")
-        for info in models:
-            if info.target == "boundary":
-                combo.addItem(info.title or info.name, info.name)
         combo.activated.connect(self._on_substitute_activated)
         return combo
 

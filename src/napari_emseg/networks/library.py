@@ -8,10 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import lru_cache
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Literal
 
 from napari_emseg.errors import InputError
@@ -31,7 +28,6 @@ __all__ = [
 ]
 
 SUFFIX = ".safetensors"
-_PACKAGES = "napari_emseg.networks.bioimageio"
 
 
 def bundled_folder() -> Path:
@@ -187,17 +183,15 @@ def _describe_anew(path: Path) -> ModelInfo:
 
 
 def _is_package(path: Path) -> bool:
-    """Whether this may be a BioImage.IO package; files of other kinds are not opened."""
-    if path.suffix != ".zip" and not path.is_dir():
+    """Whether this may be a BioImage.IO package, as far as names tell."""
+    if path.suffix == SUFFIX:
         return False
-    packages = _packages()
-    return packages is not None and bool(packages.is_package(path))
+    from napari_emseg.networks.bioimageio import is_package
+
+    return is_package(path)
 
 
 def _read_package(path: Path) -> ModelInfo:
-    info: ModelInfo = import_module(_PACKAGES).read_package_info(path)
-    return info
+    from napari_emseg.networks.bioimageio import read_package_info
 
-
-def _packages() -> ModuleType | None:
-    return import_module(_PACKAGES) if find_spec(_PACKAGES) else None
+    return read_package_info(path)

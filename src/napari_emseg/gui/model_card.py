@@ -1,0 +1,171 @@
+"""The card of one model: its picture and all that its file says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QKeyEvent, QPixmap
+from qtpy.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QLineEdit,
+    QScrollArea,
+    QSizePolicy,
+    QStackedWidget,
+    QWidget,
+)
+
+from napari_emseg.errors import InputError
+from napari_emseg.gui.frame import column, note
+from napari_emseg.gui.model_words import describe_facts, describe_file
+
+if TYPE_CHECKING:
+    from napari_emseg.networks.info import ModelInfo
+
+_HEADING_WIDTH = 84
+
+
+class ModelCard(QScrollArea):
+    """Shows one model; `renamed` tells the new name that was typed over its title."""
+
+    renamed = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        content = QWidget()
+        rows = column(content)
+        rows.setContentsMargins(2, 2, 8, 2)
+        self.title = QLabel()
+        self.title.setWordWrap(True)
+        # napari's style sheet decides on fonts, so that only a style sheet changes them
+        self.title.setStyleSheet("font-size: 15pt; font-weight: bold;")
+        self.title_edit = _TitleEdit()
+        self.title_edit.setAccessibleName("new name")
+        self.title_edit.accepted.connect(self._on_title_accepted)
+        self.title_edit.left.connect(self.stop_renaming)
+        self._titles = QStackedWidget()
+        self._titles.addWidget(self.title)
+        self._titles.addWidget(self.title_edit)
+        self._titles.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        rows.addWidget(self._titles)
+        self.problem = note(role="warning")
+        rows.addWidget(self.problem)
+        self.summary = note(role="")
+        rows.addWidget(self.summary)
+        self.picture = QLabel()
+        self.picture.setAccessibleName("picture of the model")
+        rows.addWidget(self.picture)
+        self.caption = note("A section, and what the model makes of it: membranes dark.")
+        rows.addWidget(self.caption)
+        self._facts = QGridLayout()
+        self._facts.setHorizontalSpacing(10)
+        self._facts.setVerticalSpacing(0)
+        self._facts.setColumnMinimumWidth(0, _HEADING_WIDTH)
+        self._facts.setColumnStretch(1, 1)
+        rows.addLayout(self._facts)
+        rows.addStretch()
+        self.setWidget(content)
+
+    def show_words(self, title: str, words: str) -> None:
+        """Show no model, but a heading and words of it."""
+        self._show_texts(title, words, "")
+        self._show_picture(None)
+        self._fill_facts([])
+
+    def show_model(self, info: ModelInfo) -> None:
+        """Show a model; of one that cannot be used, what is wrong with it."""
+        self._show_texts(info.title or info.name, info.summary, info.problem)
+        self._show_picture(None if info.problem else info.path)
+        named = [("Name", info.name)]
+        facts = describe_file(info) if info.problem else describe_facts(info)
+        self._fill_facts([*named, *facts])
+
+    def start_renaming(self) -> None:
+        """Let the user type another name over the title."""
+        self.title_edit.setText(self.title.text())
+        self._titles.setCurrentWidget(self.title_edit)
+        self.title_edit.selectAll()
+        self.title_edit.setFocus()
+
+    def stop_renaming(self) -> None:
+        """Show the title again."""
+        self._titles.setCurrentWidget(self.title)
+
+    def _on_title_accepted(self) -> None:
+        text = self.title_edit.text().strip()
+        is_changed = text != self.title.text()
+        self.stop_renaming()
+        if is_changed:
+            self.renamed.emit(text)
+
+    def _show_texts(self, title: str, summary: str, problem: str) -> None:
+        self.stop_renaming()
+        self.title.setText(title)
+        self.summary.setText(summary)
+        self.summary.setVisible(bool(summary))
+        self.problem.setText(f"It cannot be used: {problem}" if problem else "")
+        self.problem.setVisible(bool(problem))
+
+    def _show_picture(self, path: Path | None) -> None:
+        pixmap = _pixmap(path)
+        self.picture.setVisible(pixmap is not None)
+        self.caption.setVisible(pixmap is not None)
+        if pixmap is not None:
+            self.picture.setPixmap(pixmap)
+
+    def _fill_facts(self, facts: list[tuple[str, str]]) -> None:
+        while (item := self._facts.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+                widget.hide()
+        for index, (heading, text) in enumerate(facts):
+            head = QLabel(heading)
+            head.setProperty("role", "quiet")
+            top = Qt.AlignmentFlag.AlignTop
+            self._facts.addWidget(head, index, 0, top)
+            self._facts.addWidget(_text(text), index, 1, top)
+
+
+class _TitleEdit(QLineEdit):
+    """A line that is accepted by Enter and left by Escape or a click elsewhere."""
+
+    accepted = Signal()
+    left = Signal()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        assert event is not None
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.accepted.emit()
+        elif event.key() == Qt.Key.Key_Escape:
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+def _text(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def _pixmap(path: Path | None) -> QPixmap | None:
+    from napari_emseg.networks.picture import read_picture
+
+    if path is None or not path.is_file() or path.suffix != ".safetensors":
+        return None
+    try:
+        picture = read_picture(path)
+    except InputError:
+        return None
+    pixmap = QPixmap()
+    return pixmap if picture is not None and pixmap.loadFromData(picture, "PNG") else None
