@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from napari_emseg.errors import InputError
 from napari_emseg.networks import build_network
 from napari_emseg.networks.base import Network
@@ -12,6 +14,9 @@ from napari_emseg.networks.library import find_model
 from napari_emseg.networks.vd2d import VD2D
 from napari_emseg.networks.vd2d3d import VD2D3D
 from napari_emseg.training.params import TrainParams
+
+SLAB_SECTIONS = 8
+"""Sections before and after one that a 3D network looks at, at most, for a look at it."""
 
 
 def make_network(params: TrainParams) -> Network:
@@ -31,15 +36,52 @@ def make_network(params: TrainParams) -> Network:
     'unet2d'
     """
     if not params.start_from:
-        return build_network(params.network, params.preset, **params.network_params())
+        return _build(params, {})
     trained = open_model(params.start_from)
     own = trained.params.model_dump() if trained.name == params.network else {}
-    if params.preset is not None:
-        own = {}
-    options: dict[str, Any] = {**own, **params.network_params()}
-    network = build_network(params.network, params.preset, **options)
+    network = _build(params, own)
     _copy_weights(trained, network, params.start_from)
     return network
+
+
+def make_blueprint(params: TrainParams) -> tuple[Network, int]:
+    """Make the network of a training without its weights, to see what it looks at.
+
+    Returns
+    -------
+    network : Network
+        It cannot compute.
+    reach : int
+        Sections before and after one that a look at it needs: of a 2D network those it
+        takes, with those of the earlier one whose maps it takes; of a 3D one a thin slab.
+
+    Raises
+    ------
+    InputError
+        As :func:`make_network`.
+
+    Examples
+    --------
+    >>> make_blueprint(TrainParams(preset="tiny", in_sections=3))[1]
+    1
+    """
+    own: dict[str, Any] = {}
+    if params.start_from:
+        info = find_model(params.start_from)
+        own = dict(info.params) if info.network == params.network else {}
+    with torch.device("meta"):
+        network = _build(params, own)
+    if network.dimensions == 3:
+        return network, min(SLAB_SECTIONS, network.receptive_field_px[0] // 2)
+    reach = network.in_sections // 2
+    if network.in_maps and params.maps_from:
+        reach += find_model(params.maps_from).in_sections // 2
+    return network, reach
+
+
+def _build(params: TrainParams, own: dict[str, Any]) -> Network:
+    options = {**(own if params.preset is None else {}), **params.network_params()}
+    return build_network(params.network, params.preset, **options)
 
 
 def open_model(name_or_path: str) -> Network:

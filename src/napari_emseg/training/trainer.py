@@ -175,6 +175,8 @@ class _Trainer:
                 device=self.params.device,
                 progress=progress,
             )
+        if self.counters.step == 0:
+            self.save()  # what an earlier training of this name left must not be gone on with
         first_batch = self.counters.step * self.params.accumulate_batches
         try:
             with (
@@ -187,6 +189,8 @@ class _Trainer:
             self.save()  # before a hook can fail at the end
         except (Cancelled, KeyboardInterrupt):
             self.save()
+            if not self.model_path.exists():
+                self.write_model()
             raise
         finally:
             self.journal.end()
@@ -315,7 +319,7 @@ class _Trainer:
 
     def keep_latest(self) -> None:
         """Write the latest as the model until a validation tells which is the best."""
-        if math.isfinite(self.counters.best_score):
+        if math.isfinite(self.counters.best_score) or self.counters.step == 0:
             return
         if self.is_score_due and self.model_path.exists():
             return  # it may be the best by what was held out before

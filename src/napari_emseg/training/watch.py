@@ -22,6 +22,23 @@ Validations = tuple[tuple[int, dict[str, float]], ...]
 
 
 @dataclass(frozen=True, eq=False)
+class View:
+    """The section somebody looks at.
+
+    Attributes
+    ----------
+    raw : Volume
+    section : int
+    number : int
+        Rises with each other view.
+    """
+
+    raw: Volume
+    section: int
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
 class WatchState:
     """A picture of a training at one moment; never changed.
 
@@ -49,6 +66,8 @@ class WatchState:
         Boundary map of the watched section, 1 = membrane; as large as the section.
     map_step : int
         Steps done when it was made, -1 before there is one.
+    view : View or None
+        What `map` is of, where more than one volume is looked at.
     eta_s : float or None
         Seconds left, told by the steps taken since the start; None until it can be told.
     """
@@ -64,24 +83,8 @@ class WatchState:
     section: int | None = None
     map: npt.NDArray[np.float32] | None = None
     map_step: int = -1
+    view: View | None = None
     eta_s: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """The section somebody looks at.
-
-    Attributes
-    ----------
-    raw : Volume
-    section : int
-    number : int
-        Rises with each other view.
-    """
-
-    raw: Volume
-    section: int
-    number: int
 
 
 class Watch:
@@ -124,6 +127,10 @@ class Watch:
     def view(self) -> View | None:
         """Return what somebody looks at; None if nobody does."""
         return self._view
+
+    def show(self, view: View) -> None:
+        """Ask for the map of a view that has its number already."""
+        self._view = view
 
     def tell(self, **changes: Any) -> None:
         """Change fields of the state; called by the training."""

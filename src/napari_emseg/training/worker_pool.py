@@ -1,10 +1,6 @@
 """Processes that make batches ahead.
 
-They are started anew ("spawn"), never forked, as windows and threads are around.
-A spawned process usually runs the main module of its parent again: a script
-without ``if __name__ == "__main__"`` would train in each of them, and the viewer
-would be loaded in each. These processes need nothing of it, so it is hidden from
-them. Data go to them through shared memory, as do the batches back.
+Data go to them through shared memory, as do the batches back.
 
 Until a process is ready, the caller makes its batches itself; one that ends, for
 want of memory or killed, is started again, and what it was making is made anew.
@@ -16,16 +12,13 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import sys
-import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from types import ModuleType
 from typing import Any
 
 from napari_emseg.errors import InputError
@@ -35,13 +28,12 @@ from napari_emseg.training.params import TrainParams
 from napari_emseg.training.shared_arrays import CannotShare, Packed, SharedArray, pack, unpack
 from napari_emseg.training.side_thread import SideThread
 from napari_emseg.training.sources import Source
+from napari_emseg.training.spawning import start_process
 
 _TASKS_EACH = 2
 """One being made and one waiting, so that no process is ever idle."""
 _RESTARTS = 3
 _PATIENCE_S = 5.0
-
-_main_lock = threading.Lock()
 
 _Slot = tuple[SharedArray, SharedArray]
 """Room for the images and the targets of a batch."""
@@ -124,11 +116,7 @@ class WorkerPool:
     def _start(self, slots: list[_Slot]) -> _Worker:
         context = multiprocessing.get_context("spawn")
         pipe, far_end = context.Pipe()
-        process = context.Process(
-            target=_serve, args=(far_end, self._packed, slots), name="batches", daemon=True
-        )
-        with _bare_main(), _interrupts_blocked():
-            process.start()
+        process = start_process(_serve, (far_end, self._packed, slots), name="batches", daemon=True)
         far_end.close()  # so that the end of the process is seen at this end
         return _Worker(process, pipe, slots, list(range(len(slots))))
 
@@ -237,28 +225,3 @@ def _fill(work: tuple[Any, Any, Any], step: int, images: Any, targets: Any) -> E
     except Exception as error:
         return RuntimeError(f"{type(error).__name__}: {error}")
     return None
-
-
-@contextmanager
-def _bare_main() -> Iterator[None]:
-    """Hide the main module from a process that is being started."""
-    with _main_lock:
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
-        try:
-            yield
-        finally:
-            sys.modules["__main__"] = main
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Let Ctrl-C not reach a process while it is loading."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
