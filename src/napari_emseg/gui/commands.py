@@ -8,6 +8,7 @@ from napari_emseg.gui.boundaries_step import BoundariesStep
 from napari_emseg.gui.data_step import DataStep
 from napari_emseg.gui.evaluate_step import EvaluateStep
 from napari_emseg.gui.segment_step import SegmentStep
+from napari_emseg.gui.train_step import TrainStep
 from napari_emseg.gui.workspace import open_workspace
 
 
@@ -39,6 +40,26 @@ def predict_all(viewer: Viewer) -> None:
 def stop_predicting(viewer: Viewer) -> None:
     """Stop the running prediction; finished sections stay."""
     _boundaries(viewer).stop()
+
+
+def new_painting(viewer: Viewer) -> None:
+    """Add a layer to paint examples in, and take up the brush."""
+    _train(viewer).new_painting()
+
+
+def train_model(viewer: Viewer) -> None:
+    """Train a model on what is labelled, or go on where it was paused."""
+    _train(viewer).train()
+
+
+def pause_training(viewer: Viewer) -> None:
+    """Pause the training."""
+    _train(viewer).pause()
+
+
+def finish_training(viewer: Viewer) -> None:
+    """Stop the training and keep the best model so far."""
+    _train(viewer).finish()
 
 
 def toggle_outlines(viewer: Viewer) -> None:
@@ -90,6 +111,14 @@ def _data(viewer: Viewer) -> DataStep:
 def _boundaries(viewer: Viewer) -> BoundariesStep:
     step = open_workspace(viewer).step("boundaries")
     assert isinstance(step, BoundariesStep)
+    return step
+
+
+def _train(viewer: Viewer) -> TrainStep:
+    workspace = open_workspace(viewer)
+    workspace.frames["train"].set_open(True)
+    step = workspace.step("train")
+    assert isinstance(step, TrainStep)
     return step
 
 

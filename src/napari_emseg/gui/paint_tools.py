@@ -99,6 +99,8 @@ class PaintTools(QWidget):
         self._recount.setInterval(_RECOUNT_MS)
         self._recount.timeout.connect(self.recount)
         self._viewer.layers.selection.events.active.connect(self._show_tool)
+        self._show_tool()
+        self._show_count()
 
     @property
     def layer(self) -> Labels | None:

@@ -17,14 +17,21 @@ from napari_emseg.gui.frame import ElidedLabel, StepFrame, line, set_role
 from napari_emseg.gui.segment_step import SegmentStep
 from napari_emseg.gui.session_bar import SessionBar
 from napari_emseg.gui.step_widget import StepWidget
+from napari_emseg.gui.train_step import TrainStep
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 MINIMUM_WIDTH = 360
 PREFERRED_WIDTH = 420
-STEPS: tuple[type[StepWidget], ...] = (DataStep, BoundariesStep, SegmentStep, EvaluateStep)
-_ORDER = tuple(step.name for step in STEPS)
+STEPS: tuple[type[StepWidget], ...] = (
+    DataStep,
+    BoundariesStep,
+    TrainStep,
+    SegmentStep,
+    EvaluateStep,
+)
+_ORDER = tuple(step.name for step in STEPS if step is not TrainStep)
 _DUE = ("ready", "out of date", "running", "waiting")
 _OPEN_AT_FIRST = ("data", "boundaries", "segment")
 
@@ -47,7 +54,7 @@ class Dock(QWidget):
         content = QWidget()
         self.column = QVBoxLayout(content)
         self.column.setContentsMargins(6, 2, 6, 6)
-        self.column.setSpacing(4)
+        self.column.setSpacing(2)
         for step in steps:
             self._add_step(step(self.context))
         self.column.addStretch()
@@ -69,7 +76,7 @@ class Dock(QWidget):
         return QSize(PREFERRED_WIDTH, 640)
 
     def step(self, name: str) -> StepWidget:
-        """Return the widget of a step: "data", "boundaries", "segment" or "evaluate"."""
+        """Return the widget of a step: "data", "boundaries", "train", "segment" or "evaluate"."""
         widget = self.frames[name].content
         assert isinstance(widget, StepWidget)
         return widget
@@ -104,12 +111,13 @@ class Dock(QWidget):
     def _add_step(self, widget: StepWidget) -> None:
         frame = StepFrame(widget.title, widget)
         self.frames[widget.name] = frame
-        if self.column.count():
+        if self.column.count() and not isinstance(widget, TrainStep):  # a side way of step 2
             self.column.addWidget(line())
         self.column.addWidget(frame)
         frame.toggled.connect(lambda is_open: self._on_frame_toggled(frame, is_open))
 
     def _on_frame_toggled(self, frame: StepFrame, is_open: bool) -> None:
+        self.context.plan_changed.emit()
         if is_open and self.isVisible():
             self._to_reveal = frame
             self._reveal.start()
@@ -126,9 +134,14 @@ class Dock(QWidget):
     def _show_plan(self) -> None:
         plan = self.context.plan()
         due = next((name for name in _ORDER if plan[name].state in _DUE), "")
+        train = self.frames.get("train")
+        if train is not None and train.is_open:  # opened by somebody who is about to train
+            due = "train"
         for name, frame in self.frames.items():
-            frame.state.setText(plan[name].reason)
-            main = self.step(name).main_button
+            step = self.step(name)
+            words = step.words if isinstance(step, TrainStep) else plan[name].reason
+            frame.state.setText(words)
+            main = step.main_button
             for button in frame.content.findChildren(QPushButton):
                 set_role(button, "next" if name == due and button is main else "")
 
@@ -177,6 +190,12 @@ class BoundariesDock(_SingleStep):
     """Step 2 alone."""
 
     step_type = BoundariesStep
+
+
+class TrainDock(_SingleStep):
+    """Train a model, alone."""
+
+    step_type = TrainStep
 
 
 class SegmentDock(_SingleStep):
