@@ -31,7 +31,7 @@ unchecked_unwrap_optional device dtype layout is_cuda min max data isinstance
 """
 _COMPUTATIONS = """
 abs abs_ add add_ addcmul addmm amax amin arange argmax argmin baddbmm bmm cat ceil chunk clamp
-clamp_ clamp_max clamp_min clone contiguous cos cumsum detach div div_ einsum elu elu_ eq exp
+clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clone contiguous cos cumsum detach div div_ einsum elu elu_ eq exp
 exp_ expand expand_as flatten flip floor floor_divide floordiv format full full_like gather ge
 gelu gt hardsigmoid hardswish hardswish_ hardtanh hardtanh_ index index_select item le
 leaky_relu leaky_relu_ len lerp linear linspace log log1p log_softmax logical_and logical_not
