@@ -33,7 +33,7 @@ def fill(text: str, lines: Sequence[Line]) -> str:
 
 def scores_table(lines: Sequence[Line]) -> str:
     """Make the table of V_rand before and after."""
-    mine = {_key(line): line for line in lines if line["candidate"] == "quick"}
+    mine = {_key(line): line for line in lines if _is_in_table(line)}
     rows = []
     for name in _SETS:
         before = mine.get((name, "base", "", 0))
@@ -75,7 +75,7 @@ def times_table(lines: Sequence[Line]) -> str:
             f"{line['total_s']:.0f}",
         )
         for line in lines
-        if line["candidate"] == "quick" and line["sections"] == 2
+        if _is_in_table(line) and line["sections"] == 2
     ]
     head = (
         "left out",
@@ -90,14 +90,28 @@ def times_table(lines: Sequence[Line]) -> str:
 
 
 def candidates_table(lines: Sequence[Line]) -> str:
-    """Make the table of what was tried for the preset: a row each, a column for each cell."""
+    """Make the tables of what was tried for the preset: a row each, a column for each cell."""
     tried = [line for line in lines if line["candidate"] != "quick"]
-    columns = list(dict.fromkeys(_key(line) for line in tried))
-    names = list(dict.fromkeys(["quick", *(line["candidate"] for line in tried)])) if tried else []
-    found = {(line["candidate"], _key(line)): line for line in lines}
-    rows = [(name, *(_score(found.get((name, key))) for key in columns)) for name in names]
-    head = ("candidate", *(f"{key[0]}, {key[1]}, {key[2]}, {key[3]}" for key in columns))
-    return _markdown(head, rows)
+    places = list(dict.fromkeys((line["set"], line["base"], line["minutes"]) for line in tried))
+    return "".join(_tried_table(lines, *place) for place in places) or "\nNot measured yet.\n\n"
+
+
+def _tried_table(lines: Sequence[Line], name: str, base: str, minutes: float) -> str:
+    mine = [
+        line
+        for line in lines
+        if (line["set"], line["base"], line.get("minutes")) == (name, base, minutes)
+    ]
+    columns = sorted({_key(line)[1:] for line in mine if line["candidate"] != "quick"})
+    found = {(line["candidate"], _key(line)[1:]): line for line in mine}
+    candidates = list(dict.fromkeys(["quick", *(line["candidate"] for line in mine)]))
+    rows = [(each, *(_score(found.get((each, key))) for key in columns)) for each in candidates]
+    head = ("", *(f"{start}, {labels}, {count} sections" for start, labels, count in columns))
+    return f"\n`{name}`, model `{base}`, {minutes:g} minutes:\n" + _markdown(head, rows)
+
+
+def _is_in_table(line: Line) -> bool:
+    return bool(line["candidate"] == "quick" and line["base"] == f"leave_{line['set']}")
 
 
 def _key(line: Line) -> tuple[str, str, str, int]:

@@ -53,8 +53,18 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "patches of 256": {"patch_px": 256, "batch_size": 2},
     "patches of 128": {"patch_px": 128, "batch_size": 8},
     "not resampled": {"is_native": True},
+    "boundary of 3": {"boundary_px": 3},
+    "not resampled, rate 4e-4": {"is_native": True, "learning_rate": 4e-4},
+    "not resampled, rate 2e-3": {"is_native": True, "learning_rate": 2e-3},
+    "not resampled, rate 4e-3": {"is_native": True, "learning_rate": 4e-3},
+    "not resampled, not balanced": {"is_native": True, "class_balance": False},
+    "not resampled, changed as for hours": {
+        "is_native": True,
+        "augment": AugmentParams().model_dump(),
+    },
 }
 """What is changed of the preset Quick, in trying out what it should be."""
+KEYS = ("set", "start", "labels", "sections", "candidate", "base")
 _NEVER = {"validation_interval_steps": 10**9, "save_interval_s": 10**9, "workers": 0}
 
 
@@ -67,13 +77,11 @@ class Cell:
     labels: str
     sections: int
     candidate: str = QUICK
+    base: str = ""
 
     def is_in(self, lines: list[dict[str, Any]]) -> bool:
-        mine = (self.data, self.start, self.labels, self.sections, self.candidate)
-        return mine in {
-            tuple(line[key] for key in ("set", "start", "labels", "sections", "candidate"))
-            for line in lines
-        }
+        mine = (self.data, self.start, self.labels, self.sections, self.candidate, self.base)
+        return mine in {tuple(line[key] for key in KEYS) for line in lines}
 
 
 def main() -> None:
@@ -110,6 +118,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--bases", action="store_true", help="train what has not seen each set")
     parser.add_argument("--run", action="store_true", help="run the cells not in the lines yet")
     parser.add_argument("--candidates", type=names, help="all, or some names, for the preset")
+    parser.add_argument("--base", help="name of a model to start candidates from instead")
+    parser.add_argument("--minutes", type=float, help="instead of those of the preset")
     parser.add_argument("--sets", type=names, default=list(DATA_SETS))
     parser.add_argument("--starts", type=names, default=["fine-tuned", "scratch"])
     parser.add_argument("--labels", type=names, default=["sparse", "dense"])
@@ -123,7 +133,7 @@ def choose_cells(options: argparse.Namespace) -> list[Cell]:
     if options.candidates:
         names = list(CANDIDATES) if options.candidates == ["all"] else options.candidates
         return [
-            Cell(data, start, labels, sections, name)
+            Cell(data, start, labels, sections, name, options.base or f"leave_{data}")
             for name in names
             for sections in options.sections
             for start in options.starts
@@ -132,9 +142,9 @@ def choose_cells(options: argparse.Namespace) -> list[Cell]:
         ]
     if not options.run:
         return []
-    before = [Cell(data, "base", "", 0) for data in options.sets]
+    before = [Cell(data, "base", "", 0, base=f"leave_{data}") for data in options.sets]
     return before + [
-        Cell(data, start, labels, sections)
+        Cell(data, start, labels, sections, base=f"leave_{data}")
         for counts in ([n for n in options.sections if n == 2], options.sections)
         for start in options.starts
         for sections in counts
@@ -144,12 +154,14 @@ def choose_cells(options: argparse.Namespace) -> list[Cell]:
 
 
 def base_path(name: str, options: argparse.Namespace) -> Path:
-    return Path(options.work) / f"leave_{name}.safetensors"
+    """Return the file of a model that was trained for this, or of one of the library."""
+    own = Path(options.work) / f"{name}.safetensors"
+    return own if name.startswith("leave_") else find_model(name).path or own
 
 
 def train_base(name: str, options: argparse.Namespace) -> None:
     """Train the model that never sees a data set, as its file in scripts/ says."""
-    out = base_path(name, options)
+    out = base_path(f"leave_{name}", options)
     if out.exists():
         return
     file = ROOT / "scripts" / f"training_set_{out.stem}.yaml"
@@ -165,13 +177,14 @@ def train_base(name: str, options: argparse.Namespace) -> None:
 def run(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     """Train and score one cell of the table."""
     data = DATA_SETS[cell.data]
-    pair, base = open_pair(data, options.data), base_path(cell.data, options)
+    pair, base = open_pair(data, options.data), base_path(cell.base, options)
     line: dict[str, Any] = {
         "set": cell.data,
         "start": cell.start,
         "labels": cell.labels,
         "sections": cell.sections,
         "candidate": cell.candidate,
+        "base": cell.base,
     }
     if not cell.sections:
         return line | score(base, data, pair)
@@ -181,17 +194,21 @@ def run(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     known = sum(int((make_target(few, z) != IGNORED).sum()) for z in numbers)
     name = f"{cell.data}_{cell.start}_{cell.labels}_{cell.sections}_{cell.candidate}"
     out = Path(options.work) / f"{name.replace(' ', '_')}.safetensors"
-    trained = train_quick(cell, few, str(base) if cell.start == "fine-tuned" else "", out)
+    start_from = str(base) if cell.start == "fine-tuned" else ""
+    trained = train_quick(cell, few, start_from, out, options.minutes)
     return line | {"numbers": numbers, "labelled_px": known} | trained | score(out, data, pair)
 
 
-def train_quick(cell: Cell, pair: TrainingPair, start_from: str, out: Path) -> dict[str, Any]:
+def train_quick(
+    cell: Cell, pair: TrainingPair, start_from: str, out: Path, minutes: float | None
+) -> dict[str, Any]:
     """Train by the preset for its minutes, of the processor."""
     started, wall = time.process_time(), time.perf_counter()
     changes = dict(CANDIDATES[cell.candidate])
     params = preset_params(
         "quick",
         start_from=start_from,
+        minutes=minutes,
         device="cpu",
         is_painted=pair.labels_kind == "painted",
     )
@@ -202,7 +219,7 @@ def train_quick(cell: Cell, pair: TrainingPair, start_from: str, out: Path) -> d
     if start_from and not is_native:
         pair = at_voxel_size(pair, find_model(start_from).voxel_size_nm)
     prepared_s = time.process_time() - started
-    step_s = seconds_per_step(pair, out, params, time.process_time)
+    step_s = _step_seconds(pair, out, params)
     params = params.model_copy(update={"steps": max(2, round(budget_s / step_s))})
     started = time.process_time()
     train([pair], out, params=params)
@@ -214,6 +231,17 @@ def train_quick(cell: Cell, pair: TrainingPair, start_from: str, out: Path) -> d
         "total_s": time.process_time() - started + prepared_s,
         "wall_s": time.perf_counter() - wall,
     }
+
+
+_seconds: dict[tuple[int, int], float] = {}
+
+
+def _step_seconds(pair: TrainingPair, out: Path, params: TrainParams) -> float:
+    """Time steps once for each size of batch, so that all cells take as many."""
+    size = params.patch_px, params.batch_size
+    if size not in _seconds:
+        _seconds[size] = seconds_per_step(pair, out, params, time.process_time)
+    return _seconds[size]
 
 
 def add_line(path: Path, line: dict[str, Any]) -> None:

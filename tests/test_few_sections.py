@@ -124,6 +124,5 @@ def test_the_page_is_made_of_the_measured_lines() -> None:
 
 def test_no_cell_is_measured_twice() -> None:
     lines = _import("_few_pages").read_lines(ROOT / "docs" / "few_sections.jsonl")
-    keys = ("set", "start", "labels", "sections", "candidate")
-    cells = [tuple(line[key] for key in keys) for line in lines]
+    cells = [tuple(line[key] for key in _import("few_sections").KEYS) for line in lines]
     assert len(set(cells)) == len(cells)
