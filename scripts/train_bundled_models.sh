@@ -27,3 +27,5 @@ set=scripts/training_set_fibsem.yaml
 emseg train "$set" "$work/$name.safetensors" --overwrite
 python scripts/bundle_volume_model.py "$set" "$work/$name.safetensors" \
   "$bundled/$name.safetensors" --held-out 140 170
+
+python scripts/add_model_picture.py "$bundled"/*.safetensors

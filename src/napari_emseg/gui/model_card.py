@@ -62,7 +62,7 @@ class ModelCard(QScrollArea):
         self.picture = QLabel()
         self.picture.setAccessibleName("picture of the model")
         rows.addWidget(self.picture)
-        self.caption = note("A section, and what the model makes of it: membranes dark.")
+        self.caption = note()
         rows.addWidget(self.caption)
         self._facts = QGridLayout()
         self._facts.setHorizontalSpacing(10)
@@ -82,7 +82,8 @@ class ModelCard(QScrollArea):
     def show_model(self, info: ModelInfo) -> None:
         """Show a model; of one that cannot be used, what is wrong with it."""
         self._show_texts(info.title or info.name, info.summary, info.problem)
-        self._show_picture(None if info.problem else info.path)
+        section = "A made-up section" if info.origin == "bundled" else "A section"
+        self._show_picture(None if info.problem else info.path, section)
         named = [("Name", info.name)]
         facts = describe_file(info) if info.problem else describe_facts(info)
         self._fill_facts([*named, *facts])
@@ -113,12 +114,13 @@ class ModelCard(QScrollArea):
         self.problem.setText(f"It cannot be used: {problem}" if problem else "")
         self.problem.setVisible(bool(problem))
 
-    def _show_picture(self, path: Path | None) -> None:
+    def _show_picture(self, path: Path | None, section: str = "") -> None:
         pixmap = _pixmap(path)
         self.picture.setVisible(pixmap is not None)
         self.caption.setVisible(pixmap is not None)
         if pixmap is not None:
             self.picture.setPixmap(pixmap)
+            self.caption.setText(f"{section}, and what the model makes of it: membranes dark.")
 
     def _fill_facts(self, facts: list[tuple[str, str]]) -> None:
         while (item := self._facts.takeAt(0)) is not None:
