@@ -31,7 +31,7 @@ $(READY): pyproject.toml constraints.txt Makefile | system
 	  || $(BIN)/python -m pip install -q "$(TORCH)+cpu" 2>/dev/null \
 	  || $(BIN)/python -m pip install -q "$(TORCH)+cpu" --extra-index-url $(TORCH_CPU_INDEX) 2>/dev/null \
 	  || $(BIN)/python -m pip install -q "$(TORCH)"
-	@$(BIN)/python -m pip install -q -c constraints.txt -e ".[all,dev]"
+	@$(BIN)/python -m pip install -q -c constraints.txt -e ".[all,bioimageio,dev]"
 	@touch $(READY)
 
 demo: install

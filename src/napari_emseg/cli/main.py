@@ -25,7 +25,7 @@ DONE, OUR_FAULT, USERS_FAULT, STOPPED = 0, 1, 2, 130
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("napari_emseg.cli.info", "say what is in a file"),
-    "models": ("napari_emseg.cli.models", "list the trained networks"),
+    "models": ("napari_emseg.cli.models", "list the trained networks, bring one in or out"),
     "doctor": ("napari_emseg.cli.doctor", "check the installation and run a self-test"),
     "sections": ("napari_emseg.cli.sections", "find misaligned, blank and blurred sections"),
     "stack": ("napari_emseg.cli.stack", "learn how much each of several models counts"),

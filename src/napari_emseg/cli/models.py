@@ -6,15 +6,24 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from napari_emseg.cli import exchange
+from napari_emseg.errors import InputError
 from napari_emseg.progress import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
+    exchange.add_arguments(parser)
 
 
 def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    """List the trained networks."""
+    """List the trained networks, or bring one in or out."""
+    if args.action == "import":
+        return exchange.import_model(args, progress)
+    if args.action == "export":
+        return exchange.export_model(args, progress)
+    if args.what:
+        raise InputError("'emseg models list' takes no more words; see 'emseg models --help'.")
     from napari_emseg.networks.library import list_models
 
     return {"models": [model.model_dump(mode="json") for model in list_models()]}
@@ -40,6 +49,8 @@ def takes_and_gives(model: Mapping[str, Any]) -> str:
 
 def describe(report: Mapping[str, Any]) -> str:
     """Return the report as text."""
+    if "models" not in report:
+        return exchange.describe(report)
     if not report["models"]:
         return "There are no trained networks yet: make one with 'emseg train'."
     lines = []

@@ -50,11 +50,30 @@ def read_model(archive: Archive) -> PackageModel:
     InputError
         If it describes no model, or the description is damaged.
     """
-    name = archive.path.name
     content = archive.read(archive.description, most_bytes=MOST_BYTES)
-    found = read_yaml(content, f"{archive.description} in {name}")
+    found = read_yaml(content, f"{archive.description} in {archive.path.name}")
+    return parse_model(found, archive.names, archive.path.name)
+
+
+def parse_model(found: Mapping[str, Any], names: frozenset[str], name: str) -> PackageModel:
+    """Read what a description says.
+
+    Parameters
+    ----------
+    found : mapping
+        The description.
+    names : frozenset of str
+        Of the files that are there.
+    name : str
+        Of the package, for messages.
+
+    Raises
+    ------
+    Unsupported, InputError
+        As :func:`read_model`.
+    """
     try:
-        return _read(found, archive.names)
+        return _read(found, names)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

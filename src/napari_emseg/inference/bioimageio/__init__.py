@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_emseg.inference.bioimageio.example import check_package
     from napari_emseg.inference.bioimageio.export import export_package
+    from napari_emseg.inference.bioimageio.fetch import fetch_package
     from napari_emseg.inference.bioimageio.predictor import PackagePredictor
 
 _PUBLIC = {
     "PackagePredictor": "predictor",
     "check_package": "example",
     "export_package": "export",
+    "fetch_package": "fetch",
 }
 
-__all__ = ["PackagePredictor", "check_package", "export_package"]
+__all__ = ["PackagePredictor", "check_package", "export_package", "fetch_package"]
 
 
 def __getattr__(name: str) -> Any:

@@ -31,26 +31,26 @@ unchecked_unwrap_optional device dtype layout is_cuda min max data isinstance
 """
 _COMPUTATIONS = """
 abs abs_ add add_ addcmul addmm amax amin arange argmax argmin baddbmm bmm cat ceil chunk clamp
-clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clone contiguous cos cumsum detach div div_ einsum elu elu_ eq exp
-exp_ expand expand_as flatten flip floor floor_divide floordiv format full full_like gather ge
-gelu gt hardsigmoid hardswish hardswish_ hardtanh hardtanh_ index index_select item le
-leaky_relu leaky_relu_ len lerp linear linspace log log1p log_softmax logical_and logical_not
-logical_or lt masked_fill masked_fill_ matmul max maximum mean meshgrid min minimum mish mish_
-mm movedim mul mul_ narrow ne neg new_full new_ones new_zeros norm numel ones ones_like permute
-pixel_shuffle pow prelu prod reciprocal relu relu6 relu_ remainder repeat repeat_interleave
-reshape roll round rsqrt scalar_tensor select selu selu_ sigmoid sigmoid_ sign silu silu_ sin
-size slice softmax softplus split split_with_sizes sqrt square squeeze stack std std_mean sub
-sub_ sum t tanh tanh_ tensor to transpose true_divide type_as unbind unflatten unsqueeze
-upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d upsample_nearest3d
-upsample_trilinear3d upsample_bicubic2d var var_mean view warn where zeros zeros_like
-_convolution convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
-max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool2d
-adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d batch_norm group_norm instance_norm
-layer_norm native_batch_norm native_group_norm constant_pad_nd pad reflection_pad1d
-reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d dropout
-dropout_ feature_dropout feature_dropout_ alpha_dropout dim append __and__ __contains__
-__getitem__ __is__ __isnot__ __not__ __or__ _set_item extend Bool BoolImplicit Float
-FloatImplicit Int IntImplicit ScalarImplicit
+clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clone contiguous cos cumsum detach div div_
+einsum elu elu_ eq exp exp_ expand expand_as flatten flip floor floor_divide floordiv format
+full full_like gather ge gelu gt hardsigmoid hardswish hardswish_ hardtanh hardtanh_ index
+index_select item le leaky_relu leaky_relu_ len lerp linear linspace log log1p log_softmax
+logical_and logical_not logical_or lt masked_fill masked_fill_ matmul max maximum mean meshgrid
+min minimum mish mish_ mm movedim mul mul_ narrow ne neg new_full new_ones new_zeros norm numel
+ones ones_like permute pixel_shuffle pow prelu prod reciprocal relu relu6 relu_ remainder repeat
+repeat_interleave reshape roll round rsqrt scalar_tensor select selu selu_ sigmoid sigmoid_ sign
+silu silu_ sin size slice softmax softplus split split_with_sizes sqrt square squeeze stack std
+std_mean sub sub_ sum t tanh tanh_ tensor to transpose true_divide type_as unbind unflatten
+unsqueeze upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d
+upsample_nearest3d upsample_trilinear3d upsample_bicubic2d var var_mean view warn where zeros
+zeros_like _convolution convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d
+conv_transpose3d max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d
+adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d batch_norm
+group_norm instance_norm layer_norm native_batch_norm native_group_norm constant_pad_nd pad
+reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
+replication_pad3d dropout dropout_ feature_dropout feature_dropout_ alpha_dropout dim append
+__and__ __contains__ __getitem__ __is__ __isnot__ __not__ __or__ _set_item extend Bool
+BoolImplicit Float FloatImplicit Int IntImplicit ScalarImplicit
 """
 _HARMLESS = frozenset(
     [f"prim::{name}" for name in _PRIMITIVES.split()]
