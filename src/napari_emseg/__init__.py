@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_emseg.inference import predict
     from napari_emseg.io import open_volume, save_volume
     from napari_emseg.networks import build_network
+    from napari_emseg.proofreading import Proofreader
     from napari_emseg.segmentation import Hierarchy, Segmentation, build_hierarchy
     from napari_emseg.volume import Volume
 
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 _MODULE_OF = {
     "Hierarchy": "segmentation",
     "InputError": "errors",
+    "Proofreader": "proofreading",
     "Segmentation": "segmentation",
     "Volume": "volume",
     "build_hierarchy": "segmentation",
@@ -37,6 +39,7 @@ _MODULE_OF = {
 __all__ = [
     "Hierarchy",
     "InputError",
+    "Proofreader",
     "Segmentation",
     "Volume",
     "__version__",

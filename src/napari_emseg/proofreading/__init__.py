@@ -7,20 +7,40 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_emseg.proofreading.delta import Delta, inverse
+    from napari_emseg.proofreading.history import Change, HistoryItem
     from napari_emseg.proofreading.log import EditLog, read_log
     from napari_emseg.proofreading.patched import PatchedFragments
+    from napari_emseg.proofreading.preview import Preview
+    from napari_emseg.proofreading.proofreader import OPERATIONS, Proofreader
     from napari_emseg.proofreading.state import State
 
 _MODULE_OF = {
+    "Change": "history",
     "Delta": "delta",
     "EditLog": "log",
+    "HistoryItem": "history",
+    "OPERATIONS": "proofreader",
     "PatchedFragments": "patched",
+    "Preview": "preview",
+    "Proofreader": "proofreader",
     "State": "state",
     "inverse": "delta",
     "read_log": "log",
 }
 
-__all__ = ["Delta", "EditLog", "PatchedFragments", "State", "inverse", "read_log"]
+__all__ = [
+    "OPERATIONS",
+    "Change",
+    "Delta",
+    "EditLog",
+    "HistoryItem",
+    "PatchedFragments",
+    "Preview",
+    "Proofreader",
+    "State",
+    "inverse",
+    "read_log",
+]
 
 
 def __getattr__(name: str) -> Any:

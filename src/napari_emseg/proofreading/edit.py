@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.proofreading.delta import Delta
@@ -99,6 +100,37 @@ def place_in(state: State, fragment: int) -> Triple:
             row, column = inside[len(inside) // 2].tolist()
             return section, y.start + row, x.start + column
     raise InputError(f"Fragment {fragment} has no voxels.")
+
+
+def fragments_at(state: State, points: npt.NDArray[np.int64]) -> Ids:
+    """Return the fragments at some voxels.
+
+    Parameters
+    ----------
+    state : State
+    points : (n, 3) int64
+
+    Returns
+    -------
+    (n,) uint32
+
+    Raises
+    ------
+    InputError
+        If one is outside the volume.
+    """
+    found = np.zeros(len(points), np.uint32)
+    if len(points) < 32:
+        for k, (z, y, x) in enumerate(points.tolist()):
+            found[k] = state.fragment_at((z, y, x))
+        return found
+    outside = ((points < 0) | (points >= state.fragments.shape)).any(axis=1)
+    if outside.any():
+        state.fragment_at(tuple(points[outside][0].tolist()))
+    for z in np.unique(points[:, 0]).tolist():
+        here = points[:, 0] == z
+        found[here] = state.fragments[z][tuple(points[here, 1:].T)]
+    return found
 
 
 def moved(fragments: Ids, before: Any, after: Any, **more: Any) -> Delta:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_emseg.errors import InputError
 from napari_emseg.jit import kernel
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.proofreading.runs import Box, Ids, VoxelRuns
@@ -82,6 +83,11 @@ def measure_extents(
     -------
     Extents
 
+    Raises
+    ------
+    InputError
+        If there are other ids.
+
     Examples
     --------
     >>> extents = measure_extents(np.array([[[0, 1, 1]], [[2, 0, 1]]]), 2)
@@ -91,7 +97,13 @@ def measure_extents(
     extents = Extents(n_fragments)
     depth = int(fragments.shape[0])
     for z in range(depth):
-        section = np.ascontiguousarray(fragments[z], np.uint32)
+        found = np.asarray(fragments[z])
+        if int(found.min()) < 0 or int(found.max()) > n_fragments:
+            raise InputError(
+                f"Section {z} has fragments from {found.min()} to {found.max()}, but the table "
+                f"knows 0 to {n_fragments}: it belongs to another volume."
+            )
+        section = np.ascontiguousarray(found, np.uint32)
         _add_section(section, z, extents.size, extents.low, extents.high)
         if look is not None:
             look(section)

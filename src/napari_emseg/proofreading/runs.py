@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -137,3 +137,38 @@ def _tight(mask: npt.NDArray[np.bool_]) -> Box:
         inside = np.flatnonzero(mask.any(axis=others))
         parts.append(slice(int(inside[0]), int(inside[-1]) + 1))
     return parts[0], parts[1], parts[2]
+
+
+def join_runs(parts: Sequence[VoxelRuns]) -> VoxelRuns | None:
+    """Put changes of different voxels together; None where there are none.
+
+    Parameters
+    ----------
+    parts : sequence of VoxelRuns
+        No voxel in two of them.
+
+    Returns
+    -------
+    VoxelRuns or None
+    """
+    if not parts:
+        return None
+    low = np.min([p.origin for p in parts], axis=0)
+    high = np.max([np.add(p.origin, p.shape) for p in parts], axis=0)
+    shape = tuple(int(n) for n in high - low)
+    starts = []
+    for part in parts:
+        place = np.stack(np.unravel_index(part.start, part.shape))
+        moved = place + np.subtract(part.origin, low)[:, None]
+        starts.append(np.ravel_multi_index(tuple(moved), shape).astype(np.int64))
+    start = np.concatenate(starts)
+    order = np.argsort(start, kind="stable")
+    z, y, x = (int(n) for n in low)
+    return VoxelRuns(
+        origin=(z, y, x),
+        shape=(shape[0], shape[1], shape[2]),
+        start=start[order],
+        length=np.concatenate([p.length for p in parts])[order],
+        old=np.concatenate([p.old for p in parts])[order],
+        new=np.concatenate([p.new for p in parts])[order],
+    )

@@ -1,0 +1,173 @@
+"""Cutting a fragment into new ones, nothing outside it changing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_emseg.proofreading.flooding import Mask, Sides, flood_seeds
+from napari_emseg.proofreading.runs import Box, Ids, VoxelRuns, find_runs
+from napari_emseg.proofreading.state import State
+
+# Smaller pieces of a side that has a larger one are slivers, not what was meant.
+SLIVER_VOXELS = 32
+
+
+@dataclass(frozen=True, eq=False)
+class FragmentCut:
+    """What cutting one fragment would change.
+
+    Attributes
+    ----------
+    box : Box
+        Where in the volume `old` and `new` lie; one voxel of margin where there is room.
+    old, new : (z, y, x) uint32
+        Fragments before and after.
+    group_of : dict
+        Group of each piece by its fragment, the one that keeps its id included.
+    size_of : dict
+        Its voxels.
+    n_loose : int
+        Parts that no seed reaches; they went to the nearest piece.
+    """
+
+    box: Box
+    old: Ids
+    new: Ids
+    group_of: dict[int, int]
+    size_of: dict[int, int]
+    n_loose: int
+
+    @property
+    def runs(self) -> VoxelRuns | None:
+        """The voxels that change; None where the cut changes nothing."""
+        z, y, x = (part.start for part in self.box)
+        return find_runs((z, y, x), self.old, self.new)
+
+
+def cut_fragment(
+    state: State, fragment: int, groups: Sequence[npt.NDArray[np.int64]], first_id: int
+) -> FragmentCut:
+    """Share out a fragment between groups of voxels.
+
+    Each group's part is a fragment, or several where it is not in one piece. The
+    largest of all keeps the id.
+
+    Parameters
+    ----------
+    state : State
+    fragment : int
+    groups : sequence of (n, 3) int64
+        Voxels of each group in the volume; those outside the fragment do not count.
+    first_id : int
+        Id of the first new fragment.
+
+    Returns
+    -------
+    FragmentCut
+    """
+    box = _with_margin(state.extents.box(fragment), state.fragments.shape)
+    old: Ids = state.fragments[box]
+    mask = old == fragment
+    seeds = [_inside(group, box, mask) for group in groups]
+    wall = state.wall.values(box) if state.wall.is_known else None
+    side = flood_seeds(mask, seeds, wall, state.voxel_size_nm)
+    n_loose = _share_loose(side, mask, state.voxel_size_nm)
+    pieces, group_of_piece = _pieces(side, len(groups))
+    sizes = np.bincount(pieces.ravel(), minlength=group_of_piece.size)
+    largest = 1 + int(np.argmax(sizes[1:]))
+    ids = np.zeros(group_of_piece.size, np.uint32)
+    others = [p for p in range(1, ids.size) if p != largest]
+    ids[others] = first_id + np.arange(len(others))
+    ids[largest] = fragment
+    return FragmentCut(
+        box=box,
+        old=old,
+        new=np.where(mask, ids[pieces], old),
+        group_of={int(ids[p]): int(group_of_piece[p]) for p in range(1, ids.size)},
+        size_of={int(ids[p]): int(sizes[p]) for p in range(1, ids.size)},
+        n_loose=n_loose,
+    )
+
+
+def _inside(group: npt.NDArray[np.int64], box: Box, mask: Mask) -> npt.NDArray[np.int64]:
+    places = group - np.array([part.start for part in box])
+    places = places[((places >= 0) & (places < mask.shape)).all(axis=1)]
+    inside: npt.NDArray[np.int64] = places[mask[tuple(places.T)]]
+    return inside
+
+
+def _with_margin(box: Box, shape: tuple[int, ...]) -> Box:
+    z, y, x = (
+        slice(max(0, part.start - 1), min(n, part.stop + 1))
+        for part, n in zip(box, shape, strict=True)
+    )
+    return z, y, x
+
+
+def _share_loose(side: Sides, mask: Mask, voxel_size_nm: Any) -> int:
+    """Give parts of the mask that no water reached to the nearest side; return how many."""
+    from scipy.ndimage import distance_transform_edt, find_objects, label
+
+    dry = mask & (side == 0)
+    if not dry.any():
+        return 0
+    parts, n = label(dry)
+    nearest = distance_transform_edt(
+        side == 0, voxel_size_nm, return_distances=False, return_indices=True
+    )
+    for k, box in enumerate(find_objects(parts), start=1):
+        here = parts[box] == k
+        one = tuple(axis[0] for axis in np.nonzero(here))
+        side[box][here] = side[tuple(axes[box][one] for axes in nearest)]
+    return int(n)
+
+
+def _pieces(side: Sides, n_groups: int) -> tuple[Sides, npt.NDArray[np.int64]]:
+    """Return the connected pieces of all sides, numbered from 1, and the group of each."""
+    from scipy.ndimage import find_objects, label
+
+    pieces = np.zeros(side.shape, np.int32)
+    group_of = [-1]
+    for group, box in enumerate(find_objects(side, n_groups)):
+        if box is None:
+            continue
+        parts, n = label(side[box] == group + 1)
+        part_sizes = np.bincount(parts.ravel())[1:]
+        for k in np.argsort(-part_sizes, kind="stable") + 1:
+            is_part = parts == k if n > 1 else parts > 0
+            if part_sizes[k - 1] < SLIVER_VOXELS and k != np.argmax(part_sizes) + 1:
+                continue
+            pieces[box][is_part] = len(group_of)
+            group_of.append(group)
+    _join_slivers(pieces, side > 0)
+    return pieces, np.array(group_of)
+
+
+def _join_slivers(pieces: Sides, mask: Mask) -> None:
+    """Give parts without a piece to the piece they share most faces with, or make none."""
+    from scipy.ndimage import find_objects, label
+
+    bare = mask & (pieces == 0)
+    if not bare.any():
+        return
+    parts, _ = label(bare)
+    for k, box in enumerate(find_objects(parts), start=1):
+        around = _with_margin(box, pieces.shape)
+        part, there = parts[around] == k, pieces[around]
+        touched = np.concatenate([_faces(part, there, axis) for axis in range(3)])
+        votes = np.bincount(touched)
+        votes[:1] = 0
+        there[part] = int(np.argmax(votes)) if votes.any() else int(pieces.max())
+
+
+def _faces(part: Mask, there: Sides, axis: int) -> npt.NDArray[np.int64]:
+    """Return the pieces on the other side of a part's faces along an axis."""
+    mask, values = np.moveaxis(part, axis, 0), np.moveaxis(there, axis, 0)
+    up = values[:-1][mask[1:] & ~mask[:-1]]
+    down = values[1:][mask[:-1] & ~mask[1:]]
+    return np.concatenate([up, down]).astype(np.int64)

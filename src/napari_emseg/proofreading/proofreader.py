@@ -1,0 +1,366 @@
+"""The proofreader: edits previewed, logged, made, undone and told of."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from napari_emseg.errors import InputError
+from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.proofreading import operations, painting, splitting
+from napari_emseg.proofreading.delta import encode
+from napari_emseg.proofreading.edit import Edit
+from napari_emseg.proofreading.entries import item_of, make_entry, make_move
+from napari_emseg.proofreading.history import Change, History, HistoryItem
+from napari_emseg.proofreading.labels import as_segmentation
+from napari_emseg.proofreading.log import MOVES, EditLog, check_header, make_header, read_log
+from napari_emseg.proofreading.preview import Preview
+from napari_emseg.proofreading.runs import Triple
+from napari_emseg.proofreading.state import State
+from napari_emseg.segmentation import Segmentation, SegmentView
+from napari_emseg.volume import Volume
+
+OPERATIONS: dict[str, Callable[..., Edit]] = {
+    "merge": operations.merge,
+    "split": splitting.split_by_points,
+    "split_by_line": splitting.split_by_line,
+    "absorb": operations.absorb,
+    "detach": operations.detach,
+    "delete": operations.delete,
+    "rename": operations.rename,
+    "set_aside": operations.set_aside,
+    "mark_done": operations.mark_done,
+    "paint": painting.paint,
+}
+
+
+class Proofreader:
+    """Corrects a segmentation, edit by edit; nothing is ever lost.
+
+    An edit changes a table and, where a fragment has to be cut, single voxels; no volume
+    is copied. It is on disk before it is made.
+
+    Parameters
+    ----------
+    segmentation : Segmentation or Volume
+        What to correct; labels without fragments will do. Never written.
+    boundary : Volume, optional
+        The map by which splits find walls.
+    log : path-like, optional
+        Where edits are kept. One that is there already is replayed and gone on with.
+    who : str, optional
+        Who edits; by default the user of the computer.
+    clock : callable, optional
+        Returns seconds; for the time spent between edits.
+    progress : Progress
+        Told the sections read at the start.
+
+    Raises
+    ------
+    InputError
+        If shapes differ, or the log cannot be written or is of other fragments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = Volume(np.array([[[3, 3, 5, 5, 5]]], np.uint32), kind="labels")
+    >>> editor = Proofreader(labels)
+    >>> editor.merge([3, 5]).words
+    'Merged segment 3 into 5.'
+    >>> editor.view[0], editor.undo().words
+    (array([[5, 5, 5, 5, 5]], dtype=uint32), 'Undone: Merged segment 3 into 5.')
+    >>> editor.view[0]
+    array([[3, 3, 5, 5, 5]], dtype=uint32)
+    """
+
+    def __init__(
+        self,
+        segmentation: Segmentation | Volume,
+        *,
+        boundary: Volume | None = None,
+        log: str | os.PathLike[str] | None = None,
+        who: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        progress: Progress = NO_PROGRESS,
+    ) -> None:
+        if isinstance(segmentation, Volume):
+            segmentation = as_segmentation(segmentation, progress=progress)
+        self.state = State(
+            segmentation.fragments, segmentation.segment_of, boundary, progress=progress
+        )
+        self.view = SegmentView(self.state.fragments, self.state.segment_of)
+        self.who = who if who is not None else _user()
+        self._history = History(self.state)
+        self._callbacks: list[Callable[[Change], object]] = []
+        self._n_entries = 0
+        self._seconds = 0.0
+        self._clock = clock
+        self._log: EditLog | None = None
+        if log is not None:
+            self._log = EditLog(log, self.header())
+            self._replay(self._log.entries, os.fspath(log), progress)
+        self._since = clock()
+
+    @classmethod
+    def replay(
+        cls,
+        log: str | os.PathLike[str],
+        segmentation: Segmentation | Volume,
+        *,
+        boundary: Volume | None = None,
+        progress: Progress = NO_PROGRESS,
+    ) -> Proofreader:
+        """Make the edits of a log again; the log is only read.
+
+        Parameters
+        ----------
+        log : path-like
+        segmentation : Segmentation or Volume
+            On which they were made.
+        boundary : Volume, optional
+        progress : Progress
+
+        Returns
+        -------
+        Proofreader
+            In the same state to the bit; without a log of its own.
+
+        Raises
+        ------
+        InputError
+            If the log is of other fragments, or damaged.
+        """
+        found = read_log(log)
+        editor = cls(segmentation, boundary=boundary, progress=progress)
+        check_header(found, editor.header())
+        editor._replay(found.entries, os.fspath(log), progress)
+        return editor
+
+    @property
+    def segmentation(self) -> Segmentation:
+        """The present state, which later edits leave alone: for export in another thread."""
+        state = self.state
+        fragments = state.volume.derive(state.fragments.snapshot(), kind="fragments")
+        return Segmentation(fragments, state.segment_of.copy())
+
+    @property
+    def history(self) -> tuple[HistoryItem, ...]:
+        """All edits that can be undone or redone, in order."""
+        return tuple(self._history.items)
+
+    @property
+    def position(self) -> int:
+        """How many edits of the history count now."""
+        return self._history.position
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on all edits, undos and redos so far."""
+        return self._seconds
+
+    @property
+    def history_bytes(self) -> int:
+        """Memory of the history."""
+        return self._history.packed_bytes
+
+    def header(self) -> dict[str, Any]:
+        """Return the first line of a log of this segmentation."""
+        state = self.state
+        return make_header(
+            fragments=state.fragments_digest,
+            table=state.table_digest,
+            shape=state.fragments.shape,
+            voxel_size_nm=state.volume.voxel_size_nm,
+            created=_now(),
+        )
+
+    def prepare(self, *, progress: Progress = NO_PROGRESS) -> None:
+        """Measure which fragments touch, which a split needs; safe in another thread."""
+        self.state.measure_contacts(progress=progress)
+
+    def preview(self, operation: str, *arguments: Any, **options: Any) -> Preview:
+        """Return what an operation would do; nothing is changed.
+
+        Parameters
+        ----------
+        operation : str
+            A key of `OPERATIONS`.
+        *arguments, **options
+            As the function there takes them, without the state.
+
+        Raises
+        ------
+        InputError
+            If it is not possible, in words.
+        """
+        edit = OPERATIONS[operation](self.state, *arguments, **options)
+        return Preview(self.state, edit, self._history.version)
+
+    def commit(self, preview: Preview, *, seconds: float | None = None) -> Preview:
+        """Make an edit that was previewed.
+
+        Parameters
+        ----------
+        preview : Preview
+        seconds : float, optional
+            Time spent on it, by default since the last one.
+
+        Raises
+        ------
+        InputError
+            If something else was edited since the preview, or the log cannot be written;
+            then nothing is changed.
+        """
+        if preview.version != self._history.version:
+            raise InputError("Something else was edited since this preview: preview it again.")
+        edit = preview.edit
+        packed = encode(edit.delta)
+        spent = self._spent(seconds)
+        entry = make_entry(edit, packed, self.state, **self._next(), seconds=spent)
+        self._write(entry, spent)
+        self._tell(self._history.make(item_of(entry, packed, self.state)))
+        return preview
+
+    def merge(self, segments: Sequence[int], **options: Any) -> Preview:
+        """Join segments; see :func:`operations.merge`."""
+        return self.commit(self.preview("merge", segments, **options))
+
+    def split(self, groups: Sequence[Sequence[Sequence[float]]], **options: Any) -> Preview:
+        """Split between groups of voxels; see :func:`splitting.split_by_points`."""
+        return self.commit(self.preview("split", groups, **options))
+
+    def split_by_line(self, section: int, line: Any, **options: Any) -> Preview:
+        """Split along a line in a section; see :func:`splitting.split_by_line`."""
+        return self.commit(self.preview("split_by_line", section, line, **options))
+
+    def absorb(self, fragments: Sequence[int], segment: int, **options: Any) -> Preview:
+        """Give fragments to a segment; see :func:`operations.absorb`."""
+        return self.commit(self.preview("absorb", fragments, segment, **options))
+
+    def detach(self, fragments: Sequence[int], **options: Any) -> Preview:
+        """Make fragments a segment of their own; see :func:`operations.detach`."""
+        return self.commit(self.preview("detach", fragments, **options))
+
+    def delete(self, segments: Sequence[int]) -> Preview:
+        """Make segments background; see :func:`operations.delete`."""
+        return self.commit(self.preview("delete", segments))
+
+    def rename(self, segment: int, name: str) -> Preview:
+        """Name a segment; see :func:`operations.rename`."""
+        return self.commit(self.preview("rename", segment, name))
+
+    def set_aside(self, segments: Sequence[int], is_aside: bool = True) -> Preview:
+        """Put segments aside; see :func:`operations.set_aside`."""
+        return self.commit(self.preview("set_aside", segments, is_aside))
+
+    def mark_done(self, segments: Sequence[int], is_done: bool = True) -> Preview:
+        """Lock segments; see :func:`operations.mark_done`."""
+        return self.commit(self.preview("mark_done", segments, is_done))
+
+    def paint(self, mask: Any, segment: int | None, *, origin: Triple = (0, 0, 0)) -> Preview:
+        """Paint or erase voxels; see :func:`painting.paint`."""
+        return self.commit(self.preview("paint", mask, segment, origin=origin))
+
+    def undo(self) -> Change:
+        """Take the last edit back.
+
+        Raises
+        ------
+        InputError
+            If there is none, or the log cannot be written.
+        """
+        if self.position == 0:
+            raise InputError("Nothing to undo: this is the segmentation as it was opened.")
+        return self._move("undo", self.position - 1)
+
+    def redo(self) -> Change:
+        """Make the edit that was undone last again.
+
+        Raises
+        ------
+        InputError
+            If there is none, or the log cannot be written.
+        """
+        if self.position == len(self._history.items):
+            raise InputError("Nothing to redo: no edit was undone.")
+        return self._move("redo", self.position + 1)
+
+    def jump_to(self, position: int) -> Change:
+        """Go to the state after the first `position` edits of the history.
+
+        Raises
+        ------
+        InputError
+            If there are not that many, or the log cannot be written.
+        """
+        n = len(self._history.items)
+        if not 0 <= position <= n:
+            raise InputError(f"There is no edit {position}: the history has {n}.")
+        return self._move("jump", position)
+
+    def on_change(self, callback: Callable[[Change], object]) -> Callable[[], None]:
+        """Call a function after each change; return what ends that."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
+
+    def close(self) -> None:
+        """Close the log."""
+        if self._log is not None:
+            self._log.close()
+
+    def _move(self, operation: str, target: int) -> Change:
+        spent = self._spent(None)
+        entry = make_move(operation, target, **self._next(), seconds=spent)
+        self._write(entry, spent)
+        change = self._history.go(target)
+        self._tell(change)
+        return change
+
+    def _tell(self, change: Change) -> None:
+        self.view.segment_of = self.state.segment_of
+        for callback in list(self._callbacks):
+            callback(change)
+
+    def _next(self) -> dict[str, Any]:
+        return {"n": self._n_entries + 1, "time": _now(), "who": self.who}
+
+    def _spent(self, seconds: float | None) -> float:
+        return self._clock() - self._since if seconds is None else seconds
+
+    def _write(self, entry: Mapping[str, Any], spent: float) -> None:
+        if self._log is not None:
+            self._log.append(entry)
+        self._n_entries += 1
+        self._seconds += spent
+        self._since = self._clock()
+
+    def _replay(self, entries: Sequence[Mapping[str, Any]], path: str, progress: Progress) -> None:
+        for k, entry in enumerate(entries):
+            try:
+                if entry["operation"] in MOVES:
+                    self._history.go(int(entry["to"]))
+                else:
+                    self._history.make(item_of(entry, None, self.state))
+            except (ValueError, KeyError, TypeError, IndexError) as error:
+                raise InputError(
+                    f"Edit {entry['n']} of {path} cannot be made again: {error}."
+                ) from error
+            self._seconds += float(entry["seconds"])
+            self._n_entries += 1
+            progress.update(k + 1, len(entries), "Making the edits again")
+        self.view.segment_of = self.state.segment_of
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no such user, as in some containers
+        return ""
