@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_emseg.training.pairs import TrainingPair, make_target
 from napari_emseg.training.targets import Target
 
 _MOST_PIXELS = 2**19
@@ -87,3 +88,25 @@ def _pixels_of(targets: Mapping[int, Target], value: int, most: int) -> Pixels:
         y, x = np.unravel_index(at, target.shape)
         parts.append(np.stack([np.full(len(at), z), y, x], axis=1).astype(np.int32))
     return np.concatenate(parts)
+
+
+def count_known(pairs: Sequence[TrainingPair], *, boundary_px: int = 1) -> tuple[int, int]:
+    """Count the pixels to train on that are membrane, and those that are inside of cells.
+
+    Reads all sections to train on.
+
+    Examples
+    --------
+    >>> from napari_emseg.volume import Volume
+    >>> paint = Volume(np.array([[[0, 1, 1], [2, 2, 2]]]), kind="labels")
+    >>> raw = Volume(np.zeros((1, 2, 3)))
+    >>> count_known([TrainingPair(raw, paint, "painted", (0,))])
+    (2, 3)
+    """
+    membrane = inside = 0
+    for pair in pairs:
+        for z in pair.train_sections:
+            target = make_target(pair, z, boundary_px=boundary_px)
+            membrane += int((target == 1).sum())
+            inside += int((target == 0).sum())
+    return membrane, inside

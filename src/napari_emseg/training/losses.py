@@ -6,11 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_emseg.training.optimiser_params import LossName
+from napari_emseg.training.optimiser_params import LARGEST_WEIGHT, LossName
 from napari_emseg.training.targets import IGNORED
-
-LARGEST_WEIGHT = 5.0
-"""More would let a few pixels of a batch almost without boundary decide the step."""
 
 
 def map_loss(

@@ -37,6 +37,9 @@ LossName = Literal["cross_entropy", "mse", "mae"]
 OptimiserName = Literal["adamw", "adam", "nadam", "sgd"]
 ScheduleName = Literal["one_cycle", "poly", "step", "exponential", "constant"]
 
+LARGEST_WEIGHT = 5.0
+"""Of a pixel where classes are balanced: with more, a few of a batch would decide the step."""
+
 
 class OptimiserParams(BaseModel):
     """What is minimised, by which rule and how fast."""
