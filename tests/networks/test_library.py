@@ -31,6 +31,22 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No lab folders."""
+    monkeypatch.setenv("EMSEG_CONFIG", str(tmp_path / "config"))
+    return tmp_path / "config"
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    """A folder of the lab."""
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    library.add_lab_folder(folder)
+    return folder
+
+
 def add_model(folder: Path, name: str, *, default: bool = False) -> Path:
     path = folder / f"{name}.safetensors"
     network = build_network("unet2d", width=4, depth=1)
@@ -108,3 +124,92 @@ def test_listing_needs_no_torch() -> None:
         "list_models()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_each_model_says_whose_it_is(bundled: Path, own: Path, lab: Path, tmp_path: Path) -> None:
+    add_model(bundled, "a")
+    add_model(own, "b")
+    add_model(lab, "c")
+    assert {m.name: m.origin for m in library.list_models()} == {
+        "a": "bundled",
+        "b": "own",
+        "c": "lab",
+    }
+    assert [m.name for m in library.list_models(with_lab=False)] == ["a", "b"]
+    assert library.find_model("c").origin == "lab"
+    assert library.find_model(add_model(tmp_path, "d")).origin == "file"
+    assert b"origin" not in (lab / "c.safetensors").read_bytes()
+
+
+def test_a_model_of_the_lab_hides_none_and_is_not_hidden(
+    bundled: Path, own: Path, lab: Path
+) -> None:
+    add_model(bundled, "fly")
+    add_model(lab, "fly")
+    assert [m.name for m in library.list_models()] == ["fly", "fly (lab)"]
+    assert library.find_model("fly").origin == "bundled"
+    assert library.find_model("fly (lab)").path == lab / "fly.safetensors"
+
+
+def test_no_file_from_elsewhere_becomes_the_default(bundled: Path, own: Path, lab: Path) -> None:
+    add_model(lab, "a", default=True)
+    add_model(own, "b", default=True)
+    with pytest.raises(InputError, match="no model 'default'"):
+        library.find_model()
+    add_model(bundled, "c", default=True)
+    assert library.find_model().name == "c"
+    add_model(own, "c")  # what hides the default is the default
+    assert library.find_model().path == own / "c.safetensors"
+
+
+def test_a_folder_that_cannot_be_reached_is_passed_over(
+    bundled: Path, own: Path, lab: Path
+) -> None:
+    add_model(own, "b")
+    lab.rmdir()
+    assert [m.name for m in library.list_models()] == ["b"]
+
+
+def test_the_lab_is_asked_only_for_what_is_nowhere_else(
+    bundled: Path, own: Path, lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = add_model(bundled, "a", default=True)
+
+    def fail() -> None:
+        raise AssertionError("a server would have been asked")
+
+    monkeypatch.setattr(library, "lab_folders", fail)
+    for wanted in ("a", "default", path, str(path)):
+        assert library.find_model(wanted).path == path
+    with pytest.raises(AssertionError):
+        library.find_model("b")
+
+
+def test_a_file_written_anew_is_read_anew(bundled: Path, own: Path) -> None:
+    from napari_emseg.networks.rewriting import rewrite_title
+
+    path = add_model(own, "a")
+    assert library.find_model("a").title == "own"
+    rewrite_title(path, "longer than before")
+    assert library.find_model("a").title == "longer than before"
+
+
+def test_packages_are_listed_too(bundled: Path, own: Path, lab: Path) -> None:
+    """A zip that is no package, and a folder of anything else, are not."""
+    from zipfile import ZipFile
+
+    for name, member in (("shrimp", "rdf.yaml"), ("photos", "a.jpg")):
+        with ZipFile(own / f"{name}.zip", "w") as package:
+            package.writestr(member, "format_version: 0.1.0")
+    (lab / "crab").mkdir()
+    (lab / "crab" / "bioimageio.yaml").write_text("type: model")
+    (lab / "other").mkdir()
+    found = {m.name: m for m in library.list_models()}
+    assert found.keys() == {"shrimp", "crab"}
+    for info in found.values():
+        assert info.network == "bioimageio"
+        assert info.problem
+    with pytest.raises(InputError):
+        library.find_model("shrimp")
+    with pytest.raises(InputError):
+        library.find_model(lab / "crab")

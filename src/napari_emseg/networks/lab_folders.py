@@ -29,10 +29,9 @@ def lab_folders() -> tuple[Path, ...]:
     """
     try:
         content = json.loads((config_folder() / _FILE_NAME).read_text(encoding="utf-8"))
-        paths = content["lab_folders"]
+        return tuple(Path(path) for path in content["lab_folders"] if path)
     except (OSError, ValueError, KeyError, TypeError):
         return ()
-    return tuple(Path(path) for path in paths if isinstance(path, str) and path)
 
 
 def add_lab_folder(path: Path | str) -> tuple[Path, ...]:

@@ -196,7 +196,7 @@ def check_model_name(name: str, *, besides: str = "") -> str:
         raise InputError(f"'{name}' cannot be the name of a model: choose another one.")
     if bad := [c for c in name if c in _FORBIDDEN or ord(c) < 32]:
         raise InputError(f"The name of a model cannot have {bad[0]!r} in it: leave that out.")
-    if len(name.encode()) > _LONGEST:
+    if len(name.encode(errors="replace")) > _LONGEST:
         raise InputError(f"The name is too long: use at most {_LONGEST} letters.")
     if name.casefold() in _taken() - {besides.casefold()}:
         raise InputError(f"There is a model '{name}' already: choose another name.")
