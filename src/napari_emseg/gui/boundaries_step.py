@@ -16,6 +16,7 @@ from napari_emseg.gui.known_models import known_models_of
 from napari_emseg.gui.model_combo import ModelCombo
 from napari_emseg.gui.model_options import ModelOptions
 from napari_emseg.gui.predicting import predicting_of
+from napari_emseg.gui.proposing import proposing_of
 from napari_emseg.gui.section_table import SectionTable
 from napari_emseg.gui.step_widget import StepWidget
 from napari_emseg.steps.fields import FieldDescription, describe_fields
@@ -40,6 +41,7 @@ class BoundariesStep(StepWidget):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.predicting = predicting_of(context)
+        self.proposing = proposing_of(context)
         fields = {field.name: field for field in describe_fields(PredictParams)}
         self.known = known_models_of(context)
         self.model = ModelCombo(context)
@@ -75,10 +77,8 @@ class BoundariesStep(StepWidget):
         self.improve = ImproveMap(context)
         self.rows.addWidget(self._make_advanced(fields["device"]))
         self.main_button = self.predict_button
-        self._name_model()
         self._connect()
         self._show_params()
-        self._describe_model()
         self._enable()
 
     def preview_section(self) -> None:
@@ -103,11 +103,6 @@ class BoundariesStep(StepWidget):
         from napari_emseg.gui.model_library import open_model_library
 
         open_model_library(self.context)
-
-    def _name_model(self) -> None:
-        """Put a name for "default", so that records say which model it was."""
-        if self.context.session.predict.model == "default" and self.known.usable:
-            self.context.session.change("predict", model=self.known.usable[0].name)
 
     def _on_reported(self, report: Report) -> None:
         self.progress.show_report(report.done, report.total, report.describe("sections"))
@@ -150,7 +145,6 @@ class BoundariesStep(StepWidget):
             resample="auto" if self.resample.isChecked() else "never",
             device=self.device.currentData(),
         )
-        self._describe_model()
         self._enable()
 
     def _show_params(self, *_: Any) -> None:
@@ -164,11 +158,10 @@ class BoundariesStep(StepWidget):
         self.options.show_params()
         for widget in (self.tta, self.resample, self.device):
             widget.blockSignals(False)
+        self._describe_model()
 
     def _on_models_changed(self) -> None:
-        self._name_model()
         self._show_params()
-        self._describe_model()
         self._enable()
 
     def _on_layer_changed(self, role: str) -> None:
@@ -185,10 +178,14 @@ class BoundariesStep(StepWidget):
             return
         raw = self.context.session.raw
         warning = size_warning(raw.voxel_size_nm if raw else None, info, self.resample.isChecked())
-        self.about.setText(warning or describe_model(info))
+        reason = self.proposing.reason
+        self.about.setText(" ".join(filter(None, (reason, warning))) or describe_model(info))
         set_role(self.about, "warning" if warning else "quiet")
         self.about.setToolTip(describe_model_fully(info))
         self.model.setToolTip(describe_model_fully(info))
+        self.tta.setText(f"Average {16 if info.dimensions == 3 else 8} orientations")
+        # The steps of affinities count voxels, which another size would change.
+        self.resample.setEnabled(info.target == "boundary")
 
     def _why_no_model(self) -> str:
         if not self.known.usable:

@@ -15,6 +15,7 @@ from napari_emseg.gui.frame import button
 from napari_emseg.gui.layers import add_volume, volume_of
 from napari_emseg.gui.live import live_preview_of
 from napari_emseg.gui.preview_labels import is_preview
+from napari_emseg.gui.proposing import proposing_of
 from napari_emseg.gui.roles import ROLES
 from napari_emseg.session import FILE_SUFFIX, SavedSession
 from napari_emseg.steps.fingerprint import has_changed
@@ -182,6 +183,7 @@ class SessionBar(QWidget):
         if self._is_predicting():  # begun while the file was read
             return
         context, session = self.context, self.context.session
+        proposing_of(context).keep()  # what was saved, whatever stack comes with it
         for name in ("predict", "segment", "evaluate", "history", "view"):
             setattr(session, name, getattr(saved.session, name))
         with context.choosing():  # what the file has no layer for has none
