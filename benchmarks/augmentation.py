@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -74,7 +75,8 @@ def compare(source: Source, params: TrainParams, repeats: int) -> dict[str, Any]
         still = params.augment.model_copy(update={"elastic_sigma_px": 0})
         warp = draw_warp(rng, (1, size_px, size_px), still, field_px=size_px)
         centre = np.array([0, *(n / 2 for n in section.shape[1:])])
-        nodes = rng.standard_normal((size_px // 24, size_px // 24, 2), np.float32) * 5
+        count = math.ceil((size_px - 1) / 24) + 1  # as many as are 24 px apart at most
+        nodes = rng.standard_normal((count, count, 2), np.float32) * 5
         return Place(centre, warp, (0, 0)), nodes
 
     def ours(step: int) -> tuple[np.ndarray, np.ndarray]:

@@ -135,6 +135,17 @@ def test_the_papers_field_has_a_still_border() -> None:
     assert field[10:-10:10, 10:-10:10].std() == pytest.approx(4, rel=0.15)
 
 
+def test_nodes_are_as_far_apart_as_asked_for() -> None:
+    def field(**changes: int) -> np.ndarray:
+        params = QUIET.model_copy(update={"elastic_sigma_px": 4.0, **changes})
+        return draw_warp(rng(), (1, 111, 111), params, field_px=111).field
+
+    # 12 nodes on 111 px lie 10 apart
+    assert np.array_equal(field(elastic_spacing_px=10), field(elastic_nodes=12))
+    assert np.array_equal(field(elastic_spacing_px=11), field(elastic_nodes=11))
+    assert np.array_equal(field(elastic_spacing_px=110), field(elastic_nodes=2))
+
+
 def test_fields_are_as_torch_draws_them() -> None:
     nodes = rng().standard_normal((5, 5, 2), np.float32)
     expected = torch.nn.functional.interpolate(

@@ -62,6 +62,9 @@ def test_a_model_for_each_fold_and_the_mean_of_their_scores(cells, tiny, tmp_pat
     assert done.scores["cells"]["v_rand"] == pytest.approx(mean)
     assert load_model(done.results[1].model_path)[1].trained_on == "cells sections 0-1, 4"
     assert seen[-1][2].startswith("fold 3 of 3: ")
+    assert [d for d, _, _ in seen] == sorted(d for d, _, _ in seen)  # also while validating
+    assert {total for _, total, _ in seen} == {6}
+    assert any("validating on cells" in message for _, _, message in seen)
     steps = [(d, total) for d, total, message in seen if ": step" in message]
     assert steps == [(n, 6) for n in range(1, 7)]
 
@@ -98,3 +101,24 @@ def test_other_folds_do_not_go_on_where_sections_would_score_what_learned_them(
     cross_validate([cells], path, folds=2, params=params, resume=True)
     with pytest.raises(InputError, match="learned from sections 2 of cells, which are to score"):
         cross_validate([cells], path, folds=3, params=params, resume=True)
+
+
+def test_the_mean_is_over_the_folds_that_have_a_score(cells, tiny, tmp_path):
+    paint = np.zeros(cells.labels.shape, np.uint8)
+    paint[:2, 10] = 1
+    paint[:2, 20], paint[2:4, 20] = 2, 2
+    pair = replace(
+        cells,
+        labels=Volume(paint, kind="labels"),
+        labels_kind="painted",
+        train_sections=(0, 1, 2, 3),
+        validation_sections=(),
+    )
+    params = tiny.model_copy(update={"steps": 2})
+    done = cross_validate([pair], tmp_path / "m.safetensors", folds=2, params=params)
+    first, second = (result.scores["cells"] for result in done.results)
+    assert "membrane_recall" in first
+    assert "membrane_recall" not in second
+    mean = done.scores["cells"]
+    assert mean["membrane_recall"] == first["membrane_recall"]
+    assert mean["accuracy"] == pytest.approx((first["accuracy"] + second["accuracy"]) / 2)

@@ -102,7 +102,7 @@ def draw_warp(
     """
     orientation = _draw_orientation(rng, params, any_order=bool(field_sections) and is_cubic)
     affine = _draw_affine(rng, params, scales_z=bool(field_sections))
-    field = _draw_elastic(rng, params, shape[1], field_px, field_sections)
+    field = _draw_elastic(rng, params, field_px, field_sections)
     slips = _draw_slips(rng, params, shape, middle, is_still=is_cubic)
     return Warp(orientation @ affine, field, slips)
 
@@ -134,14 +134,13 @@ def _draw_affine(rng: np.random.Generator, params: WarpParams, *, scales_z: bool
 
 
 def _draw_elastic(
-    rng: np.random.Generator, params: WarpParams, patch_px: int, field_px: int, sections: int
+    rng: np.random.Generator, params: WarpParams, field_px: int, sections: int
 ) -> Floats:
-    wanted = params.elastic_nodes or math.ceil(patch_px / params.elastic_spacing_px)
     shape: tuple[int, ...] = (field_px, field_px)
-    nodes: tuple[int, ...] = (max(2, wanted),) * 2
+    nodes: tuple[int, ...] = (params.elastic_nodes or _count_nodes(field_px, params),) * 2
     if sections:
         shape = (sections, *shape)
-        nodes = (max(2, math.ceil(sections / params.elastic_spacing_px)), *nodes)
+        nodes = (_count_nodes(sections, params), *nodes)
     shifts = rng.standard_normal((*nodes, len(nodes)), np.float32)
     if not params.elastic_sigma_px:
         return np.zeros((*shape, len(nodes)), np.float32)
@@ -151,6 +150,11 @@ def _draw_elastic(
         kept[inner] = shifts[inner]
         shifts = kept
     return spread(shifts * np.float32(params.elastic_sigma_px), shape)
+
+
+def _count_nodes(size: int, params: WarpParams) -> int:
+    """Return how many nodes from edge to edge are no farther apart than the spacing."""
+    return max(2, math.ceil((size - 1) / params.elastic_spacing_px) + 1)
 
 
 def _draw_slips(

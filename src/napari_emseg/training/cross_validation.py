@@ -153,13 +153,15 @@ def fold_paths(out_path: str | os.PathLike[str], folds: int) -> list[Path]:
 
 
 def _mean_scores(results: Sequence[TrainResult]) -> dict[str, dict[str, float]]:
-    first = results[0].scores
+    """Return the means over the folds that have a score; paint of one kind has fewer."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for result in results:
+        for name, scores in result.scores.items():
+            for key, value in scores.items():
+                found.setdefault(name, {}).setdefault(key, []).append(value)
     return {
-        name: {
-            key: float(np.mean([result.scores[name][key] for result in results]))
-            for key in first[name]
-        }
-        for name in first
+        name: {key: float(np.mean(values)) for key, values in scores.items()}
+        for name, scores in found.items()
     }
 
 

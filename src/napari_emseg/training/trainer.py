@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +173,7 @@ class _Trainer:
                 self.descent.network,
                 self.earlier[0],
                 device=self.params.device,
-                progress=progress,
+                progress=self.within(progress),
             )
         if self.counters.step == 0:
             self.save()  # what an earlier training of this name left must not be gone on with
@@ -249,7 +249,7 @@ class _Trainer:
             sigma_px=self.params.validation_sigma_px,
             device=str(self.descent.device),
             maps_from=self.earlier[0] if self.earlier else None,
-            progress=progress,
+            progress=self.within(progress),
         )
         self.is_score_due = False
         mean = mean_score(scores)
@@ -280,6 +280,10 @@ class _Trainer:
         else:
             total = round(60 * self.params.minutes)
             progress.update(min(round(self.counters.seconds), total), total, message)
+
+    def within(self, progress: Progress) -> Progress:
+        """Return what passes words on, but counts the steps of the training."""
+        return _Within(lambda message: self.report(progress, message))
 
     def write_model(self) -> None:
         scores = flat_scores(self.counters.scores)
@@ -338,3 +342,11 @@ class _Trainer:
             done.scores,
             done.waited_share(),
         )
+
+
+class _Within:
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
+
+    def update(self, done: int, total: int, message: str = "") -> None:
+        self._report(message)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from napari_emseg.volume import Volume
 _KEPT = ("v_rand_split", "v_rand_merge", "v_info")
 
 Map = npt.NDArray[np.float32]
+GroundTruthKind = Literal["labels", "membranes"]
 
 
 def validate(
@@ -106,8 +108,8 @@ def _score(
         boundary = _predict_sections(predictor, pair, sections, tta, report)
     mode: Literal["2d", "3d"] = "3d" if is_volume else "2d"
     hierarchy = build_hierarchy(Volume(boundary, kind="boundary"), sigma_px=sigma_px, mode=mode)
-    truth = _read_truth(pair, sections, is_volume=is_volume)
-    curve = score_curve(hierarchy, truth, ground_truth_kind=pair.labels_kind)
+    truth, kind = _read_truth(pair, sections, is_volume=is_volume)
+    curve = score_curve(hierarchy, truth, ground_truth_kind=kind)
     h, v_rand = curve.best("v_rand")
     at = curve.at(h)
     return {"v_rand": float(v_rand), **{key: float(at[key]) for key in _KEPT}, "h": float(h)}
@@ -163,15 +165,37 @@ def _predict_run(
 
 def _read_truth(
     pair: TrainingPair, sections: Sequence[int], *, is_volume: bool
-) -> npt.NDArray[Any]:
+) -> tuple[npt.NDArray[Any], GroundTruthKind]:
+    """Read what the validation sections are, 0 where that is not known, and its kind."""
     truth = np.stack([pair.labels.read(z) for z in sections])
-    if pair.labels_kind == "membranes" or is_volume:
-        return truth
+    is_drawn = pair.labels_kind == "membranes"
+    if is_drawn and pair.ignore is None:
+        return truth, "membranes"
+    if is_drawn:
+        cells = [(section == 0).astype(np.uint8) for section in _targets(pair, sections)]
+        truth = _cells_of_each(cells)
+    elif not is_volume:
+        truth = _cells_of_each(truth)
+    if pair.ignore is not None:
+        ignored = np.stack([pair.ignore.read(z) for z in sections])
+        truth = np.where(np.isin(ignored, pair.ignore_values), 0, truth)
+    return truth, "labels"
+
+
+def _targets(pair: TrainingPair, sections: Sequence[int]) -> list[npt.NDArray[np.uint8]]:
+    whole = replace(pair, ignore=None)
+    return [make_target(whole, z) for z in sections]
+
+
+def _cells_of_each(sections: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Give the parts of cells in each section ids of their own.
+
+    Sections are segmented each by itself: a neuron in two of them, or twice in one, is
+    two segments.
+    """
     from skimage.measure import label
 
-    # Sections are segmented each by itself: a neuron in two of them, or twice in
-    # one, is two segments.
-    parts = [label(section, connectivity=1, background=0) for section in truth]
+    parts = [label(section, connectivity=1, background=0) for section in sections]
     below = np.cumsum([0, *(int(part.max()) for part in parts[:-1])])
     return np.stack([np.where(part, part + n, 0) for part, n in zip(parts, below, strict=True)])
 
