@@ -54,10 +54,10 @@ def _one(editor: Proofreader, random: np.random.Generator) -> None:
     state = editor.state
     segments = list(state.members)
     place = [tuple(int(random.integers(0, n)) for n in SHAPE) for _ in range(4)]
-    kind = random.integers(0, 12)
+    kind = random.integers(0, 13)
     if kind == 0 and segments:
         editor.merge(random.choice(segments, 2).tolist())
-    elif kind == 1:
+    elif kind in (1, 12):
         here = state.segment_at(place[0])
         picked = random.choice(np.argwhere(editor.view[...] == here), 4)
         editor.split([picked[:2], picked[2:]], segment=here)

@@ -132,37 +132,41 @@ def _pieces(side: Sides, n_groups: int) -> tuple[Sides, npt.NDArray[np.int64]]:
     from scipy.ndimage import find_objects, label
 
     pieces = np.zeros(side.shape, np.int32)
-    group_of = [-1]
+    group_of, slivers = [-1], []
     for group, box in enumerate(find_objects(side, n_groups)):
         if box is None:
             continue
         parts, n = label(side[box] == group + 1)
-        part_sizes = np.bincount(parts.ravel())[1:]
-        for k in np.argsort(-part_sizes, kind="stable") + 1:
-            is_part = parts == k if n > 1 else parts > 0
-            if part_sizes[k - 1] < SLIVER_VOXELS and k != np.argmax(part_sizes) + 1:
-                continue
-            pieces[box][is_part] = len(group_of)
-            group_of.append(group)
-    _join_slivers(pieces, side > 0)
-    return pieces, np.array(group_of)
+        first = len(group_of)
+        pieces[box][parts > 0] = parts[parts > 0] + (first - 1)
+        group_of += [group] * n
+        if n > 1:
+            sizes = np.bincount(parts.ravel())[1:]
+            is_small = (sizes < SLIVER_VOXELS) & (np.arange(n) != np.argmax(sizes))
+            slivers += (first + np.flatnonzero(is_small)).tolist()
+    gone = _join_slivers(pieces, slivers)
+    stays = np.ones(len(group_of), bool)
+    stays[gone] = False
+    number = np.cumsum(stays) - 1
+    return number[pieces].astype(np.int32), np.array(group_of)[stays]
 
 
-def _join_slivers(pieces: Sides, mask: Mask) -> None:
-    """Give parts without a piece to the piece they share most faces with, or make none."""
-    from scipy.ndimage import find_objects, label
+def _join_slivers(pieces: Sides, slivers: Sequence[int]) -> list[int]:
+    """Give slivers to the piece they share most faces with; return those that did touch one."""
+    from scipy.ndimage import find_objects
 
-    bare = mask & (pieces == 0)
-    if not bare.any():
-        return
-    parts, _ = label(bare)
-    for k, box in enumerate(find_objects(parts), start=1):
-        around = _with_margin(box, pieces.shape)
-        part, there = parts[around] == k, pieces[around]
-        touched = np.concatenate([_faces(part, there, axis) for axis in range(3)])
-        votes = np.bincount(touched)
+    boxes = find_objects(pieces) if slivers else []
+    gone = []
+    for sliver in slivers:
+        around = _with_margin(boxes[sliver - 1], pieces.shape)
+        there = pieces[around]
+        part = there == sliver
+        votes = np.bincount(np.concatenate([_faces(part, there, axis) for axis in range(3)]))
         votes[:1] = 0
-        there[part] = int(np.argmax(votes)) if votes.any() else int(pieces.max())
+        if votes.any():
+            there[part] = int(np.argmax(votes))
+            gone.append(sliver)
+    return gone
 
 
 def _faces(part: Mask, there: Sides, axis: int) -> npt.NDArray[np.int64]:

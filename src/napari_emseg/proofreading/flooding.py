@@ -87,10 +87,10 @@ def _room(
     from bioimage_cpp.distance import distance_transform
 
     is_free = mask if boundary is None else mask & (boundary < _IS_WALL)
-    room: npt.NDArray[np.float32] = np.asarray(
-        distance_transform(is_free.astype(np.uint8), sampling=list(voxel_size_nm)), np.float32
-    )
-    room[~np.isfinite(room)] = 1  # nothing but one object: no wall to be distant from
+    room: npt.NDArray[np.float32] = np.ones(mask.shape, np.float32)
+    if not is_free.all():  # else there is nothing to be distant from
+        free = np.ascontiguousarray(is_free, np.uint8)
+        room = np.asarray(distance_transform(free, sampling=list(voxel_size_nm)), np.float32)
     if boundary is not None:
         room *= 1 - boundary
     largest = float(room.max())

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_emseg.errors import InputError
-from napari_emseg.proofreading.contacts import Edges, add_edges, measure_change
+from napari_emseg.proofreading.contacts import Edges, box_around, measure_change
 from napari_emseg.proofreading.cutting import FragmentCut, cut_fragment
 from napari_emseg.proofreading.edit import (
     Edit,
@@ -199,8 +199,20 @@ def _share_out(
 
 
 def _changes(state: State, plan: _Plan) -> Edges | None:
-    parts = [measure_change(cut.old, cut.new, state.wall, cut.box) for cut in plan.cuts]
-    return add_edges(*parts) if parts else None
+    """Return how the cuts change contacts, all at once: fragments cut may touch."""
+    runs = plan.runs
+    if runs is None:
+        return None
+    box = box_around(runs, state.fragments.shape)
+    old: Ids = state.fragments[box]
+    new = old.copy()
+    inner = tuple(
+        slice(a.start - b.start, a.stop - b.start) for a, b in zip(runs.box, box, strict=True)
+    )
+    changed = new[inner].copy()
+    runs.write(changed)
+    new[inner] = changed
+    return measure_change(old, new, state.wall, box)
 
 
 def _send_to_nearest(state: State, ids: Ids, side: npt.NDArray[np.int64]) -> int:
@@ -223,11 +235,10 @@ def _send_to_nearest(state: State, ids: Ids, side: npt.NDArray[np.int64]) -> int
 def _tell_loose(n_moved: int, n_apart: int, n_parts: int) -> list[str]:
     notes = []
     if n_moved:
-        notes.append(
-            f"{count(n_moved, 'fragment')} that the cut left loose went to the side touched most."
-        )
+        notes.append(f"{count(n_moved, 'loose fragment')} went to the side touched most.")
     if n_apart + n_parts:
-        notes.append(f"{count(n_apart + n_parts, 'part')} that touch neither went to the nearer.")
+        parts = count(n_apart + n_parts, "separate part")
+        notes.append(f"{parts}, touching neither side, went to the nearer one.")
     return notes
 
 
