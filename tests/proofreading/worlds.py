@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_emseg import Proofreader, Segmentation, Volume, build_hierarchy
+from napari_emseg import Proofreader, Segmentation, Volume
+from napari_emseg.proofreading.contacts import measure_contacts
+from napari_emseg.proofreading.wall import Wall
 
 VOXEL_SIZE_NM = (50.0, 4.0, 5.0)
 SHAPE = (4, 17, 23)
@@ -23,16 +25,24 @@ def make_map(seed: int, shape: tuple[int, int, int] = SHAPE) -> Volume:
     return Volume(wall.astype(np.float32), kind="boundary", voxel_size_nm=VOXEL_SIZE_NM)
 
 
-def make_segmentation(seed: int, h: float = 0.1) -> tuple[Segmentation, Volume]:
+def make_segmentation(seed: int, joined_below: float = 0.35) -> tuple[Segmentation, Volume]:
     """Segments of several fragments, some background, ids with gaps."""
+    from scipy.ndimage import label
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+    from skimage.segmentation import watershed
+
     boundary = make_map(seed)
-    hierarchy = build_hierarchy(boundary, sigma_px=0.5, mode="3d")
-    cut = hierarchy.cut(h)
-    fragments = hierarchy.fragments.read().copy()
+    wall = boundary.read()
+    fragments = watershed(wall, label(wall < 0.2)[0]).astype(np.uint32)
     fragments[0, :3, :4] = 0
-    table = cut.segment_of.copy()
-    table[1:] = 3 * table[1:] + 5
-    return Segmentation(hierarchy.fragments.derive(fragments, kind="fragments"), table), boundary
+    n = int(fragments.max()) + 1
+    edges = measure_contacts(fragments, Wall(boundary, fragments.shape))
+    weak = edges.mean < joined_below
+    graph = coo_matrix((weak[weak], (edges.a[weak], edges.b[weak])), (n, n))
+    table = 3 * connected_components(graph, directed=False)[1].astype(np.uint32) + 5
+    table[0] = 0
+    return Segmentation(boundary.derive(fragments, kind="fragments"), table), boundary
 
 
 def edit_at_random(editor: Proofreader, random: np.random.Generator, n: int) -> None:

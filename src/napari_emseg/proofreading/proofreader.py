@@ -163,6 +163,11 @@ class Proofreader:
         return self._seconds
 
     @property
+    def n_entries(self) -> int:
+        """How many edits, undos and redos there were."""
+        return self._n_entries
+
+    @property
     def history_bytes(self) -> int:
         """Memory of the history."""
         return self._history.packed_bytes
