@@ -30,6 +30,13 @@ QUICK_TUNED: dict[str, Any] = {"learning_rate": 1e-3, "warmup_fraction": 0.1}
 """From the weights of a model: what it knows must not be shaken off in the first steps."""
 QUICK_VALIDATION_STEPS = 100
 
+PATCHES_OF_VOLUMES: dict[str, Any] = {"patch_px": 96, "patch_sections": 12, "batch_size": 2}
+VOLUME_NETWORKS = frozenset({"rsunet", "unet3d"})
+"""Those whose patches are volumes: the usual patch would take most computers a minute a step."""
+PATCHES_OF_PIXELS: dict[str, Any] = {"patch_px": 100, "batch_size": 1}
+PIXEL_NETWORKS = frozenset({"n3", "n4", "vd2d", "vd2d3d"})
+"""Those that look at a window around each pixel, which takes them long."""
+
 THOROUGH_PASSES = 100
 """How often each labelled pixel is seen, changed each time."""
 THOROUGH_STEPS = (1000, 20_000)
@@ -80,9 +87,9 @@ def preset_params(
     chosen: dict[str, Any] = {"network": network, "start_from": start_from, "device": device}
     match preset:
         case "quick":
-            chosen |= _quick(start_from) | {"minutes": minutes or QUICK_MINUTES}
+            chosen |= _patches(network) | _quick(start_from) | {"minutes": QUICK_MINUTES}
         case "thorough":
-            chosen |= (THOROUGH_TUNED if start_from else {}) | _thorough_length(labelled_px)
+            chosen |= _patches(network) | _thorough(network, start_from, labelled_px)
         case "paper":
             chosen |= _of_paper(network)
         case _:
@@ -102,13 +109,25 @@ def _quick(start_from: str) -> dict[str, Any]:
     }
 
 
-def _thorough_length(labelled_px: int | None) -> dict[str, Any]:
-    default = TrainParams()
+def _thorough(network: str, start_from: str, labelled_px: int | None) -> dict[str, Any]:
+    chosen: dict[str, Any] = dict(THOROUGH_TUNED) if start_from else {}
     if labelled_px is None:
-        return {"steps": default.steps}
-    px_a_step = default.batch_size * default.patch_px**2
+        return chosen
+    patch = TrainParams.model_validate(_patches(network))
+    px_a_step = patch.batch_size * patch.patch_px**2
+    if network in VOLUME_NETWORKS:
+        px_a_step *= patch.patch_sections
     low, high = THOROUGH_STEPS
-    return {"steps": min(high, max(low, round(THOROUGH_PASSES * labelled_px / px_a_step)))}
+    return {
+        **chosen,
+        "steps": min(high, max(low, round(THOROUGH_PASSES * labelled_px / px_a_step))),
+    }
+
+
+def _patches(network: str) -> dict[str, Any]:
+    if network in VOLUME_NETWORKS:
+        return PATCHES_OF_VOLUMES
+    return PATCHES_OF_PIXELS if network in PIXEL_NETWORKS else {}
 
 
 def _of_paper(network: str) -> dict[str, Any]:
