@@ -61,7 +61,8 @@ class TrainWatch(QWidget):
                 self.progress.idle(" ")
 
     def _show_state(self, state: WatchState) -> None:
-        self.plot.set_curves(state.losses, state.validations, best_step=state.best_step)
+        losses, validations = self._training.losses, self._training.validations
+        self.plot.set_curves(losses, validations, best_step=state.best_step)
         words = self._hints(state)
         self.hint.setText(words)
         set_role(self.hint, "warning" if words else "quiet")
@@ -73,8 +74,8 @@ class TrainWatch(QWidget):
         if params is None or not state.losses:
             return ""
         found = hints(
-            state.losses,
-            state.validations,
+            self._training.losses,
+            self._training.validations,
             params,
             share=self._training.share,
             membrane_px=self._training.known_px[0],

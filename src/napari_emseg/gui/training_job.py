@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
@@ -23,9 +25,10 @@ from napari_emseg.gui.training_record import (
 )
 from napari_emseg.progress import Progress
 from napari_emseg.steps.train import TrainChoice, params_of
+from napari_emseg.training.painting import MEMBRANE
 from napari_emseg.training.pairs import TrainingPair
 from napari_emseg.training.result import STATE_SUFFIX, TrainResult
-from napari_emseg.training.watch import Watch
+from napari_emseg.training.watch import Points, Validations, Watch, WatchState
 
 if TYPE_CHECKING:
     from napari_emseg.training.params import TrainParams
@@ -53,6 +56,7 @@ class Training(QObject):
         self.model_path: Path | None = None
         self.result: TrainResult | None = None
         self.share = 0.0
+        self._earlier = WatchState()  # of before it was taken up again
         self.known_px: tuple[int | None, int | None] = (None, None)
         self.map = TrainMap(context)
         self._look_for_unfinished()
@@ -66,6 +70,20 @@ class Training(QObject):
     def name(self) -> str:
         """Name of the model in the library, "" before there is one."""
         return self.model_path.stem if self.model_path is not None else ""
+
+    @property
+    def losses(self) -> Points:
+        """The loss over the steps, also those of before it was taken up again."""
+        now = self.watch.state().losses if self.watch is not None else ()
+        first = now[0][0] if now else math.inf
+        return (*(point for point in self._earlier.losses if point[0] < first), *now)
+
+    @property
+    def validations(self) -> Validations:
+        """The scores over the steps, also those of before it was taken up again."""
+        now = self.watch.state().validations if self.watch is not None else ()
+        first = now[0][0] if now else math.inf
+        return (*(point for point in self._earlier.validations if point[0] < first), *now)
 
     def start(self, pairs: Sequence[TrainingPair], choice: TrainChoice, title: str) -> None:
         """Train a new model.
@@ -83,7 +101,7 @@ class Training(QObject):
         self.model_path = place_for(title, user_folder(), [info.name for info in list_models()])
         names = tuple(pair.name for pair in pairs)
         self.record = TrainingRecord.here(title=title.strip(), choice=choice, data=names)
-        self.watch, self.share = Watch(), 0.0
+        self.watch, self.share, self._earlier = Watch(), 0.0, WatchState()
         self._run(pairs, resume=False)
 
     def resume(self, pairs: Sequence[TrainingPair]) -> None:
@@ -101,7 +119,8 @@ class Training(QObject):
         self.record = TrainingRecord.here(
             title=self.record.title, choice=choice, data=self.record.data
         )
-        self.watch = self.watch or Watch()
+        self._earlier = WatchState(losses=self.losses, validations=self.validations)
+        self.watch = Watch()
         self._run(pairs, resume=True)
 
     def pause(self) -> None:
@@ -121,6 +140,7 @@ class Training(QObject):
         assert self.model_path is not None
         assert self.watch is not None
         self.record.write(self.model_path)
+        self.known_px = count_paint(pairs)
         self.result, self.state = None, "running"
         self.map.follow(self.watch, self.record.title)
         self._context.jobs.start(
@@ -201,6 +221,16 @@ def _train(
         resume=resume,
         progress=progress,
     )
+
+
+def count_paint(pairs: Sequence[TrainingPair]) -> tuple[int | None, int | None]:
+    """Count the painted pixels of membrane and of cells; None where not all labels are paint."""
+    if any(pair.labels_kind != "painted" for pair in pairs):
+        return None, None
+    sections = [pair.labels.read(z) for pair in pairs for z in pair.train_sections]
+    painted = sum(int(np.count_nonzero(section)) for section in sections)
+    membrane = sum(int(np.count_nonzero(section == MEMBRANE)) for section in sections)
+    return membrane, painted - membrane
 
 
 def training_of(context: Context) -> Training:
