@@ -34,6 +34,7 @@ def fill(text: str, lines: Sequence[Line]) -> str:
 def scores_table(lines: Sequence[Line]) -> str:
     """Make the table of V_rand before and after."""
     mine = {_key(line): line for line in lines if _is_in_table(line)}
+    seen = {line["set"]: line for line in lines if not line["sections"] and not _is_in_table(line)}
     rows = []
     for name in _SETS:
         before = mine.get((name, "base", "", 0))
@@ -45,6 +46,7 @@ def scores_table(lines: Sequence[Line]) -> str:
                     (
                         f"`{name}`" if is_first else "",
                         _score(before) if is_first else "",
+                        _score(seen.get(name)) if is_first else "",
                         {"fine-tuned": "that model", "scratch": "nothing"}[start],
                         {"dense": "all", "sparse": "5 % in strokes"}[labels],
                         *(_score(cell) for cell in cells),
@@ -53,6 +55,7 @@ def scores_table(lines: Sequence[Line]) -> str:
     head = (
         "left out",
         "before",
+        "seen",
         "starts from",
         "labelled",
         "1 section",

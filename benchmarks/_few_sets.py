@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +34,8 @@ class DataSet:
         The part that the few sections are taken from.
     held_out : range
         What is scored; never painted.
+    seen_by : str
+        The bundled model that was trained on all of the training part.
     hand : Hand
         Where a pixel shows much, the brush is finer.
     """
@@ -42,19 +44,21 @@ class DataSet:
     listed_in: str
     training: range
     held_out: range
-    hand: Hand
+    seen_by: str
+    hand: Hand = field(default_factory=Hand)
 
 
 DATA_SETS = {
     data.name: data
     for data in (
-        DataSet("vnc2013", "leave_isbi2012", range(12), range(12, 14), Hand()),
-        DataSet("isbi2012", "leave_vnc2013", range(20), range(20, 24), Hand()),
+        DataSet("vnc2013", "leave_isbi2012", range(12), range(12, 14), "drosophila_sstem"),
+        DataSet("isbi2012", "leave_vnc2013", range(20), range(20, 24), "drosophila_sstem"),
         DataSet(
             "fib25",
             "leave_vnc2013",
             range(140),
             range(140, 170, 5),
+            "drosophila_fibsem",
             Hand(membrane_px=2, inside_px=3, length_px=(15, 60), wobble_px=0.4),
         ),
     )

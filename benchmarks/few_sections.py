@@ -142,7 +142,11 @@ def choose_cells(options: argparse.Namespace) -> list[Cell]:
         ]
     if not options.run:
         return []
-    before = [Cell(data, "base", "", 0, base=f"leave_{data}") for data in options.sets]
+    before = [
+        Cell(data, "base", "", 0, base=base)
+        for data in options.sets
+        for base in (f"leave_{data}", DATA_SETS[data].seen_by)
+    ]
     return before + [
         Cell(data, start, labels, sections, base=f"leave_{data}")
         for counts in ([n for n in options.sections if n == 2], options.sections)
