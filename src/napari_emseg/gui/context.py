@@ -43,7 +43,8 @@ class Context(QObject):
 
     Signals: `layer_changed` with a role; `geometry_changed` when the voxel size
     of layers was set; `plan_changed` when a step's state may differ;
-    `boundary_grew` with the sections that have just been predicted.
+    `boundary_grew` with the sections that have just been predicted; `closed` when
+    the window goes away.
     """
 
     layer_changed = Signal(str)
@@ -52,6 +53,7 @@ class Context(QObject):
     boundary_started = Signal()
     boundary_grew = Signal(object)
     hierarchy_changed = Signal()
+    closed = Signal()
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -208,6 +210,7 @@ class Context(QObject):
     def close(self) -> None:
         """Stop all jobs; nothing of this viewer is touched afterwards."""
         self._planned.stop()
+        self.closed.emit()
         self.jobs.close()
         _contexts.pop(self.viewer, None)
 

@@ -46,6 +46,7 @@ class KnownModels(QObject):
         self._watcher = QFileSystemWatcher(self)
         self._watcher.directoryChanged.connect(self._on_folder_changed)
         self._watch()
+        context.closed.connect(self._stop)
         if lab_folders():
             self._refresh_lab()
 
@@ -116,6 +117,9 @@ class KnownModels(QObject):
         folder = user_folder()
         if str(folder) not in self._watcher.directories() and folder.is_dir():
             self._watcher.addPath(str(folder))
+
+    def _stop(self) -> None:
+        self._soon.blockSignals(True)  # a folder may still report a change
 
     def _on_folder_changed(self, _path: str) -> None:
         if not self._soon.isActive():

@@ -78,7 +78,8 @@ class ModelActions(QObject):
 
     def export_package(self, info: ModelInfo, path: Path) -> None:
         """Write a model as a BioImage.IO package."""
-        work = partial(_export_package, info.name, path.with_suffix(".zip"))
+        target = path if path.suffix.lower() == ".zip" else path.with_name(f"{path.name}.zip")
+        work = partial(_export_package, info.name, target)
         self._do(work, "Exporting a BioImage.IO package", self._on_written)
 
     def add(self, paths: Sequence[Path]) -> None:

@@ -64,6 +64,7 @@ class ModelCard(QScrollArea):
         rows.addWidget(self.picture)
         self.caption = note()
         rows.addWidget(self.caption)
+        self._rows: list[tuple[QLabel, QLabel]] = []
         self._facts = QGridLayout()
         self._facts.setHorizontalSpacing(10)
         self._facts.setVerticalSpacing(0)
@@ -123,17 +124,24 @@ class ModelCard(QScrollArea):
             self.caption.setText(f"{section}, and what the model makes of it: membranes dark.")
 
     def _fill_facts(self, facts: list[tuple[str, str]]) -> None:
-        while (item := self._facts.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None:
-                widget.deleteLater()
-                widget.hide()
-        for index, (heading, text) in enumerate(facts):
-            head = QLabel(heading)
-            head.setProperty("role", "quiet")
-            top = Qt.AlignmentFlag.AlignTop
-            self._facts.addWidget(head, index, 0, top)
-            self._facts.addWidget(_text(text), index, 1, top)
+        while len(self._rows) < len(facts):
+            self._add_row()
+        for index, (heading, text) in enumerate(self._rows):
+            is_used = index < len(facts)
+            heading.setText(facts[index][0] if is_used else "")
+            text.setText(facts[index][1] if is_used else "")
+            heading.setVisible(is_used)
+            text.setVisible(is_used)
+
+    def _add_row(self) -> None:
+        heading, text = QLabel(), QLabel()
+        heading.setProperty("role", "quiet")
+        text.setTextFormat(Qt.TextFormat.PlainText)
+        text.setWordWrap(True)
+        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        for place, label in enumerate((heading, text)):
+            self._facts.addWidget(label, len(self._rows), place, Qt.AlignmentFlag.AlignTop)
+        self._rows.append((heading, text))
 
 
 class _TitleEdit(QLineEdit):
@@ -150,14 +158,6 @@ class _TitleEdit(QLineEdit):
             self.left.emit()
         else:
             super().keyPressEvent(event)
-
-
-def _text(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label
 
 
 def _pixmap(path: Path | None) -> QPixmap | None:

@@ -103,7 +103,7 @@ class ModelList(QListWidget):
         if key:
             heading.setData(_ROLE, ("folder", key))
         else:
-            heading.setFlags(Qt.ItemFlag.ItemIsEnabled)
+            heading.setFlags(Qt.ItemFlag.NoItemFlags)  # the arrow keys pass over it
         self.addItem(heading)
         for info in members:
             self.addItem(self._make_item(info))
