@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from _few_sets import DATA_SETS
 from _network_pages import DOCS, read_lines
 
 __all__ = ["PAGE", "fill", "read_lines", "write_page"]
@@ -17,7 +18,6 @@ __all__ = ["PAGE", "fill", "read_lines", "write_page"]
 PAGE = DOCS / "few-sections.md"
 _PLACE = re.compile(r"(<!-- table: ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
 _COUNTS = (1, 2, 4)
-_SETS = ("vnc2013", "isbi2012", "fib25")
 Line = dict[str, Any]
 
 
@@ -34,10 +34,9 @@ def fill(text: str, lines: Sequence[Line]) -> str:
 def scores_table(lines: Sequence[Line]) -> str:
     """Make the table of V_rand before and after."""
     mine = {_key(line): line for line in lines if _is_in_table(line)}
-    seen = {line["set"]: line for line in lines if not line["sections"] and not _is_in_table(line)}
     rows = []
-    for name in _SETS:
-        before = mine.get((name, "base", "", 0))
+    for name, data in DATA_SETS.items():
+        before, seen = (_before(lines, name, base) for base in (f"leave_{name}", data.seen_by))
         for start in ("fine-tuned", "scratch"):
             for labels in ("dense", "sparse"):
                 cells = [mine.get((name, start, labels, count)) for count in _COUNTS]
@@ -46,7 +45,7 @@ def scores_table(lines: Sequence[Line]) -> str:
                     (
                         f"`{name}`" if is_first else "",
                         _score(before) if is_first else "",
-                        _score(seen.get(name)) if is_first else "",
+                        _score(seen) if is_first else "",
                         {"fine-tuned": "that model", "scratch": "nothing"}[start],
                         {"dense": "all", "sparse": "5 % in strokes"}[labels],
                         *(_score(cell) for cell in cells),
@@ -94,7 +93,7 @@ def times_table(lines: Sequence[Line]) -> str:
 
 def candidates_table(lines: Sequence[Line]) -> str:
     """Make the tables of what was tried for the preset: a row each, a column for each cell."""
-    tried = [line for line in lines if line["candidate"] != "quick"]
+    tried = [line for line in lines if line["candidate"] != "quick" and line["sections"]]
     places = list(dict.fromkeys((line["set"], line["base"], line["minutes"]) for line in tried))
     return "".join(_tried_table(lines, *place) for place in places) or "\nNot measured yet.\n\n"
 
@@ -110,7 +109,14 @@ def _tried_table(lines: Sequence[Line], name: str, base: str, minutes: float) ->
     candidates = list(dict.fromkeys(["quick", *(line["candidate"] for line in mine)]))
     rows = [(each, *(_score(found.get((each, key))) for key in columns)) for each in candidates]
     head = ("", *(f"{start}, {labels}, {count} sections" for start, labels, count in columns))
-    return f"\n`{name}`, model `{base}`, {minutes:g} minutes:\n" + _markdown(head, rows)
+    before = _score(_before(lines, name, base))
+    text = f"\n`{name}`, model `{base}` ({before} before), minutes: {minutes:g}\n"
+    return text + _markdown(head, rows)
+
+
+def _before(lines: Sequence[Line], name: str, base: str) -> Line | None:
+    found = (name, base, 0)
+    return next((r for r in lines if (r["set"], r["base"], r["sections"]) == found), None)
 
 
 def _is_in_table(line: Line) -> bool:
