@@ -57,6 +57,8 @@ def _parse(
         raise InputError(f"{name} in its {where} has no sensible values")
     try:
         step = _PARSERS[name](name, kwargs, letters)
+    except InputError:
+        raise
     except (TypeError, ValueError, KeyError):
         raise InputError(f"{name} in its {where} has no sensible values") from None
     wanted = kwargs.get("reference_tensor")

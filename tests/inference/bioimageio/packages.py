@@ -85,7 +85,7 @@ def trace(module: nn.Module, shape: Sequence[int]) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made: Any = torch.jit.trace(module.eval(), torch.randn(*shape), check_trace=False)
-    torch.jit.save(made, buffer)
+        torch.jit.save(made, buffer)
     return buffer.getvalue()
 
 

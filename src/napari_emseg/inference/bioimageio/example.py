@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from napari_emseg.errors import InputError
 from napari_emseg.inference.bioimageio import processing
 from napari_emseg.inference.bioimageio.weights import Module, load_weights
 from napari_emseg.networks.bioimageio_archive import Archive, check_sha256
-from napari_emseg.networks.bioimageio_model import FileRef, PackageModel
+from napari_emseg.networks.bioimageio_model import FileRef, PackageModel, Step
 from napari_emseg.networks.bioimageio_read import read_model
 
 Array = npt.NDArray[Any]
@@ -135,25 +136,37 @@ def run_example(model: PackageModel, module: Module, given: Array) -> Array:
 
 
 def _steps(
-    model: PackageModel, steps: Any, image: Array, axes: str, entered: Array | None
+    model: PackageModel, steps: tuple[Step, ...], image: Array, axes: str, entered: Array | None
 ) -> Array:
     for step in steps:
-        stat = None
-        if step.axes is not None:
-            processing.scope_of(step, model)
-            kept = [i for i, axis in enumerate(axes) if axis not in step.axes]
-            if any(image.shape[i] > 1 for i in kept):
-                raise InputError("The example of the package has several images at once.")
-            stat = processing.measure(step, [image])
-            if step.values.get("of_input") and entered is not None:
-                stat = processing.measure(step, [entered])
         along = step.values.get("along")
-        if step.name == "scale_mean_variance" and entered is not None and stat is not None:
-            wanted = processing.measure(step, [entered])
-            image = processing.to_input_range(step, image, stat, wanted)
-        else:
-            image = processing.apply(step, image, stat, axes.index(along) if along else None)
+        if step.axes is None:
+            image = processing.apply(step, image, None, axes.index(along) if along else None)
+            continue
+        processing.scope_of(step, model)
+        made = np.empty(image.shape, np.float32)
+        for part in _parts(image.shape, axes, step.axes):
+            made[part] = _measured(step, image[part], entered)
+        image = made
     return image
+
+
+def _parts(shape: tuple[int, ...], axes: str, measured: str) -> Iterator[tuple[int | slice, ...]]:
+    """Yield where in an array each part is that has statistics of its own."""
+    counts = [1 if axis in measured else n for axis, n in zip(axes, shape, strict=True)]
+    for index in np.ndindex(*counts):
+        yield tuple(
+            slice(None) if axis in measured else i for axis, i in zip(axes, index, strict=True)
+        )
+
+
+def _measured(step: Step, image: Array, entered: Array | None) -> Array:
+    stat = processing.measure(step, [image])
+    if entered is not None and step.name == "scale_mean_variance":
+        return processing.to_input_range(step, image, stat, processing.measure(step, [entered]))
+    if entered is not None and step.values.get("of_input"):
+        stat = processing.measure(step, [entered])
+    return processing.apply(step, image, stat)
 
 
 def _read(archive: Archive, file: FileRef | None) -> Array | None:

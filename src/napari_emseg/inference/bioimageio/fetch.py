@@ -236,6 +236,8 @@ def _stream_with_total(url: str, most_bytes: int) -> Any:
                 if max(done, total) > most_bytes:
                     raise InputError(f"{url} is larger than a model can be: not downloaded.")
                 yield total, chunk
+    except InputError:
+        raise
     except (requests.exceptions.RequestException, ValueError) as error:
         raise InputError(
             f"{parts.hostname} could not be asked for {parts.path}: {_reason(error)}. Try again "

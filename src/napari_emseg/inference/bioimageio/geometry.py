@@ -161,16 +161,17 @@ def plan_tiles(
         grid = _squared(grid) if square else grid
         if grid.voxels <= most_voxels:
             return grid
-        smaller = [_less(axis, tile) for axis, tile in zip(wider, grid.tile, strict=True)]
+        smaller = [_less(one, tile) for one, tile in zip(wider, grid.tile, strict=True)]
         ratios = [
-            0.0 if less is None else tile / (2 * axis.halo + 1)
-            for less, tile, axis in zip(smaller, grid.tile, wider, strict=True)
+            0.0 if less is None else tile / (2 * one.halo + 1)
+            for less, tile, one in zip(smaller, grid.tile, wider, strict=True)
         ]
         place = ratios.index(max(ratios))
         less = smaller[place]
         if less is None:
             return None
-        wanted[place] = less
+        for axis in (1, 2) if square and place else (place,):
+            wanted[axis] = less
 
 
 def _less(axis: Axis, tile: int) -> int | None:
