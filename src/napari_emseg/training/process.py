@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["train_in_process"]
 
+NICENESS = 10
+"""How far the process steps back behind others."""
 _TICK_S = 0.1
 _PATIENCE_S = 20.0
 """How long a training may take to save when it is stopped."""
@@ -124,7 +126,9 @@ class _Training:
         self._pairs: Sequence[TrainingPair] = ()
         self._looks = _Looks(watch) if watch is not None else None
         self._pipe, far_end = get_context("spawn").Pipe()
-        self._process = start_process(serve, (far_end, str(folder)), name="training", daemon=False)
+        self._process = start_process(
+            serve, (far_end, str(folder), NICENESS), name="training", daemon=False
+        )
         far_end.close()  # so that the end of the process is seen at this end
         atexit.register(self.close)
 

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 REPORT_INTERVAL_S = 0.1
 STATE_INTERVAL_S = 0.25
 _ORPHAN_PATIENCE_S = 5.0
-_NICENESS = 10
 
 Files = dict[str, list[KeptFile]]
 """By volume of a pair, what is kept of it."""
@@ -72,7 +71,7 @@ class Work:
     is_watched: bool
 
 
-def serve(pipe: Connection, folder: str) -> None:
+def serve(pipe: Connection, folder: str, niceness: int) -> None:
     """Train as the parent asks and tell it how it goes.
 
     Parameters
@@ -80,9 +79,11 @@ def serve(pipe: Connection, folder: str) -> None:
     pipe : Connection
     folder : str
         Where the sections are; removed if the parent is gone.
+    niceness : int
+        How far to step back behind other programs, as Unix counts it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C concerns the parent, which says stop
-    step_back()
+    _step_back(niceness)
     link = Link(pipe, folder)
     try:
         import napari_emseg.training.trainer  # noqa: F401  (while the parent reads the sections)
@@ -253,15 +254,15 @@ def _open_pairs(link: Link, work: Work) -> list[TrainingPair]:
     ]
 
 
-def step_back() -> None:
+def _step_back(niceness: int) -> None:
     """Let all other programs, and the window, go first."""
     with suppress(OSError):
-        if sys.platform == "win32":
+        if sys.platform == "win32" and niceness:
             import psutil
 
             psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        else:
-            os.nice(_NICENESS)
+        elif sys.platform != "win32":
+            os.nice(niceness)
 
 
 def _leave_a_core() -> None:
