@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from napari_emseg.cli import main
-from napari_emseg.io import save_volume
+from napari_emseg.io import open_volume, save_volume
 from napari_emseg.networks.checkpoint import load_model
+from napari_emseg.training.presets import QUICK_NEW
 from napari_emseg.volume import Volume
 
 SMALL = ("--width", "4", "--depth", "2", "--patch-px", "32", "--device", "cpu", "--steps", "2")
@@ -128,3 +129,73 @@ def test_tensorboard_writes_its_folder(stack, capsys):
     assert list((stack / "board").glob("events.*"))
     train(capsys, "--tensorboard", "board", "--folds", "2")
     assert list((stack / "board" / "fold2").glob("events.*"))
+
+
+def paint_some(folder: Path, *sections: int) -> None:
+    """Paint lines of membrane and of cells in a few sections."""
+    paint = np.zeros((4, 40, 44), np.uint8)
+    for z in sections:
+        paint[z, 11:22:11, 5:40], paint[z, 16, 5:40] = 1, 2
+    save_volume(Volume(paint, kind="labels"), folder / "labels.tif")
+
+
+def test_a_few_strokes_are_enough(stack, capsys):
+    paint_some(stack, 0, 2)
+    assert main(["train", "raw.tif", "labels.tif", "m.safetensors", *SMALL,
+                 "--labels-kind", "painted"]) == 0  # fmt: skip
+    assert "2 of 4 sections are painted" in capsys.readouterr().err
+    assert load_model("m.safetensors")[1].trained_on == "raw sections 0, 2"
+
+
+def test_of_four_painted_sections_the_last_is_scored(stack, capsys):
+    paint_some(stack, 0, 1, 2, 3)
+    report = train(capsys, "--labels-kind", "painted")
+    assert set(report["scores"]["raw"]) == {"accuracy", "membrane_recall", "inside_recall"}
+
+
+def test_paint_of_membrane_alone_is_refused(stack, capsys):
+    paint_some(stack, 0)
+    paint = open_volume("labels.tif", kind="labels").read()
+    save_volume(Volume(np.where(paint == 1, 1, 0), kind="labels"), stack / "labels.tif")
+    assert "paint some strokes of the inside" in fail(capsys, "--labels-kind", "painted")
+
+
+def test_a_file_of_paint_needs_no_list_of_sections(stack, capsys):
+    paint_some(stack, 1, 3)
+    entry = {"name": "a", "raw": "raw.tif", "labels": "labels.tif", "labels_kind": "painted"}
+    Path("set.yaml").write_text(yaml.safe_dump({"sets": [entry]}))
+    assert main(["train", "set.yaml", "m.safetensors", *SMALL]) == 0
+    assert load_model("m.safetensors")[1].trained_on == "a sections 1, 3"
+    entry["validation_sections"] = [3]
+    Path("set.yaml").write_text(yaml.safe_dump({"sets": [entry]}))
+    assert main(["train", "set.yaml", "n.safetensors", *SMALL]) == 0
+    assert load_model("n.safetensors")[1].trained_on == "a sections 1"
+
+
+def test_ready_made_settings_lie_under_what_is_given(stack, capsys):
+    train(capsys, "--settings", "quick")
+    params = load_model("m.safetensors")[1].training["params"]
+    assert params["learning_rate"] == QUICK_NEW["learning_rate"]
+    assert (params["steps"], params["minutes"]) == (2, None)
+    train(capsys, "--settings", "quick", "--learning-rate", "0.001", "--overwrite")
+    assert load_model("m.safetensors")[1].training["params"]["learning_rate"] == 0.001
+    assert "No paper says how to train" in fail(capsys, "--settings", "paper", "--overwrite")
+
+
+def test_settings_take_the_network_of_the_model_to_start_from(stack, capsys):
+    train(capsys, "--network", "fusionnet", "--preset", "tiny", "--width", "4", "--depth", "3")
+    small = SMALL[4:]  # the size is that of the model
+    more = ["--start-from", "m.safetensors", "--settings", "quick"]
+    assert main(["train", "raw.tif", "labels.tif", "n.safetensors", *small, *more]) == 0
+    assert load_model("n.safetensors")[1].network == "fusionnet"
+
+
+def test_data_are_brought_to_the_pixel_size_of_the_model_to_start_from(stack, capsys):
+    train(capsys)
+    more = ["--start-from", "m.safetensors", "--voxel-size-nm", "50", "8", "8"]
+    command = ["train", "raw.tif", "labels.tif", "n.safetensors", *SMALL, *more]
+    assert main(command) == 0
+    assert "resampled to the 4 x 4 nm that m was trained at" in capsys.readouterr().err
+    assert load_model("n.safetensors")[1].voxel_size_nm == (50, 4, 4)
+    assert main([*command, "--no-resample", "--overwrite"]) == 0
+    assert load_model("n.safetensors")[1].voxel_size_nm == (50, 8, 8)

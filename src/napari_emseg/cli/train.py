@@ -50,6 +50,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="labels: ids; membranes: an image of membranes; painted: strokes, 1 = membrane, 2 and "
         "more = inside of a cell, 0 = not painted, which teaches nothing (default labels)",
     )
+    parser.add_argument(
+        "--settings",
+        choices=("quick", "thorough", "paper"),
+        help="Start from ready-made settings, which other flags replace: quick, for minutes; "
+        "thorough, fitted to the labels; paper, as the authors of the network did",
+    )
+    parser.add_argument(
+        "--resample",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="Bring data to the pixel size of the model of --start-from where theirs is far off, "
+        "as prediction does",
+    )
     parser.add_argument("--resume", action="store_true", help="Go on where training stopped")
     parser.add_argument("--overwrite", action="store_true", help="Replace a model of that name")
     parser.add_argument(
@@ -86,6 +99,8 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     if options := _network_options(args.network_option):
         args.network_options = options
     params, pairs, info = _open_set(data[0], args) if is_set else _open_pair(data, args)
+    params = _with_settings(params, pairs, args)
+    pairs = _on_grid(pairs, params, args, progress)
     _check_free(out, args)
     _tell_about(pairs, folds=args.folds)
     try:
@@ -97,6 +112,59 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
         _tell_saved(out, args)
         raise
     return {**report, "notes": notes_of(*(pair.raw for pair in pairs))}
+
+
+def _with_settings(
+    params: TrainParams, pairs: list[TrainingPair], args: argparse.Namespace
+) -> TrainParams:
+    """Put ready-made settings under those that were given."""
+    if args.settings is None:
+        return params
+
+    from napari_emseg.networks.library import find_model
+    from napari_emseg.steps.train import labelled_px
+    from napari_emseg.training.presets import preset_params
+
+    given = params.model_dump(exclude_unset=True)
+    if params.start_from and "network" not in given:
+        given["network"] = find_model(params.start_from).network
+    ready = preset_params(
+        args.settings,
+        network=given.get("network", params.network),
+        start_from=params.start_from,
+        labelled_px=labelled_px(pairs),
+        is_painted=any(pair.labels_kind == "painted" for pair in pairs),
+    ).model_dump(exclude_unset=True)
+    if "steps" in given:
+        ready.pop("minutes", None)
+    for name in ready.keys() & given.keys() & {"augment"}:
+        given[name] = {**ready[name], **given[name]}
+    return parse_params(TrainParams, {**ready, **given})
+
+
+def _on_grid(
+    pairs: list[TrainingPair],
+    params: TrainParams,
+    args: argparse.Namespace,
+    progress: Progress,
+) -> list[TrainingPair]:
+    """Bring the data to the pixel size of the model to start from, and say so."""
+    if not (params.start_from and args.resample):
+        return pairs
+
+    from napari_emseg.networks.library import find_model
+    from napari_emseg.training.resampled import on_grid_of
+
+    model = find_model(params.start_from)
+    resampled = on_grid_of(pairs, model, progress=progress)
+    for before, after in zip(pairs, resampled, strict=True):
+        if after is not before and model.voxel_size_nm is not None:
+            y, x = model.voxel_size_nm[1:]
+            say(
+                f"note: {before.name}: resampled to the {y:g} x {x:g} nm that {model.name} was "
+                "trained at; --no-resample takes it as it is."
+            )
+    return resampled
 
 
 def _network_options(texts: list[str]) -> dict[str, Any]:

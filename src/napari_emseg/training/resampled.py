@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.inference.sections import resize, voxel_size_ratio
+from napari_emseg.networks.info import ModelInfo
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.training.pairs import LARGEST_ANISOTROPY, TrainingPair, is_blank
 from napari_emseg.training.targets import membrane_target
@@ -68,6 +69,15 @@ def at_voxel_size(
             volume.data.prepare(z)
         progress.update(done + 1, len(sections), f"resampling {pair.name}")
     return resampled
+
+
+def on_grid_of(
+    pairs: Sequence[TrainingPair], model: ModelInfo, *, progress: Progress = NO_PROGRESS
+) -> list[TrainingPair]:
+    """Bring pairs to the pixel size of a model; not for affinities, whose offsets count voxels."""
+    if model.target != "boundary":
+        return list(pairs)
+    return [at_voxel_size(pair, model.voxel_size_nm, progress=progress) for pair in pairs]
 
 
 def _check_ratio(pair: TrainingPair, ratio: tuple[float, float]) -> None:

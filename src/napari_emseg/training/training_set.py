@@ -17,7 +17,13 @@ from pydantic import (
 )
 
 from napari_emseg.errors import InputError
-from napari_emseg.training.pairs import Axes, LabelsKind, TrainingPair
+from napari_emseg.training.pairs import (
+    Axes,
+    LabelsKind,
+    TrainingPair,
+    hold_out,
+    labelled_sections,
+)
 from napari_emseg.volume import Kind, Volume
 
 DATA_FOLDER_VARIABLE = "EMSEG_DATA"
@@ -57,7 +63,7 @@ class TrainingSetEntry(BaseModel):
     ignore_values: tuple[int, ...] = ()
     axes: Axes = "z"
     voxel_size_nm: tuple[float, float, float] | None = None
-    train_sections: Sections
+    train_sections: Sections = ()
     validation_sections: Sections = ()
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
@@ -135,7 +141,8 @@ def load_training_set(
     ----------
     path : path
         YAML with ``sets``: a list of {name, raw, labels, labels_kind,
-        voxel_size_nm, train_sections: "0-19", validation_sections, weight, axes}.
+        voxel_size_nm, train_sections: "0-19", validation_sections, weight, axes};
+        without sections as :func:`napari_emseg.training.hold_out` chooses them.
     data_folder : path, optional
         Where relative paths start; by default the environment variable
         EMSEG_DATA, else the folder of the YAML file.
@@ -155,13 +162,17 @@ def _open_entry(entry: TrainingSetEntry, folder: Path) -> TrainingPair:
     def read(path: str, kind: Kind) -> Volume:
         return open_volume(folder / path, voxel_size_nm=entry.voxel_size_nm, kind=kind)
 
-    is_membranes = entry.labels_kind == "membranes"
+    is_drawn = entry.labels_kind == "membranes"
+    raw, labels = read(entry.raw, "raw"), read(entry.labels, "raw" if is_drawn else "labels")
+    train, held = entry.train_sections, entry.validation_sections
+    if not train:
+        train, held = _choose_sections(entry, raw, labels)
     return TrainingPair(
-        raw=read(entry.raw, "raw"),
-        labels=read(entry.labels, "raw" if is_membranes else "labels"),
+        raw=raw,
+        labels=labels,
         labels_kind=entry.labels_kind,
-        train_sections=entry.train_sections,
-        validation_sections=entry.validation_sections,
+        train_sections=train,
+        validation_sections=held,
         weight=entry.weight,
         invert=entry.invert,
         ignore=read(entry.ignore, "labels") if entry.ignore else None,
@@ -169,3 +180,15 @@ def _open_entry(entry: TrainingSetEntry, folder: Path) -> TrainingPair:
         axes=entry.axes,
         name=entry.name,
     )
+
+
+def _choose_sections(
+    entry: TrainingSetEntry, raw: Volume, labels: Volume
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return those that are labelled, without or but for those to be held out."""
+    held = entry.validation_sections
+    if not held:
+        chosen = hold_out(raw, labels, labels_kind=entry.labels_kind, name=entry.name)
+        return chosen.train_sections, chosen.validation_sections
+    labelled = labelled_sections(labels, entry.labels_kind)
+    return tuple(z for z in labelled if z not in held), held
