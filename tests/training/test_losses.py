@@ -87,6 +87,19 @@ def test_channels_count_the_same_however_much_of_them_is_known() -> None:
     assert float(map_loss(logits, targets[None])) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("only", [0, 1])
+@pytest.mark.parametrize("boundary_is", [0, 1])
+def test_of_one_kind_alone_an_overlap_costs_nothing(only: int, boundary_is: int) -> None:
+    logits, targets = row(3, -1, 2), truth(only, only, IGNORED)
+    plain = map_loss(logits, targets, boundary_is=boundary_is)
+    options = {"dice_weight": 5.0, "class_balance": True, "boundary_is": boundary_is}
+    assert float(map_loss(logits, targets, **options)) == pytest.approx(float(plain))
+    both = truth(only, 1 - only, IGNORED)
+    assert float(map_loss(logits, both, **options)) > float(
+        map_loss(logits, both, **{**options, "dice_weight": 0.0})
+    )
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.sampled_from([0, 1, IGNORED]), min_size=1, max_size=12),
