@@ -5,11 +5,12 @@ import math
 import os
 import signal
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from napari_emseg.errors import InputError
 from napari_emseg.networks import build_network
@@ -17,6 +18,7 @@ from napari_emseg.networks.checkpoint import load_model
 from napari_emseg.progress import Cancelled
 from napari_emseg.training import AugmentParams, TrainParams, train
 from napari_emseg.training.description import format_sections
+from napari_emseg.training.held_out import describe_held_out
 from napari_emseg.training.hooks import Hook
 from napari_emseg.volume import Volume
 
@@ -289,3 +291,102 @@ def test_training_goes_on_from_the_weights_of_a_model(cells, tiny, tmp_path):
         train([cells], second, params=tuned.model_copy(update={"width": 5}))
     with pytest.raises(InputError, match="cannot start from"):
         train([cells], second, params=tuned.model_copy(update={"network": "rdn"}))
+
+
+class Standings(Hook):
+    """Remembers what it is told of scores."""
+
+    def __init__(self) -> None:
+        self.began: list[Any] = []
+        self.scored: list[Any] = []
+
+    def on_begin(self, standing):
+        self.began.append(standing)
+
+    def on_scores(self, standing):
+        self.scored.append(standing)
+
+
+def test_a_score_of_before_counts_only_for_what_is_held_out_now(cells, tiny, tmp_path):
+    """Another section, a corrected label: what counts is how good the model is on those."""
+    path, still = tmp_path / "m.safetensors", {"learning_rate": 1e-12, "weight_decay": 0}
+    train([cells], path, params=tiny)
+    assert counters_of(path)["held_out"] == describe_held_out([cells])
+    corrected = cells.labels.data.copy()
+    corrected[4, :9, :9] = 777
+    changed = replace(cells, labels=replace(cells.labels, data=corrected))
+    for pair in (replace(cells, validation_sections=(4,)), changed):
+        again = tmp_path / "again.safetensors"
+        for suffix in (".safetensors", ".training", ".curve.jsonl"):
+            again.with_suffix(suffix).write_bytes(path.with_suffix(suffix).read_bytes())
+        told = Standings()
+        more = tiny.model_copy(update={"steps": 10, **still})
+        result = train([pair], again, params=more, resume=True, hooks=[told])
+        assert [standing.step for standing in told.scored] == [8, 10]
+        assert told.began[0].best_score is None
+        assert all("scores" not in record for record in told.began[0].curve)
+        assert any("scores_before" in record for record in told.began[0].curve)
+        best = max(told.scored, key=lambda s: s.scores["cells"]["v_rand"])
+        assert result.best_step == best.step
+        assert counters_of(again)["held_out"] == describe_held_out([pair])
+
+
+def test_the_same_held_out_keeps_its_best_score(cells, tiny, tmp_path):
+    path, told = tmp_path / "m.safetensors", Standings()
+    before = train([cells], path, params=tiny)
+    train([cells], path, params=tiny.model_copy(update={"steps": 9}), resume=True, hooks=[told])
+    assert told.began[0].best_step == before.best_step
+    assert told.began[0].best_score == pytest.approx(before.scores["cells"]["v_rand"])
+    assert [r["step"] for r in told.began[0].curve if "scores" in r] == [4, 8]
+    assert [standing.step for standing in told.scored] == [9]
+
+
+def counters_of(path):
+    with safe_open(path.with_suffix(".training"), "pt") as file:
+        return json.loads(file.metadata()["counters"])
+
+
+def test_a_model_is_never_worse_than_what_it_started_from(cells, tiny, tmp_path):
+    """With far too large steps all is forgotten at once; what was there stays the model."""
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    train([cells], first, params=tiny.model_copy(update={"steps": 60, "learning_rate": 1e-2}))
+    wild = {"width": None, "depth": None, "start_from": str(first), "learning_rate": 1.0}
+    result = train([cells], second, params=tiny.model_copy(update={**wild, "steps": 4}))
+    assert result.best_step == 0
+    a, b = weights(first), weights(second)
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    steps = [json.loads(line)["step"] for line in result.curve_path.read_text().splitlines()]
+    assert steps == [0, 4]
+
+
+def test_before_the_first_validation_the_latest_is_the_model(cells, tiny, tmp_path):
+    """So that it can be used while it trains."""
+    path = tmp_path / "m.safetensors"
+
+    class Look(Hook):
+        found = ()
+
+        def on_step(self, moment):
+            if path.exists():
+                self.found = (*self.found, load_model(path)[1].training["step"])
+
+    params = tiny.model_copy(update={"validation_interval_steps": 100, "save_interval_s": 1e-6})
+    train([cells], path, params=params, hooks=[look := Look()])
+    assert look.found == (1, 2, 3, 4, 5, 6, 7)
+
+
+def test_paint_is_scored_by_accuracy_and_so_is_the_best_chosen(cells, tiny, tmp_path):
+    paint = np.where(cells.labels.data % 2 == 0, 2, 0).astype(np.uint8)
+    paint[:, :, 10:14] = 1
+    pair = replace(cells, labels=Volume(paint, kind="labels"), labels_kind="painted")
+    told, messages = Standings(), []
+
+    class Listen:
+        def update(self, done, total, message=""):
+            messages.append(message)
+
+    path = tmp_path / "m.safetensors"
+    result = train([pair], path, params=tiny, hooks=[told], progress=Listen())
+    best = max(told.scored, key=lambda standing: standing.scores["cells"]["accuracy"])
+    assert result.best_step == best.step
+    assert f"best accuracy {told.scored[0].scores['cells']['accuracy']:.4f}" in messages[-6]
