@@ -367,7 +367,7 @@ def test_a_package_is_exported_by_the_button(
     from napari_emseg.errors import InputError
     from napari_emseg.inference.bioimageio import export
 
-    said = create_autospec(export.export_package)
+    said = create_autospec(export.export_package, return_value=folders["mail"] / "for v1.5.zip")
     monkeypatch.setattr(export, "export_package", said)
     target = folders["mail"] / "for v1.5"
     dialogs = model_library.QFileDialog
@@ -376,12 +376,43 @@ def test_a_package_is_exported_by_the_button(
     library.export_button.click()
     wait(library, qtbot)
     assert library.words.text() == f"Written to {target}.zip."
-    said.assert_called_once_with("mine", target.with_name("for v1.5.zip"))
+    (call,) = said.call_args_list
+    assert call.args == ("mine", target.with_name("for v1.5.zip"))
     said.side_effect = InputError("For that, install it: pip install something.")
     library.export_button.click()
     wait(library, qtbot)
     assert "pip install" in notices[-1]
     assert library.words.text().strip() == ""
+
+
+def test_a_model_of_the_collection_is_got_by_its_name(
+    library: ModelLibrary,
+    qtbot: Any,
+    folders: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    notices: list[str],
+) -> None:
+    from napari_emseg.errors import InputError
+    from napari_emseg.inference.bioimageio import fetch
+
+    def bring(_address: str, folder: Any, _progress: Any) -> Path:
+        return save_model_at(Path(folder) / "shrimp.safetensors", "Impartial shrimp")
+
+    fetched = create_autospec(fetch.fetch_package, side_effect=bring)
+    monkeypatch.setattr(fetch, "fetch_package", fetched)
+    answers = [(" impartial-shrimp ", True), ("", False), ("lonely-crab", True)]
+    monkeypatch.setattr(model_library.QInputDialog, "getText", lambda *_: answers.pop(0))
+    library.fetch_button.click()
+    wait(library, qtbot)
+    assert fetched.call_args.args[0] == "impartial-shrimp"
+    assert library.card.title.text() == "Impartial shrimp"
+    assert library.words.text() == "Added 'Impartial shrimp'."
+    library.fetch_button.click()  # and nothing is typed
+    assert not library.verbs.is_busy
+    fetched.side_effect = InputError("The network cannot be reached.")
+    library.fetch_button.click()
+    wait(library, qtbot)
+    assert notices[-1] == "The network cannot be reached."
 
 
 def test_nothing_is_cut_off_in_either_theme(

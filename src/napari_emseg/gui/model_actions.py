@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_emseg.gui.context import Context
-from napari_emseg.gui.jobs import FILES
+from napari_emseg.gui.jobs import FILES, Work
 from napari_emseg.gui.known_models import known_models_of
 from napari_emseg.progress import Progress
 
@@ -80,12 +81,18 @@ class ModelActions(QObject):
         """Write a model as a BioImage.IO package."""
         target = path if path.suffix.lower() == ".zip" else path.with_name(f"{path.name}.zip")
         work = partial(_export_package, info.name, target)
-        self._do(work, "Exporting a BioImage.IO package", self._on_written)
+        self._start(work, "Exporting a BioImage.IO package", self._on_written)
 
     def add(self, paths: Sequence[Path]) -> None:
-        """Copy models into the user's folder, after they were looked through."""
+        """Copy models into the user's folder, after they were tried."""
         if paths:
-            self._do(partial(_import, paths), "Adding models", self._on_added)
+            self._start(partial(_adopt, paths), "Adding models", self._on_added)
+
+    def fetch(self, address: str) -> None:
+        """Download a model of the BioImage.IO collection into the user's folder."""
+        if address:
+            title = f"Getting {address}"
+            self._start(partial(_fetch, address), title, self._on_added, lane="download")
 
     def add_folder(self, path: Path) -> None:
         """List the models of a folder of the lab from now on."""
@@ -102,14 +109,20 @@ class ModelActions(QObject):
         self._do(partial(remove_lab_folder, path), "Forgetting a folder", lambda _: self._say(said))
 
     def _do(self, work: Callable[[], Any], title: str, on_result: Callable[[Any], None]) -> None:
+        self._start(lambda _progress: work(), title, on_result)
+
+    def _start(
+        self, work: Work, title: str, on_result: Callable[[Any], None], *, lane: str = FILES
+    ) -> None:
         self._deleted = None
         self._say(f"{title}…")
         self._context.jobs.start(
-            partial(_without_progress, work),
+            work,
             title=title,
             key=_KEY,
-            lane=FILES,
+            lane=lane,
             on_result=partial(self._on_result, on_result),
+            on_report=lambda report: self._say(f"{title}: {report.describe_share()}…"),
             on_end=self.ended.emit,
         )
 
@@ -150,18 +163,21 @@ class ModelActions(QObject):
         self._say(f"Written to {path}.")
 
 
-def _without_progress(work: Callable[[], Any], _progress: Progress) -> Any:
-    return work()
+def _adopt(paths: Sequence[Path], progress: Progress) -> list[ModelInfo]:
+    from napari_emseg.inference.bioimageio.own import adopt
+
+    return [adopt(path, progress=progress)[0] for path in paths]
 
 
-def _import(paths: Sequence[Path]) -> list[ModelInfo]:
-    from napari_emseg.networks.upkeep import import_model
+def _fetch(address: str, progress: Progress) -> list[ModelInfo]:
+    from napari_emseg.inference.bioimageio import fetch_package
 
-    return [import_model(path) for path in paths]
+    with TemporaryDirectory() as folder:
+        path = fetch_package(address, folder, progress)
+        return _adopt([path], progress)
 
 
-def _export_package(name: str, path: Path) -> Path:
+def _export_package(name: str, path: Path, progress: Progress) -> Path:
     from napari_emseg.inference.bioimageio import export_package
 
-    export_package(name, path)
-    return path
+    return export_package(name, path, progress=progress)

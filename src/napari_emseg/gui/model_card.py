@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
@@ -13,8 +12,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QScrollArea,
-    QSizePolicy,
-    QStackedWidget,
     QWidget,
 )
 
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
     from napari_emseg.networks.info import ModelInfo
 
 _HEADING_WIDTH = 84
+_TITLE_STYLE = "font-size: 15pt; font-weight: bold;"
 
 
 class ModelCard(QScrollArea):
@@ -45,16 +43,15 @@ class ModelCard(QScrollArea):
         self.title = QLabel()
         self.title.setWordWrap(True)
         # napari's style sheet decides on fonts, so that only a style sheet changes them
-        self.title.setStyleSheet("font-size: 15pt; font-weight: bold;")
+        self.title.setStyleSheet(_TITLE_STYLE)
         self.title_edit = _TitleEdit()
         self.title_edit.setAccessibleName("new name")
         self.title_edit.accepted.connect(self._on_title_accepted)
         self.title_edit.left.connect(self.stop_renaming)
-        self._titles = QStackedWidget()
-        self._titles.addWidget(self.title)
-        self._titles.addWidget(self.title_edit)
-        self._titles.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        rows.addWidget(self._titles)
+        self.title_edit.setStyleSheet(_TITLE_STYLE)
+        self.title_edit.setVisible(False)
+        rows.addWidget(self.title)
+        rows.addWidget(self.title_edit)
         self.problem = note(role="warning")
         rows.addWidget(self.problem)
         self.summary = note(role="")
@@ -83,8 +80,7 @@ class ModelCard(QScrollArea):
     def show_model(self, info: ModelInfo) -> None:
         """Show a model; of one that cannot be used, what is wrong with it."""
         self._show_texts(info.title or info.name, info.summary, info.problem)
-        section = "A made-up section" if info.origin == "bundled" else "A section"
-        self._show_picture(None if info.problem else info.path, section)
+        self._show_picture(info)
         named = [("Name", info.name)]
         facts = describe_file(info) if info.problem else describe_facts(info)
         self._fill_facts([*named, *facts])
@@ -92,13 +88,16 @@ class ModelCard(QScrollArea):
     def start_renaming(self) -> None:
         """Let the user type another name over the title."""
         self.title_edit.setText(self.title.text())
-        self._titles.setCurrentWidget(self.title_edit)
+        self.title_edit.setFixedHeight(self.title.height())  # so that nothing moves
+        self.title.setVisible(False)
+        self.title_edit.setVisible(True)
         self.title_edit.selectAll()
         self.title_edit.setFocus()
 
     def stop_renaming(self) -> None:
         """Show the title again."""
-        self._titles.setCurrentWidget(self.title)
+        self.title_edit.setVisible(False)
+        self.title.setVisible(True)
 
     def _on_title_accepted(self) -> None:
         text = self.title_edit.text().strip()
@@ -115,13 +114,13 @@ class ModelCard(QScrollArea):
         self.problem.setText(f"It cannot be used: {problem}" if problem else "")
         self.problem.setVisible(bool(problem))
 
-    def _show_picture(self, path: Path | None, section: str = "") -> None:
-        pixmap = _pixmap(path)
+    def _show_picture(self, info: ModelInfo | None) -> None:
+        pixmap = _pixmap(info) if info is not None else None
         self.picture.setVisible(pixmap is not None)
         self.caption.setVisible(pixmap is not None)
-        if pixmap is not None:
+        if pixmap is not None and info is not None:
             self.picture.setPixmap(pixmap)
-            self.caption.setText(f"{section}, and what the model makes of it: membranes dark.")
+            self.caption.setText(_caption(info))
 
     def _fill_facts(self, facts: list[tuple[str, str]]) -> None:
         while len(self._rows) < len(facts):
@@ -160,13 +159,22 @@ class _TitleEdit(QLineEdit):
             super().keyPressEvent(event)
 
 
-def _pixmap(path: Path | None) -> QPixmap | None:
+def _caption(info: ModelInfo) -> str:
+    if info.network == "bioimageio":
+        return "Picture of the package."
+    section = "A made-up section" if info.origin == "bundled" else "A section"
+    return f"{section}, and what the model makes of it: membranes dark."
+
+
+def _pixmap(info: ModelInfo) -> QPixmap | None:
+    from napari_emseg.networks.cover import read_cover
     from napari_emseg.networks.picture import read_picture
 
-    if path is None or not path.is_file() or path.suffix != ".safetensors":
+    if info.path is None or info.problem:
         return None
     try:
-        picture = read_picture(path)
+        read = read_cover if info.network == "bioimageio" else read_picture
+        picture = read(info.path)
     except InputError:
         return None
     pixmap = QPixmap()

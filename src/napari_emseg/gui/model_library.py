@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from qtpy.QtWidgets import (
     QDialog,
     QFileDialog,
     QHBoxLayout,
+    QInputDialog,
     QLineEdit,
     QPushButton,
     QToolButton,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _MANY = 8
 _LIST_WIDTH = 270
 _KINDS = "Models (*.safetensors *.zip rdf.yaml bioimageio.yaml)"
-_EXPORT = "napari_emseg.inference.bioimageio"
+_FETCH = "Name or address of the model at bioimage.io, such as impartial-shrimp:"
 
 Use = Callable[["ModelInfo"], None]
 
@@ -64,7 +64,7 @@ class ModelLibrary(QDialog):
         self._on_theme_changed()
 
     def sizeHint(self) -> QSize:
-        return QSize(880, 640)
+        return QSize(880, 700)
 
     def open_for(self, use: Use | None, use_text: str, model: str) -> None:
         """Show the library, with a model chosen, and what is done with the one that is used."""
@@ -123,6 +123,11 @@ class ModelLibrary(QDialog):
         paths, _ = QFileDialog.getOpenFileNames(self, "Add models", "", _KINDS)
         self.verbs.add([Path(path) for path in paths])
 
+    def fetch(self) -> None:
+        """Ask for a model of the BioImage.IO collection and download it."""
+        address, _ = QInputDialog.getText(self, "Add from BioImage.IO", _FETCH)
+        self.verbs.fetch(address.strip())
+
     def add_folder(self) -> None:
         """Ask for a folder of the lab and list its models from now on."""
         path = QFileDialog.getExistingDirectory(self, "Folder with models of your lab")
@@ -162,6 +167,9 @@ class ModelLibrary(QDialog):
             self.add_folder,
             "List the models in a folder that your lab shares, now and in future",
         )
+        self.fetch_button = button(
+            "Add from BioImage.IO…", self.fetch, "Download a model of that collection and try it"
+        )
         self.use_button = button("Use", self.use, "Use this model (Enter)", role="next")
         self.rename_button = button("Rename", self.rename, "Give it another name (F2)")
         self.delete_button = button("Delete", self.delete, "Delete it (Del); Undo is offered")
@@ -171,7 +179,6 @@ class ModelLibrary(QDialog):
             self.export_package,
             "Write a package for the other programs that know BioImage.IO",
         )
-        self.export_button.setVisible(find_spec(_EXPORT) is not None)
         self.forget_button = button(
             "Do not list this folder", self.forget_folder, "Its files stay where they are"
         )
@@ -193,6 +200,7 @@ class ModelLibrary(QDialog):
         rows.addWidget(self.search)
         rows.addWidget(self.list, 1)
         rows.addLayout(row("", self.add_button, self.folder_button))
+        rows.addWidget(self.fetch_button)
         right = QWidget()
         rows = column(right)
         rows.addWidget(self.card, 1)
@@ -262,8 +270,9 @@ class ModelLibrary(QDialog):
         is_good = info is not None and not info.problem
         is_own = info is not None and info.origin == "own"
         is_package = info is not None and info.network == "bioimageio"
-        for widget in (self.add_button, self.folder_button, self.forget_button, self.undo_button):
+        for widget in (self.add_button, self.fetch_button, self.folder_button, self.forget_button):
             widget.setEnabled(is_free)
+        self.undo_button.setEnabled(is_free)
         self.use_button.setEnabled(is_good)
         self.share_button.setEnabled(is_good and is_free)
         self.export_button.setEnabled(is_good and is_free and not is_package)
@@ -294,9 +303,8 @@ class ModelLibrary(QDialog):
     def _on_theme_changed(self, *_: object) -> None:
         viewer = self.context.viewer
         self.setStyleSheet(stylesheet(viewer))
-        self.list.warning_colour = mix(
-            theme_colour(viewer, "warning"), theme_colour(viewer, "text"), 0.45
-        )
+        text = theme_colour(viewer, "text")
+        self.list.set_colours(text, mix(theme_colour(viewer, "warning"), text, 0.45))
         self._fill()
 
 

@@ -27,7 +27,7 @@ class ModelList(QListWidget):
     def __init__(self, known: KnownModels) -> None:
         super().__init__()
         self._known = known
-        self.warning_colour = QColor("orange")
+        self._text_colour = self._warning_colour = QColor("grey")
         self.setAccessibleName("models")
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setTextElideMode(Qt.TextElideMode.ElideRight)
@@ -46,6 +46,10 @@ class ModelList(QListWidget):
         """The current folder of the lab, where its heading is current."""
         kind, value = self._current()
         return Path(value) if kind == "folder" else None
+
+    def set_colours(self, text: QColor, warning: QColor) -> None:
+        """Say how headings and what cannot be used are written, from the next filling on."""
+        self._text_colour, self._warning_colour = text, warning
 
     def fill(self, models: Iterable[ModelInfo], folders: Iterable[Path], *, is_all: bool) -> None:
         """List models in groups; what was current stays so where it is still there.
@@ -100,6 +104,7 @@ class ModelList(QListWidget):
         font.setBold(True)
         heading.setFont(font)
         heading.setToolTip(key or "")
+        heading.setForeground(self._text_colour)  # also where it cannot be chosen
         if key:
             heading.setData(_ROLE, ("folder", key))
         else:
@@ -123,7 +128,7 @@ class ModelList(QListWidget):
         item.setData(_ROLE, ("model", info.name))
         item.setToolTip(info.problem or f"{words}\n{info.name}")
         if info.problem:
-            item.setForeground(self.warning_colour)
+            item.setForeground(self._warning_colour)
         return item
 
 
