@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
+from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.steps.params import Params
 from napari_emseg.training.pairs import TrainingPair
 from napari_emseg.training.params import TrainParams
-from napari_emseg.training.result import TrainResult
-from napari_emseg.training.watch import Watch
+from napari_emseg.training.result import STATE_SUFFIX, TrainResult
+from napari_emseg.training.watch import Watch, WatchState
 
 if TYPE_CHECKING:
     from napari_emseg.networks.info import ModelInfo
+
+
+DEFAULT = "default"
 
 
 class TrainChoice(Params):
@@ -38,11 +44,11 @@ class TrainChoice(Params):
         min_length=1,
     )
     start_from: str = Field(
-        default="default",
+        default=DEFAULT,
         title="Start from",
         description=(
             "Model whose weights training starts from, a name or a file; default: the bundled "
-            "one; empty: from nothing."
+            "one, or from nothing as in the paper; empty: from nothing."
         ),
     )
     minutes: float | None = Field(
@@ -52,12 +58,16 @@ class TrainChoice(Params):
         title="Minutes",
         description="How long to train; empty: as long as the preset does.",
     )
-    boundary_px: int = Field(
-        default=1,
+    boundary_px: int | None = Field(
+        default=None,
         ge=1,
         le=16,
         title="Boundary thickness, px",
-        description="Reach of the boundary drawn on both sides of where two labels meet.",
+        description=(
+            "Reach of the boundary drawn on both sides of where two labels meet; empty: the "
+            "preset's."
+        ),
+        json_schema_extra={"advanced": True},
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto",
@@ -98,7 +108,8 @@ def params_of(choice: TrainChoice, pairs: Sequence[TrainingPair] = ()) -> TrainP
         device=choice.device,
         is_painted=any(pair.labels_kind == "painted" for pair in pairs),
     )
-    return params.model_copy(update={"boundary_px": choice.boundary_px})
+    chosen = {} if choice.boundary_px is None else {"boundary_px": choice.boundary_px}
+    return params.model_copy(update=chosen)
 
 
 def model_of(choice: TrainChoice) -> ModelInfo | None:
@@ -109,7 +120,8 @@ def model_of(choice: TrainChoice) -> ModelInfo | None:
     InputError
         If there is no such model.
     """
-    if not choice.start_from:
+    is_as_in_paper = choice.preset == "paper" and choice.start_from == DEFAULT
+    if not choice.start_from or is_as_in_paper:
         return None
     from napari_emseg.networks.library import find_model
 
@@ -160,8 +172,13 @@ def run(
     watch : Watch, optional
         Told how the training stands, and asked what to show.
     resume : bool
-        Whether to go on where it was stopped.
+        Whether to go on where it was stopped; where nothing was saved it starts anew.
     progress : Progress
+
+    Returns
+    -------
+    TrainResult
+        The model's file holds a picture of the section that was watched last.
 
     Raises
     ------
@@ -178,9 +195,31 @@ def run(
     if start is not None:
         pairs = [at_voxel_size(p, start.voxel_size_nm, progress=progress) for p in pairs]
     info = describe(pairs, params, start=start, title=title)
-    return train_in_process(
-        pairs, out_path, params=params, info=info, watch=watch, progress=progress, resume=resume
-    )
+    path = Path(out_path).with_suffix(".safetensors")
+    is_saved = path.with_suffix(STATE_SUFFIX).exists()
+    try:
+        return train_in_process(
+            pairs,
+            path,
+            params=params,
+            info=info,
+            watch=watch,
+            progress=progress,
+            resume=resume and is_saved,
+        )
+    finally:
+        if watch is not None:
+            _add_picture(path, watch.state())
+
+
+def _add_picture(path: Path, state: WatchState) -> None:
+    """Put what was watched last into the model's file, if there are both."""
+    from napari_emseg.networks.picture import make_picture, write_picture
+
+    if state.map is None or state.view is None or not path.exists():
+        return
+    with suppress(InputError):  # a model without a picture is as good
+        write_picture(path, make_picture(state.view.raw.read(state.view.section), state.map))
 
 
 def describe(
