@@ -90,6 +90,9 @@ def test_a_stacker_is_fitted_and_used(folder: Path, capsys: pytest.CaptureFixtur
     losses = report["cross_entropy"]
     assert losses["learned"] <= min(losses["mean"], losses["max"]) + 1e-6
     predict(capsys, *given, "--combine", "learned", "--stacker", "s.safetensors")
+    said = open_volume(folder / "out.tif").read()
+    assert predict(capsys, *given, "--stacker", "s.safetensors")["combine"] == "learned"
+    np.testing.assert_array_equal(open_volume(folder / "out.tif").read(), said)
     replay(folder)
 
 
@@ -120,6 +123,14 @@ def test_sections_are_found_where_a_recipe_says_auto(
     report = predict(capsys, "--model", "one", "--bad-sections", "auto")
     assert report["substituted"] == ["5:blank"]
     replay(folder)
+
+
+def test_plain_words_tell_what_was_substituted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--model", "one", "--bad-sections", "2,5:blank", "--no-tta", "--quiet"]
+    assert main(["predict", "raw.tif", "out.tif", *flags]) == 0
+    assert "Bad sections, substituted: 2 (misaligned), 5 (blank)." in capsys.readouterr().out
 
 
 def test_a_store_is_what_a_file_would_be_and_is_not_computed_twice(
@@ -169,7 +180,7 @@ def test_a_store_that_was_begun_goes_on_or_is_begun_anew(
         (["--model", "one,three"], "There is no model 'three'"),
         (["--model", "one", "--combine", "learned"], "only one is chosen"),
         (["--model", "one,two", "--combine", "learned"], "needs a stacker"),
-        (["--model", "one,two", "--stacker", "s"], "needs a stacker"),
+        (["--model", "one,two", "--stacker", "s", "--combine", "max"], "not by max"),
         (["--model", "one", "--axes", "zyx"], "12.5 times as long as wide"),
         (["--model", "one", "--axes", "zyx", "--bad-sections", "1"], "exclude each other"),
         (["--model", "one", "--bad-sections", "1:torn"], "a fault is one of"),

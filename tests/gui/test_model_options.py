@@ -96,12 +96,32 @@ def test_a_section_counts_as_done_only_when_it_is_written(
 
     with monkeypatch.context() as patched:
         patched.setattr(Ensemble, "_join", stop_instead)
-        layer = predict(workspace, qtbot)
-    assert context.done_sections is not None
-    assert not context.done_sections.any()
-    assert predict(workspace, qtbot) is layer
+        assert predict(workspace, qtbot) is None
+    layer = predict(workspace, qtbot)
     assert context.is_boundary_complete
     assert all(np.ptp(section) > 0 for section in layer.data)
+
+
+def test_a_stopped_prediction_leaves_no_empty_layer(
+    workspace: Workspace, step: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All three axes are done at the end only; the map before is chosen and seen again."""
+    from napari_emseg.inference.axes import AxesPredictor
+
+    context = workspace.context
+    add_volume(context.viewer, Volume(GREY, name="cube", voxel_size_nm=(8, 8, 8)))
+    before = predict(workspace, qtbot)
+    step.options.axes.setChecked(True)
+
+    def stop_instead(*_: Any, **__: Any) -> None:
+        raise Cancelled
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AxesPredictor, "_fill", stop_instead)
+        assert predict(workspace, qtbot) is before
+    assert [layer.name for layer in context.viewer.layers] == ["cube", "cube boundaries"]
+    assert before.visible
+    assert predict(workspace, qtbot).name == "cube boundaries 2"
 
 
 def test_models_are_combined_as_learned(

@@ -263,6 +263,32 @@ def test_blank_planes_across_the_sections_are_not_told_as_sections(files: list[P
     assert not any("Blank" in note for note in made.provenance["notes"])
 
 
+def test_a_blank_plane_has_no_say_and_a_blank_section_no_map(files: list[Path]) -> None:
+    """A rim without image, as around an aligned stack, gets the mean of what is seen there."""
+    raw = RAW.copy()
+    raw[4], raw[:, :2], raw[:, :, -3:] = 9, 9, 9
+    volume = Volume(raw, voxel_size_nm=(8, 8, 8))
+    with Predictor(files[0], device="cpu") as one:
+        options: Any = {"tta": False, "resample": "never"}
+        along = [
+            np.moveaxis(one.predict(np.moveaxis(raw, axis, 0), **options).read(), 0, axis)
+            for axis in range(3)
+        ]
+        whole = AxesPredictor(one).predict(volume, **options)
+    assert not whole.read(4).any()
+    assert whole.provenance["predict"]["blank_sections"] == [4]
+    assert "Blank sections, whose boundary map was set to 0: 4." in whole.provenance["notes"]
+    where = np.s_[0, 10, 10], np.s_[0, 0, 10], np.s_[0, 10, -1], np.s_[0, 0, -1]
+    expected = [
+        np.mean([m[where[0]] for m in along]),
+        np.mean([along[0][where[1]], along[2][where[1]]]),
+        np.mean([along[0][where[2]], along[1][where[2]]]),
+        along[0][where[3]],
+    ]
+    found = np.array([float(whole.read(at)) for at in where])
+    np.testing.assert_allclose(found, np.array(expected), atol=1e-6)
+
+
 def test_slabs_do_not_depend_on_the_sections_asked_for(
     files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

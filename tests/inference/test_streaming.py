@@ -181,6 +181,28 @@ def test_blended_volumes_go_on_as_if_never_stopped(
     np.testing.assert_array_equal(resumed.read(), straight.read())
 
 
+def test_words_count_the_sections_of_earlier_runs_too(model: Path, tmp_path: Path) -> None:
+    path, words = tmp_path / "map.zarr", []
+
+    class Words:
+        def update(self, done: int, total: int, message: str = "") -> None:
+            words.append(message)
+
+    with pytest.raises(Cancelled):
+        stream(model, path, progress=StopAt(5))
+    stream(model, path, progress=Words())
+    assert words[0] == "4 of 11 sections"
+    assert words[-1] == "11 of 11 sections"
+
+
+def test_what_was_noticed_is_told_by_the_stored_map_too(model: Path, tmp_path: Path) -> None:
+    raw = RAW.copy()
+    raw[2] = 7
+    made = stream(model, tmp_path / "map.zarr", Volume(raw, voxel_size_nm=(50, 4, 4)))
+    assert "Blank sections, whose boundary map was set to 0: 2." in made.provenance["notes"]
+    assert open_volume(tmp_path / "map.zarr").provenance["predict"]["blank_sections"] == [2]
+
+
 def test_what_was_begun_otherwise_is_not_mixed(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "map.zarr"
     with pytest.raises(Cancelled):

@@ -95,7 +95,10 @@ def _is_store(out: str) -> bool:
 
 def describe(report: Mapping[str, Any]) -> str:
     """Return the report as text."""
+    along = ", averaged over all three axes" if report.get("axes") == "zyx" else ""
+    bad = ", ".join(entry.replace(":", " (") + ")" for entry in report.get("substituted", ()))
+    substituted = f"\nBad sections, substituted: {bad}." if bad else ""
     return (
         f"{report['sections']} sections in {report['seconds']:.1f} s on {report['device']} "
-        f"with {report['model']}: {report['output']}"
+        f"with {report['model']}{along}: {report['output']}{substituted}"
     )

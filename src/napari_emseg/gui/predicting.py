@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
@@ -20,6 +20,7 @@ from napari_emseg.gui.large_maps import folder_if_large, store_name
 from napari_emseg.gui.layers import add_volume, free_name
 from napari_emseg.gui.looks import Looks, look_at_section
 from napari_emseg.gui.maps import how_of
+from napari_emseg.gui.preparing import Preparing
 from napari_emseg.progress import Progress
 from napari_emseg.steps.affected import differ_in_sections_only, unaffected
 from napari_emseg.steps.predict import PredictParams
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari.layers import Layer
-
-
-IDLE_MS = 700  # after a stack was opened, which itself keeps the window busy
 
 
 class Predicting(QObject):
@@ -50,24 +48,10 @@ class Predicting(QObject):
         self._job: Job | None = None
         self._layer: Layer | None = None  # being filled
         self._filled: Filled | None = None
+        self._added: tuple[Layer, Layer | None] | None = None  # with the map chosen before
         self._marked = 0  # of the sections written
-        self._is_prepared = False
         self._looks = Looks(context)
-        self._idle = QTimer(self)
-        self._idle.setSingleShot(True)
-        self._idle.setInterval(IDLE_MS)
-        self._idle.timeout.connect(self._prepare)
-        context.layer_changed.connect(self._on_layer_changed)
-        self._on_layer_changed("raw")
-
-    def _on_layer_changed(self, role: str) -> None:
-        if role == "raw" and self._context.layer("raw") is not None and not self._is_prepared:
-            self._idle.start()
-
-    def _prepare(self) -> None:
-        """Load torch, now that somebody has a stack to predict and looks at it."""
-        self._is_prepared = True
-        self._context.jobs.start(_load, title="Loading torch", key="load", lane="load")
+        self._preparing = Preparing(context)
 
     @property
     def is_running(self) -> bool:
@@ -197,8 +181,10 @@ class Predicting(QObject):
         raw_layer, chosen = context.layer("raw"), context.layer("boundary")
         assert raw_layer is not None
         layer = context.maps.find(reversed(context.viewer.layers), params, raw_layer)
+        self._added = None
         if layer is None:
             layer = self._add_layer(raw, params, raw_layer)
+            self._added = layer, chosen
         is_trial = what == "section" and chosen is not None and context.is_boundary_complete
         if not is_trial or context.maps.is_complete(layer):
             context.set_layer("boundary", layer)
@@ -283,14 +269,21 @@ class Predicting(QObject):
     def _on_ended(self) -> None:
         self._mark_done()
         self._job = self._filled = None
+        self._remove_empty()
         self.ended.emit()
         self._context.plan_changed.emit()
 
-
-def _load(progress: Progress) -> None:
-    from napari_emseg.inference.preloading import load_torch
-
-    load_torch(progress)
+    def _remove_empty(self) -> None:
+        """Take away the layer added for a prediction that was stopped before any section."""
+        (layer, before), self._added = self._added or (None, None), None
+        done, layers = self._context.maps.done(layer), self._context.viewer.layers
+        if layer not in layers or done is None or done.any():
+            return
+        with self._context.choosing():
+            layers.remove(layer)
+        if before in layers:
+            self._context.set_layer("boundary", before)
+            self._context.show_result(before)
 
 
 def _predict(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_emseg.inference.checks import check_out, check_sections
 from napari_emseg.inference.isotropy import check_flat, check_isotropic
 from napari_emseg.inference.protocol import BoundaryPredictor, Resample
+from napari_emseg.inference.record import Noticed
 from napari_emseg.inference.sections import FloatArray, check_raw
 from napari_emseg.inference.wrapping import Share, Slab, Wrapping, store
 from napari_emseg.progress import NO_PROGRESS, Progress
@@ -25,10 +26,11 @@ _ACROSS = {"y": (1, 0, 2), "x": (2, 0, 1)}
 class AxesPredictor(Wrapping):
     """Averages what a 2D or 2.5D predictor sees along z, y and x.
 
-    Along y and x it is shown planes across the sections, each standardised whole. A
-    volume whose sum over the axes would take more than 2 GiB is cut into slabs of
-    sections; planes reach 32 sections beyond the slab on both sides. So the map of a
-    section does not depend on which others are asked for.
+    Along y and x it is shown planes across the sections, each standardised whole; a blank
+    plane has no say, and the map of a blank section is 0. A volume whose sum over the
+    axes would take more than 2 GiB is cut into slabs of sections; planes reach 32
+    sections beyond the slab on both sides. So the map of a section does not depend on
+    which others are asked for.
 
     Parameters
     ----------
@@ -103,15 +105,17 @@ class AxesPredictor(Wrapping):
         options: dict[str, Any] = {"tta": tta, "resample": resample}
         nothing = Slab(volume.shape, [])
         made = self._members[0].predict(volume, out=nothing, sections=[], **options)
-        notes, done = list(made.provenance.get("notes", [])), 0
+        noticed, done = Noticed(), 0
+        noticed.add(made, self.info)
         for slab, mine in _group(volume.shape, wanted).items():
             share = Share(progress, done, len(wanted), len(mine))
-            notes += self._fill(volume, slab, mine, out, share, options)
+            noticed.add(self._fill(volume, slab, mine, out, share, options), self.info)
             done += len(mine)
         seconds = round(time.perf_counter() - started, 3)
         record = {**made.provenance["predict"], "axes": "zyx"}
         record |= {"sections": len(wanted), "seconds": seconds}
-        facts = {**made.provenance, "predict": record, "notes": list(dict.fromkeys(notes))}
+        record["blank_sections"] = sorted(noticed.blank)
+        facts = {**made.provenance, "predict": record, "notes": noticed.notes(self.info)}
         return volume.derive(out, kind="boundary", **facts)
 
     def _fill(
@@ -122,30 +126,39 @@ class AxesPredictor(Wrapping):
         out: Any,
         progress: Progress,
         options: dict[str, Any],
-    ) -> list[str]:
-        """Write the mean over the axes of some sections of a slab; return what was noticed."""
+    ) -> Volume:
+        """Write the mean over the axes of some sections of a slab; return what z has given.
+
+        A blank plane tells nothing: there the mean is that of the other axes, and a blank
+        section is 0 as it is along z only.
+        """
         first, last = max(0, slab.start - _HALO), min(volume.shape[0], slab.stop + _HALO)
         is_whole = last - first == volume.shape[0]
         part = volume if is_whole else volume.derive(volume.read(slice(first, last)), kind="raw")
-        total = Slab(volume.shape, wanted)
+        total, across = Slab(volume.shape, wanted), np.zeros(part.shape, np.float32)
         seen: dict[str, tuple[Volume, Sequence[int], Any]] = {"z": (volume, wanted, total)}
-        across = np.zeros(part.shape, np.float32)
         for axis, order in _ACROSS.items():
             planes = range(part.shape[order[0]])
             seen[axis] = (_turn(part, order), planes, _Adding(across.transpose(order)))
         n_planes, done = sum(len(planes) for _, planes, _ in seen.values()), 0
-        notes: list[str] = []
+        made: dict[str, Volume] = {}
         for axis, (stack, shown, target) in seen.items():
             share = Share(progress, done / n_planes, 1, len(shown) / n_planes, f"along {axis}")
-            made = self._members[0].predict(
+            made[axis] = self._members[0].predict(
                 stack, out=target, sections=shown, progress=share, **options
             )
-            if axis == "z":  # of planes along the others, numbers mean no sections
-                notes += made.provenance.get("notes", [])
             done += len(shown)
+        count = np.full(part.shape[1:], 3, np.float32)
+        count[_blank(made["y"])] -= 1
+        count[:, _blank(made["x"])] -= 1
         for z in wanted:
-            store(out, z, (total[z] + across[z - first]) / 3)
-        return notes
+            mean = (total[z] + across[z - first]) / count
+            store(out, z, np.zeros_like(mean) if z in _blank(made["z"]) else mean)
+        return made["z"]
+
+
+def _blank(made: Volume) -> list[int]:
+    return list(made.provenance["predict"].get("blank_sections", []))
 
 
 class _Adding:

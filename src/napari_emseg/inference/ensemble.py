@@ -12,12 +12,13 @@ import numpy as np
 
 from napari_emseg.errors import InputError
 from napari_emseg.inference.checks import check_out, check_sections
+from napari_emseg.inference.opening import open_model
 from napari_emseg.inference.predictor import Predictor
 from napari_emseg.inference.protocol import BoundaryPredictor, Resample
-from napari_emseg.inference.record import describe_prediction, sha256_of
+from napari_emseg.inference.record import Noticed, describe_prediction
 from napari_emseg.inference.sections import FloatArray, check_raw
 from napari_emseg.inference.stacker import Stacker, load_stacker
-from napari_emseg.inference.wrapping import Share, Slab, Wrapping, store
+from napari_emseg.inference.wrapping import Share, Slab, Wrapping, checksum_of, store
 from napari_emseg.networks.base import Network
 from napari_emseg.networks.info import ModelInfo
 from napari_emseg.progress import NO_PROGRESS, Progress
@@ -143,14 +144,14 @@ class Ensemble(Wrapping):
         channels = (len(self.info.offsets),) if self.info.offsets else ()
         shape = (*channels, *volume.shape)
         out = np.zeros(shape, np.float32) if out is None else check_out(out, shape)
-        notes: list[str] = list(volume.provenance.get("notes", []))
-        for first in range(0, len(wanted), self._slab):
-            slab = wanted[first : first + self._slab]
-            maps = self._predict_slab(volume, shape, slab, notes, first, len(wanted),
+        noticed, done = Noticed(), 0
+        while done < len(wanted):
+            slab = wanted[done : done + self._slab]
+            maps = self._predict_slab(volume, shape, slab, noticed, done, len(wanted),
                                       tta=tta, resample=resample, progress=progress)  # fmt: skip
             for z in slab:
                 store(out, z, self._join([of_member[z] for of_member in maps]))
-            done = first + len(slab)
+            done += len(slab)
             progress.update(done, len(wanted), f"{done} of {len(wanted)} sections")
         record = describe_prediction(
             self.info,
@@ -158,8 +159,10 @@ class Ensemble(Wrapping):
             device=self.device,
             n_sections=len(wanted),
             seconds=time.perf_counter() - started,
+            blank=noticed.blank,
         )
-        facts: dict[str, Any] = {"predict": {**record, **self._facts()}, "notes": _merge(notes)}
+        notes = dict.fromkeys([*volume.provenance.get("notes", []), *noticed.notes(self.info)])
+        facts: dict[str, Any] = {"predict": {**record, **self._facts()}, "notes": list(notes)}
         if self.info.offsets:
             facts["offsets"] = [list(offset) for offset in self.info.offsets]
         return volume.derive(out, kind=self.info.target, **facts)
@@ -169,7 +172,7 @@ class Ensemble(Wrapping):
         volume: Volume,
         shape: tuple[int, ...],
         slab: list[int],
-        notes: list[str],
+        noticed: Noticed,
         done: int,
         total: int,
         *,
@@ -182,7 +185,7 @@ class Ensemble(Wrapping):
             part = _ALMOST * len(slab) / n  # the slab is done when it is stored
             share = Share(progress, done + k * part, total, part, _which(k, n))
             made = member.predict(volume, out=target, sections=slab, progress=share, **options)
-            notes.extend(made.provenance.get("notes", []))
+            noticed.add(made, member.info)
             maps.append(target)
         return maps
 
@@ -235,14 +238,16 @@ def check_combination(n_models: int, combine: str, *, has_stacker: bool) -> None
 
 def models_of(members: Iterable[BoundaryPredictor]) -> tuple[tuple[str, str], ...]:
     """Return name and checksum of the models; "" for a network that is in no file."""
-    return tuple((member.info.name, sha256_of(member.info.path) or "") for member in members)
+    return tuple((member.info.name, checksum_of(member) or "") for member in members)
 
 
 def _open(
     model: Model | BoundaryPredictor, device: str, n_threads: int | None
 ) -> BoundaryPredictor:
-    if isinstance(model, str | Path | ModelInfo | Network):
+    if isinstance(model, Network):
         return Predictor(model, device=device, n_threads=n_threads)
+    if isinstance(model, str | Path | ModelInfo):
+        return open_model(model, device=device, n_threads=n_threads)
     return model
 
 
@@ -273,18 +278,3 @@ def _output(info: ModelInfo) -> str:
 
 def _which(k: int, n: int) -> str:
     return f"model {k + 1} of {n}" if n > 1 else ""
-
-
-def _merge(notes: Iterable[str]) -> list[str]:
-    """Name blank sections once, where each slab told its own, and all else once."""
-    head = "Blank sections, whose "
-    kept: list[str] = []
-    blank: set[int] = set()
-    tail = ""
-    for note in dict.fromkeys(notes):
-        if note.startswith(head):
-            tail, _, listed = note.rstrip(".").rpartition(": ")
-            blank.update(int(z) for z in listed.split(","))
-        else:
-            kept.append(note)
-    return [*kept, f"{tail}: {', '.join(map(str, sorted(blank)))}."] if blank else kept

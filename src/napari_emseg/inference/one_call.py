@@ -8,9 +8,11 @@ from typing import Any, Literal
 from napari_emseg.inference.axes import AxesPredictor
 from napari_emseg.inference.choice import DEFAULT, axes_for, recommended
 from napari_emseg.inference.loading import Model
+from napari_emseg.inference.opening import open_model
 from napari_emseg.inference.predictor import Predictor
 from napari_emseg.inference.protocol import BoundaryPredictor, Resample
 from napari_emseg.inference.sections import FloatArray, check_raw
+from napari_emseg.networks.base import Network
 from napari_emseg.networks.library import list_models
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.volume import Volume
@@ -43,7 +45,7 @@ def predict(
     raw : Volume or (Z, Y, X) array
         Grey values, membranes dark or bright as in the model's training data.
     model : str, path, ModelInfo, Network or BoundaryPredictor
-        Name from the library, a model file, or one already loaded, such as a Predictor
+        Name from the library, a model file or package, or one already loaded, such as a Predictor
         or an Ensemble, which brings its own axes, device, blocks and threads. "default"
         takes the bundled one that suits the voxel size:
         :func:`napari_emseg.inference.choice.recommended`.
@@ -108,7 +110,8 @@ def predict(
     if reason:
         notes = [*volume.provenance.get("notes", []), reason]
         volume = volume.derive(volume.data, kind="raw", notes=notes)
-    with Predictor(model, device=device, block_shape_px=block_shape_px, n_threads=n_threads) as one:
+    how: dict[str, Any] = {"device": device, "n_threads": n_threads}
+    with _open(model, block_shape_px=block_shape_px, **how) as one:
         if axes == "auto":
             axes = axes_for(volume.voxel_size_nm, [one.info])
         seen: BoundaryPredictor = AxesPredictor(one) if axes == "zyx" else one
@@ -150,7 +153,7 @@ def predict_section(
     if isinstance(model, BoundaryPredictor):
         return model.predict_section(raw, z, tta=tta, resample=resample, progress=progress)
     model, _, _ = _settle(check_raw(raw), model, "z")
-    with Predictor(model, device=device) as predictor:
+    with _open(model, device=device) as predictor:
         return predictor.predict_section(raw, z, tta=tta, resample=resample, progress=progress)
 
 
@@ -161,3 +164,7 @@ def _settle(volume: Volume, model: Model, axes: AxesWanted) -> tuple[Model, Axes
     found = recommended(volume, list_models())
     is_as_said = axes in ("auto", found.axes)
     return found.model, found.axes if is_as_said else axes, found.reason if is_as_said else ""
+
+
+def _open(model: Model, **how: Any) -> BoundaryPredictor:
+    return Predictor(model, **how) if isinstance(model, Network) else open_model(model, **how)

@@ -15,7 +15,7 @@ from napari_emseg.inference.device import choose_device
 from napari_emseg.inference.flat import Report, SectionMapper
 from napari_emseg.inference.loading import Model, load
 from napari_emseg.inference.protocol import Resample
-from napari_emseg.inference.record import describe_prediction, notes_on
+from napari_emseg.inference.record import describe_prediction, note_on_blank, notes_on
 from napari_emseg.inference.recursion import MapReader
 from napari_emseg.inference.runner import Precision, Runner
 from napari_emseg.inference.sections import (
@@ -113,6 +113,11 @@ class Predictor:
     ) -> None:
         self.close()
 
+    @property
+    def sha256(self) -> str | None:
+        """Checksum of the model's file, or of weights that are in none."""
+        return self._checksum()
+
     def close(self) -> None:
         """Forget the network and give its memory back."""
         self._earlier = None
@@ -181,12 +186,16 @@ class Predictor:
             device=self.device,
             n_sections=len(wanted),
             seconds=time.perf_counter() - started,
-            sha256=self._checksum(),
+            sha256=self.sha256,
+            blank=reader.blank,
         )
         if self._precision != "auto":
             record["precision"] = self._precision
-        seen = notes_on(volume, self.info, is_resampling=reader.is_resampling, blank=reader.blank)
-        notes = [*volume.provenance.get("notes", []), *seen]
+        notes = [
+            *volume.provenance.get("notes", []),
+            *notes_on(volume, self.info, is_resampling=reader.is_resampling),
+            *note_on_blank(reader.blank, self.info),
+        ]
         facts: dict[str, Any] = {"predict": record, "notes": notes}
         if self.info.offsets:
             facts["offsets"] = [list(offset) for offset in self.info.offsets]

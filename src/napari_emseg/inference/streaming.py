@@ -218,8 +218,10 @@ class _Onwards:
         self._total = total
 
     def update(self, done: int, total: int, message: str = "") -> None:
-        """Pass on a report."""
-        self._progress.update(self._before + done, self._total, message)
+        """Pass on a report; words that count the sections of this run only are replaced."""
+        done += self._before
+        words = f"{done} of {self._total} sections" if self._before else message
+        self._progress.update(done, self._total, words)
 
 
 def _open_stream(path: Path, draft: Volume, settings: dict[str, Any], *, resume: bool) -> _Stream:
@@ -264,7 +266,7 @@ def _check_same(path: Path, found: Mapping[str, Any], settings: Mapping[str, Any
 
 def _describe_settings(draft: Volume, raw: Volume, dtype: str, resample: str) -> dict[str, Any]:
     record = dict(draft.provenance["predict"])
-    for key in ("sections", "seconds", "device"):
+    for key in ("sections", "seconds", "device", "blank_sections"):
         record.pop(key, None)
     return {**record, "dtype": dtype, "resample": resample, "raw": _sample(raw)}
 

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from napari_emseg.errors import InputError
 from napari_emseg.inference.checks import check_out, check_sections
 from napari_emseg.inference.protocol import BoundaryPredictor, Resample
-from napari_emseg.inference.record import sha256_of
+from napari_emseg.inference.record import Noticed
 from napari_emseg.inference.sections import FloatArray, check_raw
-from napari_emseg.inference.wrapping import Share, Slab, Wrapping, store
+from napari_emseg.inference.wrapping import Share, Slab, Wrapping, checksum_of, store
 from napari_emseg.postprocessing.section_table import LOST, BadSection, format_entries
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.sectionwise import SectionwiseArray
@@ -129,7 +129,7 @@ class SubstitutingPredictor(Wrapping):
         out = np.zeros(volume.shape, np.float32) if out is None else check_out(out, volume.shape)
         options: dict[str, Any] = {"tta": tta, "resample": resample}
         hidden, done = self._hide(volume), 0
-        notes: list[str] = []
+        noticed = Noticed()
         for is_bad, run in groupby(wanted, self._bad.__contains__):
             zs = list(run)
             if is_bad:
@@ -142,19 +142,20 @@ class SubstitutingPredictor(Wrapping):
                 made = self._members[0].predict(
                     hidden, out=out, sections=zs, progress=share, **options
                 )
-                notes += made.provenance.get("notes", [])
+                noticed.add(made, self.info)
                 done += len(zs)
             progress.update(done, len(wanted), f"{done} of {len(wanted)} sections")
         nothing = Slab(volume.shape, [])
         made = self._members[0].predict(hidden, out=nothing, sections=[], **options)
-        notes = list(dict.fromkeys([*made.provenance.get("notes", []), *notes]))
+        noticed.add(made, self.info)
         seconds = round(time.perf_counter() - started, 3)
         record = {**made.provenance["predict"], "sections": len(wanted), "seconds": seconds}
+        record["blank_sections"] = sorted(noticed.blank)
         record["substituted"] = list(format_entries(self._bad[z] for z in sorted(self._bad)))
         if self._substitute is not None:
-            info = self._substitute.info
-            record["substitute"] = {"name": info.name, "sha256": sha256_of(info.path)}
-        facts = {**made.provenance, "predict": record, "notes": notes}
+            name, sha256 = self._substitute.info.name, checksum_of(self._substitute)
+            record["substitute"] = {"name": name, "sha256": sha256}
+        facts = {**made.provenance, "predict": record, "notes": noticed.notes(self.info)}
         return volume.derive(out, kind="boundary", **facts)
 
     def _check(self, volume: Volume) -> None:

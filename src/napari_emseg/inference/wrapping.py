@@ -9,7 +9,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from napari_emseg.inference.predictor import Predictor
 from napari_emseg.inference.protocol import BoundaryPredictor
+from napari_emseg.inference.record import sha256_of
 from napari_emseg.networks.info import ModelInfo
 from napari_emseg.progress import Progress
 
@@ -110,6 +112,13 @@ class Share:
             self._progress._tell(reached / max(self._total, 1), words)
         else:
             self._progress.update(int(reached + 1e-6), self._total, words)
+
+
+def checksum_of(member: BoundaryPredictor) -> str | None:
+    """Return the checksum of a predictor's model; None for a network that is in no file."""
+    if member.info.path is None:
+        return None
+    return member.sha256 if isinstance(member, Predictor) else sha256_of(member.info.path)
 
 
 def store(out: Any, z: int, section: npt.NDArray[np.float32]) -> None:

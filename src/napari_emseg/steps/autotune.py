@@ -13,6 +13,7 @@ from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.steps.evaluate import EvaluateParams, match_sections, take_sections
 from napari_emseg.steps.params import Params
+from napari_emseg.steps.patience import answer_at_once
 from napari_emseg.steps.percent import Percent
 from napari_emseg.steps.segment import SegmentParams, build, cut, flood
 from napari_emseg.volume import Volume
@@ -144,7 +145,7 @@ def autotune(
     params : AutotuneParams
         What to search.
     progress : Progress
-        Told percent.
+        Told percent. A stop is answered at once, also within a solver.
 
     Returns
     -------
@@ -155,6 +156,21 @@ def autotune(
     InputError
         If the volumes do not fit together or a grouping does not exist.
     """
+
+    def work(told: Progress) -> Autotuned:
+        return _tune(boundary, ground_truth, segment, evaluate, params, told)
+
+    return answer_at_once(work, progress)
+
+
+def _tune(
+    boundary: Volume,
+    ground_truth: Volume,
+    segment: SegmentParams,
+    evaluate: EvaluateParams,
+    params: AutotuneParams,
+    progress: Progress,
+) -> Autotuned:
     boundary, truth = match_sections(boundary, ground_truth, evaluate.sections, "boundary map")
     first = evaluate.sections[0] if evaluate.sections is not None else 0
     tuning, validation = split_sections(truth, evaluate.ground_truth_kind, params.validation_share)

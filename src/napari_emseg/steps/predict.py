@@ -167,7 +167,7 @@ def open_predictor(params: PredictParams, *, n_threads: int | None = None) -> Bo
     InputError
         If a model is missing or they do not fit each other.
     """
-    from napari_emseg.inference.predictor import Predictor
+    from napari_emseg.inference.opening import open_model
 
     check_models(params)
     options: dict[str, Any] = {"device": params.device, "n_threads": n_threads}
@@ -177,7 +177,7 @@ def open_predictor(params: PredictParams, *, n_threads: int | None = None) -> Bo
 
         predictor = Ensemble(params.models, params.combine, params.stacker or None, **options)
     else:
-        predictor = Predictor(params.model, **options)
+        predictor = open_model(params.model, **options)
     if params.axes == "zyx":
         from napari_emseg.inference.axes import AxesPredictor
 
@@ -186,7 +186,7 @@ def open_predictor(params: PredictParams, *, n_threads: int | None = None) -> Bo
         from napari_emseg.inference.substitution import SubstitutingPredictor
         from napari_emseg.postprocessing.section_table import parse_entries
 
-        thick = Predictor(params.substitute, **options) if params.substitute else None
+        thick = open_model(params.substitute, **options) if params.substitute else None
         predictor = SubstitutingPredictor(predictor, parse_entries(params.bad_sections), thick)
     return predictor
 
@@ -213,8 +213,10 @@ def check_models(params: PredictParams) -> None:
         raise InputError("A stacker combines several models, but only one is chosen.")
     if not is_single and (params.combine == "learned") != bool(params.stacker):
         raise InputError(
-            "Combining as learned needs a stacker, and a stacker combining as learned: "
-            "give both or neither ('emseg stack' fits one)."
+            f"A stacker combines as learned, not by {params.combine}: leave one of the two out."
+            if params.stacker
+            else "Combining as learned needs a stacker: fit one with 'emseg stack', or combine by "
+            "mean."
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from napari_emseg.inference.choice import DEFAULT, axes_for, recommended
 from napari_emseg.steps.params import Params
@@ -46,7 +46,7 @@ class PredictParams(Params):
     stacker: str = Field(
         default="",
         title="Stacker",
-        description="File that 'emseg stack' wrote, for combining several models as learned.",
+        description="File that 'emseg stack' wrote; with it, models are combined as learned.",
         json_schema_extra=_ADVANCED,
     )
     tta: bool = Field(
@@ -99,6 +99,14 @@ class PredictParams(Params):
         ),
         json_schema_extra=_ADVANCED,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _imply(cls, values: Any) -> Any:
+        """Combine as learned where a stacker is named and nothing else is said."""
+        if isinstance(values, dict) and values.get("stacker") and "combine" not in values:
+            return {**values, "combine": "learned"}
+        return values
 
     @field_validator("others", "bad_sections", mode="before")
     @classmethod

@@ -51,7 +51,7 @@ def learn_stacker(
         If a model is missing, or the ground truth does not fit.
     """
     from napari_emseg.inference.ensemble import models_of
-    from napari_emseg.inference.predictor import Predictor
+    from napari_emseg.inference.opening import open_model
     from napari_emseg.inference.stacker import cross_entropies, fit_stacker
     from napari_emseg.inference.wrapping import Share
     from napari_emseg.postprocessing.truth import open_truth
@@ -64,7 +64,7 @@ def learn_stacker(
     for k, name in enumerate(params.models):
         share = Share(progress, k * size, n * size, size, f"model {k + 1} of {n}")
         options: dict[str, Any] = {"tta": params.tta, "resample": params.resample}
-        with Predictor(name, device=params.device) as predictor:
+        with open_model(name, device=params.device) as predictor:
             maps.append(predictor.predict(raw, sections=sections, progress=share, **options))
             models.extend(models_of([predictor]))
     how: dict[str, Any] = {
