@@ -237,3 +237,42 @@ def test_blank_sections_stay_blank(tmp_path: Path) -> None:
             made = predictor.predict(raw, tta=False)
         assert (made.read()[3] == 0).all()
         assert any("Blank sections" in note for note in made.provenance["notes"])
+
+
+def test_looking_around_measures_the_stack_once_and_computes_a_thin_slab(tmp_path: Path) -> None:
+    class Counting:
+        shape, dtype, ndim = RAW.shape, RAW.dtype, 3
+
+        def __init__(self) -> None:
+            self.read: list[int] = []
+
+        def __getitem__(self, z: int) -> np.ndarray:
+            self.read.append(z)
+            return RAW[z]
+
+    steps = [{"id": "scale_range", "kwargs": {"axes": ["z", "y", "x"]}}]
+    options = _options("bczyx", preprocessing=steps)
+    path = packages.write_zip(tmp_path / "m.zip", packages.package_5(Pooling("bczyx"), **options))
+    data = Counting()
+    raw = Volume(data)
+    with PackagePredictor(path, device="cpu") as predictor:
+        first = predictor.predict_section(raw, 3)
+        data.read.clear()
+        np.testing.assert_array_equal(predictor.predict_section(raw, 3), first)
+        # the network takes 6 sections at least, and gives the inner two of them
+        assert set(data.read) == {0, 1, 2, 3, 4, 5}
+        whole = predictor.predict(raw, tta=False).read()
+    np.testing.assert_allclose(first, whole[3], atol=1e-6)
+
+
+def test_grey_values_of_another_range_are_told(tmp_path: Path) -> None:
+    def bytes_only(description: dict[str, Any]) -> None:
+        description["inputs"][0]["data"] = {"type": "uint8"}
+
+    options = _options("bczyx", change=bytes_only)
+    path = packages.write_zip(tmp_path / "m.zip", packages.package_5(Pooling("bczyx"), **options))
+    with PackagePredictor(path, device="cpu") as predictor:
+        notes = predictor.predict(RAW, tta=False).provenance["notes"]
+        assert not any("0 to 255" in note for note in notes)
+        notes = predictor.predict(RAW.astype(np.uint16) * 200, tta=False).provenance["notes"]
+        assert any("0 to 255" in note for note in notes)

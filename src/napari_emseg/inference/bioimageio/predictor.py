@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,16 @@ import numpy as np
 from napari_emseg.errors import InputError
 from napari_emseg.inference.bioimageio.example import read_example
 from napari_emseg.inference.bioimageio.mapper import PackageMapper, split_steps
+from napari_emseg.inference.bioimageio.processing import Stat
 from napari_emseg.inference.bioimageio.reader import PackageReader
 from napari_emseg.inference.bioimageio.runner import FinalRange, PackageNetwork, PackageRunner
 from napari_emseg.inference.bioimageio.weights import MOST_BYTES, load_weights
-from napari_emseg.inference.checks import check_block_shape
+from napari_emseg.inference.checks import check_block_shape, check_sections
 from napari_emseg.inference.device import choose_device
 from napari_emseg.inference.flat import Report
 from napari_emseg.inference.predictor import Predictor
 from napari_emseg.inference.protocol import Resample
-from napari_emseg.inference.sections import FloatArray, SectionReader, voxel_size_ratio
+from napari_emseg.inference.sections import FloatArray, SectionReader, check_raw, voxel_size_ratio
 from napari_emseg.networks.bioimageio import describe_package
 from napari_emseg.networks.bioimageio_archive import Archive
 from napari_emseg.networks.bioimageio_model import PackageModel
@@ -32,6 +35,7 @@ from napari_emseg.volume import Volume
 
 _BOUNDED = ("sigmoid", "softmax", "binarize", "clip", "scale_range")
 _ROUNDING = 1e-3
+_ANY_PX = 2**20
 
 
 class PackagePredictor(Predictor):
@@ -105,6 +109,29 @@ class PackagePredictor(Predictor):
         )
         self._runner = runner
         self._solid = PackageMapper(runner, model, late_steps, block)
+        # one section is had for the price of the thinnest slab around it
+        thin = (1, *(block[-2:] if block else (_ANY_PX, _ANY_PX)))
+        self._thin = PackageMapper(runner, model, late_steps, thin)
+        self._measured: _Measured | None = None
+
+    def predict_section(
+        self,
+        raw: Any,
+        z: int,
+        *,
+        tta: bool = False,
+        resample: Resample = "auto",
+        progress: Progress = NO_PROGRESS,
+    ) -> FloatArray:
+        """Predict one section, as :meth:`Predictor.predict_section`."""
+        volume = check_raw(raw)
+        wanted = check_sections([z], volume.shape[0])
+        reader = self._reader_for(volume, resample)
+
+        def report(block: str) -> None:
+            progress.update(0, 1, block)
+
+        return next(made for _, made in self._thin.maps(reader, wanted, tta=tta, report=report))
 
     def predict(
         self,
@@ -117,11 +144,16 @@ class PackagePredictor(Predictor):
         progress: Progress = NO_PROGRESS,
     ) -> Volume:
         """Predict a stack; the parameters are those of :func:`napari_emseg.inference.predict`."""
+        volume = check_raw(raw)
         made = super().predict(
-            raw, tta=tta, out=out, sections=sections, resample=resample, progress=progress
+            volume, tta=tta, out=out, sections=sections, resample=resample, progress=progress
         )
         record = {**made.provenance["predict"], "weights": self.weights}
-        notes = [*made.provenance.get("notes", []), *self._notes]
+        notes = [
+            *made.provenance.get("notes", []),
+            *self._notes,
+            *_words_on_range(volume, self._model),
+        ]
         return made.derive(made.data, kind=made.kind, predict=record, notes=notes)
 
     def _maps(
@@ -134,7 +166,26 @@ class PackagePredictor(Predictor):
         ratio = None
         if plain.is_resampling:
             ratio = voxel_size_ratio(raw.voxel_size_nm, self.info.voxel_size_nm)
-        return PackageReader(raw, self._model, ratio)
+        return PackageReader(raw, self._model, ratio, self._known(raw, ratio))
+
+    def _known(self, raw: Volume, ratio: tuple[float, float] | None) -> dict[int, Stat]:
+        """Return what was measured of a stack already, so that looking around in it is quick."""
+        last = self._measured
+        if last is not None and last.data() is raw.data and last.ratio == ratio:
+            return last.stats
+        stats: dict[int, Stat] = {}
+        with suppress(TypeError):  # not all that is like an array can be referred to weakly
+            self._measured = _Measured(weakref.ref(raw.data), ratio, stats)
+        return stats
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The statistics of the stack that was seen last."""
+
+    data: weakref.ref[Any]
+    ratio: tuple[float, float] | None
+    stats: dict[int, Stat]
 
 
 def _with_channel(model: PackageModel, channel: int | None) -> PackageModel:
@@ -159,6 +210,17 @@ def _final_range(archive: Archive, model: PackageModel) -> FinalRange:
     if low >= -_ROUNDING and high <= 1 + _ROUNDING:
         return "probability"
     return "byte" if promised.dtype == np.uint8 else "logits"
+
+
+def _words_on_range(raw: Volume, model: PackageModel) -> list[str]:
+    """Say so where the model counts on grey values that the stack has not."""
+    measures = any(step.axes is not None for step in model.input.steps)
+    if measures or model.input.dtype != "uint8" or raw.dtype == np.uint8:
+        return []
+    return [
+        f"The model expects grey values from 0 to 255; the data is {raw.dtype}. Bring it to 8 bit "
+        "if it has others."
+    ]
 
 
 def _words_on(final_range: FinalRange) -> list[str]:

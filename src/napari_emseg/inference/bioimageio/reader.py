@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class _Reading:
 
     steps: tuple[Step, ...]
     scopes: tuple[processing.Scope, ...]
-    of_stack: dict[int, Stat] = field(default_factory=dict)
+    of_stack: dict[int, Stat]
 
 
 class PackageReader(SectionReader):
@@ -38,13 +38,21 @@ class PackageReader(SectionReader):
     model : PackageModel
     ratio : (y, x) or None
         Data / model pixel size to resample by.
+    known : dict of int to Stat
+        Statistics of the whole stack by number of the step; those missing are added.
     """
 
-    def __init__(self, raw: Volume, model: PackageModel, ratio: tuple[float, float] | None) -> None:
+    def __init__(
+        self,
+        raw: Volume,
+        model: PackageModel,
+        ratio: tuple[float, float] | None,
+        known: dict[int, Stat],
+    ) -> None:
         super().__init__(raw, model.in_sections, ratio)
         steps = model.input.steps
         scopes = tuple(processing.scope_of(step, model) for step in steps)
-        self._reading = _Reading(steps, scopes)
+        self._reading = _Reading(steps, scopes, known)
 
     def measure(self, report: Callable[[str], None]) -> None:
         """Take the statistics of the whole stack, if they are needed; `report` may raise."""

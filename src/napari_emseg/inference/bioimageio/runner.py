@@ -130,7 +130,9 @@ class PackageRunner(Runner):
 
     def _forward(self, pixels: Tensor) -> Tensor:
         model = self._package.model
-        with torch.autocast(self.device.partition(":")[0], enabled=False):
+        # without the optimiser of TorchScript the second tile is computed as the first one is
+        exact = torch.jit.optimized_execution(False)  # type: ignore[attr-defined]
+        with exact, torch.autocast(self.device.partition(":")[0], enabled=False):
             found = self.network(pixels[None, None].float())
         _check_shape(found, pixels, model)
         values = self.finish(found.cpu().numpy())
