@@ -12,16 +12,12 @@ from napari_emseg.training.augment_lookup import OUTSIDE, Floats
 from napari_emseg.training.augment_warp import Matrix, draw_warp
 from napari_emseg.training.input_spec import InputSpec
 from napari_emseg.training.params import TrainParams
-from napari_emseg.training.patches import (
-    KERNEL_REACH,
-    Sample,
-    choose_centre,
-    draw_target,
-    is_nothing_known,
-)
+from napari_emseg.training.patch_targets import draw_target, halo_of, is_nothing_known
+from napari_emseg.training.patches import Sample
+from napari_emseg.training.places import choose_centre, choose_section
 from napari_emseg.training.sources import Source
 from napari_emseg.training.stacks import Stack, Values
-from napari_emseg.training.targets import IGNORED, Target
+from napari_emseg.training.targets import Target
 from napari_emseg.training.warped import (
     Place,
     Sections,
@@ -50,15 +46,10 @@ def draw_box(
     params : TrainParams
     spec : InputSpec
     """
-    if source.known is None:
-        pixel = None
-        z = int(source.sections[int(rng.random() * len(source.sections))])
-    else:
-        pixel = source.known.draw(rng)
-        z = pixel[0]
+    z, pixel = choose_section(rng, source)
     where = rng.random(3)
     shape = (params.patch_sections, params.patch_px, params.patch_px)
-    halo = _halo(source, params, spec)
+    halo = halo_of(source, params, spec)
     warp = draw_warp(
         rng,
         shape,
@@ -78,40 +69,26 @@ def draw_box(
     return None if is_nothing_known(source, target) else Sample(image[None], target)
 
 
-def _halo(source: Source, params: TrainParams, spec: InputSpec) -> Shape:
-    """How far around a patch, along z, y and x, ids are needed to draw its target."""
-    if source.is_target:
-        return 0, 0, 0
-    if spec.offsets:
-        z, y, x = (max(abs(offset[axis]) for offset in spec.offsets) for axis in range(3))
-        return z, max(y, x), max(y, x)
-    if reach := KERNEL_REACH[params.boundary_kernel]:
-        return reach, reach, reach
-    reach = params.boundary_px
-    return reach if source.is_cubic else 0, reach, reach
-
-
 def _choose_centre(
     where: npt.NDArray[np.float64],
     source: Source,
     run: tuple[int, int],
     shape: Shape,
     matrix: Matrix,
-    pixel: tuple[int, int, int] | None,
+    pixel: tuple[int, ...],
 ) -> list[float]:
     """Turn three shares into the middle of a patch, on the grid of the voxels."""
     if source.is_cubic:
         sizes = (run[1] - run[0] + 1, *source.raw.shape[1:])
         along = np.rint(np.abs(matrix) @ shape / np.cbrt(abs(np.linalg.det(matrix))))
-        known = [None] * 3 if pixel is None else [(pixel[0] - run[0],), *zip(pixel[1:])]
+        known = [(at,) for at in (pixel[0] - run[0], *pixel[1:])] if pixel else [()] * 3
         z, y, x = (
             choose_centre(share, (size,), int(side), around=near)[0]
             for share, size, side, near in zip(where[:, None], sizes, along, known, strict=True)
         )
         return [run[0] + z, y, x]
-    around = None if pixel is None else pixel[1:]
-    y, x = choose_centre(where[1:], source.raw.shape[1:], shape[1], around=around)
-    if pixel is not None:
+    y, x = choose_centre(where[1:], source.raw.shape[1:], shape[1], around=pixel[1:])
+    if pixel:
         first = pixel[0] - int(where[0] * shape[0])
         first = max(run[0], min(first, run[1] + 1 - shape[0]))
         return [first + (shape[0] - 1) / 2, y, x]
@@ -152,22 +129,11 @@ def _read_target(
     spec: InputSpec,
 ) -> Target:
     """Return the target of the patch, (channels, Z, Y, X)."""
-    is_open = bool(spec.offsets)
-    truth = _pick(source, source.truth, place, shape, halo, is_open=is_open)
-    if source.is_target:
-        return truth[None]
-    ignored = None
-    if source.ignored is not None:
-        classes = _pick(source, source.ignored, place, shape, halo, is_open=is_open)
-        ignored = np.isin(classes, source.ignore_values)
-    if spec.offsets and ignored is not None:
-        truth[ignored] = 0
-    axes = (0, 1, 2) if source.is_cubic else (1, 2)
-    target = draw_target(truth, params, spec, axes=axes, halo=halo, is_paint=source.is_paint)
-    if not spec.offsets and ignored is not None:
-        core = tuple(slice(h, h + n) for h, n in zip(halo, shape, strict=True))
-        target[:, ignored[core]] = IGNORED
-    return target
+
+    def pick(stack: Stack) -> Values:
+        return _pick(source, stack, place, shape, halo, is_open=bool(spec.offsets))
+
+    return draw_target(pick, source, params, spec, halo)
 
 
 def _pick(

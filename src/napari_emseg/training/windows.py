@@ -12,7 +12,8 @@ from napari_emseg.training.augment_lookup import Floats
 from napari_emseg.training.augment_warp import draw_warp
 from napari_emseg.training.input_spec import InputSpec
 from napari_emseg.training.params import TrainParams
-from napari_emseg.training.patches import KERNEL_REACH, Sample, draw_target, read_input
+from napari_emseg.training.patch_targets import draw_target, halo_of
+from napari_emseg.training.patches import Sample, read_input
 from napari_emseg.training.sources import Source
 from napari_emseg.training.stacks import Stack, Values
 from napari_emseg.training.targets import IGNORED, Target
@@ -117,25 +118,18 @@ def _read_tile(
     source: Source, z: int, corner: list[int], params: TrainParams, spec: InputSpec
 ) -> Target:
     """Return the target of a tile as it is in the section, (Y, X)."""
-    reach = 0 if source.is_target else KERNEL_REACH[params.boundary_kernel]
-    halo = 0 if source.is_target else reach or params.boundary_px
-    sections = fold_sections(np.arange(z - reach, z + reach + 1), *source.run_of(z))
-    low = [max(0, c - halo) for c in corner]
-    size = source.truth.shape[1:]
-    high = [min(n, c + _TILE_PX + halo) for c, n in zip(corner, size, strict=True)]
-    y, x = (slice(c - a, c - a + _TILE_PX) for c, a in zip(corner, low, strict=True))
-    ids = _cut(source.truth, sections, low, high)
-    if source.is_target:
-        drawn: Target = ids[0, y, x]
-        return drawn
     plain = replace(spec, offsets=())
-    target = draw_target(
-        ids, params, plain, axes=(1, 2), halo=(reach, 0, 0), is_paint=source.is_paint
-    )[0, 0]
-    if source.ignored is not None:
-        classes = _cut(source.ignored, sections[reach : reach + 1], low, high)[0]
-        target[np.isin(classes, source.ignore_values)] = IGNORED
-    core: Target = target[y, x]
+    reach, around, _ = halo_of(source, params, plain)
+    sections = fold_sections(np.arange(z - reach, z + reach + 1), *source.run_of(z))
+    low = [max(0, c - around) for c in corner]
+    size = source.truth.shape[1:]
+    high = [min(n, c + _TILE_PX + around) for c, n in zip(corner, size, strict=True)]
+    y, x = (slice(c - a, c - a + _TILE_PX) for c, a in zip(corner, low, strict=True))
+
+    def pick(stack: Stack) -> Values:
+        return _cut(stack, sections, low, high)
+
+    core: Target = draw_target(pick, source, params, plain, (reach, 0, 0))[0, 0, y, x]
     return core
 
 
