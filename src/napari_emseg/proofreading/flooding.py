@@ -14,8 +14,10 @@ from napari_emseg.volume import ZYX
 
 Mask = npt.NDArray[np.bool_]
 Sides = npt.NDArray[np.int32]
-_LEVELS = 1024
-_IS_WALL = 0.5
+_LEVELS = 96
+_STEPS_PER_OCTAVE = 4
+_IS_CLEAR, _IS_WALL = 0.2, 0.5
+_MOST_CLIMBERS = 100
 _LONGEST_STEP = 400
 _MOST_SIDES = 255
 
@@ -31,8 +33,9 @@ def flood_seeds(
     The water level falls from the most spacious places to the narrowest: the room of a
     voxel is its distance in nm to the next wall or to the border of the mask, less
     where the map is not clear. So two cells part in the wall between them; where the
-    wall has a hole or there is no map, in the neck; and of two ways of the same width,
-    the shorter in nm counts [1]_.
+    wall has a hole or there is no map, in the neck. Places of about the same room are
+    shared out by the way in nm [1]_. A seed first climbs to the most spacious place
+    above it, so that it does not matter whether a click hit the middle of a cell.
 
     Parameters
     ----------
@@ -66,24 +69,24 @@ def flood_seeds(
     >>> flood_seeds(waist, [np.array([[0, 2, 5]]), np.array([[0, 2, 10]])], None, (1, 1, 1))[0, 2]
     array([1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2], dtype=int32)
     """
-    room = _room(mask, boundary, voxel_size_nm)
-    levels = np.where(mask, 1 + (room * (_LEVELS - 2)).astype(np.int16), 0).astype(np.int16)
     if len(seeds) > _MOST_SIDES:
         raise InputError(f"{len(seeds)} sides are too many: give up to {_MOST_SIDES}.")
+    levels = _levels(mask, boundary, voxel_size_nm)
     side = np.zeros(mask.shape, np.uint8)
     for k, places in enumerate(seeds, start=1):
         side[tuple(np.asarray(places, np.int64).T)] = k
     side[~mask] = 0
     finest = min(voxel_size_nm)
     steps = [min(_LONGEST_STEP, max(1, round(4 * n / finest))) for n in voxel_size_nm]
+    _climb(levels, side, [np.asarray(places, np.int64) for places in seeds])
     _flood(levels, side, np.array(steps, np.int64), _LEVELS)
     return side.astype(np.int32)
 
 
-def _room(
+def _levels(
     mask: Mask, boundary: npt.NDArray[np.float32] | None, voxel_size_nm: ZYX
-) -> npt.NDArray[np.float32]:
-    """Return the distance to walls and border, as a share of the largest."""
+) -> npt.NDArray[np.int16]:
+    """Return the room of each voxel in steps of a quarter octave from 1; 0 is outside."""
     from bioimage_cpp.distance import distance_transform
 
     is_free = mask if boundary is None else mask & (boundary < _IS_WALL)
@@ -92,9 +95,73 @@ def _room(
         free = np.ascontiguousarray(is_free, np.uint8)
         room = np.asarray(distance_transform(free, sampling=list(voxel_size_nm)), np.float32)
     if boundary is not None:
-        room *= 1 - boundary
-    largest = float(room.max())
-    return room / np.float32(largest) if largest > 0 else room
+        room *= np.clip((_IS_WALL - boundary) / (_IS_WALL - _IS_CLEAR), 0, 1)
+    octaves = np.log2(np.maximum(room * np.float32(2 / min(voxel_size_nm)), 1))
+    steps = np.minimum(octaves * np.float32(_STEPS_PER_OCTAVE), _LEVELS - 2).astype(np.int16) + 1
+    return np.where(mask, steps, 0).astype(np.int16)
+
+
+def _climb(
+    levels: npt.NDArray[np.int16], side: Any, seeds: Sequence[npt.NDArray[np.int64]]
+) -> None:
+    """Extend each seed to the top of its hill; many seeds, as along a line, are there already."""
+    for k, places in enumerate(seeds, start=1):
+        if len(places) <= _MOST_CLIMBERS:
+            for z, y, x in places.tolist():
+                start = int(np.ravel_multi_index((z, y, x), levels.shape))
+                if levels[z, y, x] > 0:
+                    _climb_one(levels, side, start, k)
+
+
+@kernel
+def _climb_one(levels: Any, side: Any, start: int, k: int) -> None:
+    """Mark the way from a voxel to ever higher ones, each the nearest over level ground."""
+    _, n_y, n_x = levels.shape
+    height, owner = levels.reshape(-1), side.reshape(-1)
+    came_from: dict[int, int] = {start: -1}
+    queue = [start]
+    k_next = 0
+    while k_next < len(queue):
+        p = queue[k_next]
+        k_next += 1
+        x, y = p % n_x, (p // n_x) % n_y
+        for direction in range(6):
+            q = _neighbour(p, direction, x, y, n_y, n_x, height.size)
+            if q < 0 or height[q] < height[p] or q in came_from:
+                continue
+            if owner[q] > 0 and owner[q] != k:
+                continue
+            came_from[q] = p
+            if height[q] == height[p]:
+                queue.append(q)
+                continue
+            back = q
+            while back >= 0:
+                owner[back] = k
+                back = came_from[back]
+            came_from = {q: -1}
+            queue = [q]
+            k_next = 0
+            break
+
+
+@kernel
+def _neighbour(p: Any, direction: int, x: Any, y: Any, n_y: Any, n_x: Any, size: Any) -> Any:
+    """Return the voxel beside voxel p, or -1 where the array ends."""
+    q: Any = np.int64(-1)
+    if direction == 0:
+        q = p - n_x * n_y
+    elif direction == 1:
+        q = p + n_x * n_y if p + n_x * n_y < size else -1
+    elif direction == 2:
+        q = p - n_x if y > 0 else -1
+    elif direction == 3:
+        q = p + n_x if y < n_y - 1 else -1
+    elif direction == 4:
+        q = p - 1 if x > 0 else -1
+    else:
+        q = p + 1 if x < n_x - 1 else -1
+    return q
 
 
 @kernel
@@ -112,7 +179,7 @@ def _flood(levels: Any, side: Any, steps: Any, n_levels: Any) -> None:
     due, due_last = np.full(n_times, np.int32(-1), np.int32), np.empty(n_times, np.int32)
     for seed in range(height.size):
         if owner[seed] > 0:
-            _append(first, last, after, n_levels - 1, seed)
+            _append(first, last, after, height[seed], seed)
     now = np.int64(0)
     for level in range(n_levels - 1, 0, -1):
         n_due = 0
@@ -131,25 +198,12 @@ def _flood(levels: Any, side: Any, steps: Any, n_levels: Any) -> None:
             n_due -= 1
             x, y = p % n_x, (p // n_x) % n_y
             for direction in range(6):
-                axis = direction // 2
-                if direction == 0:
-                    q, is_out = p - n_x * n_y, p < n_x * n_y
-                elif direction == 1:
-                    q = p + n_x * n_y
-                    is_out = q >= height.size
-                elif direction == 2:
-                    q, is_out = p - n_x, y == 0
-                elif direction == 3:
-                    q, is_out = p + n_x, y == n_y - 1
-                elif direction == 4:
-                    q, is_out = p - 1, x == 0
-                else:
-                    q, is_out = p + 1, x == n_x - 1
-                if is_out or owner[q] > 0 or height[q] == 0:
+                q = _neighbour(p, direction, x, y, n_y, n_x, height.size)
+                if q < 0 or owner[q] > 0 or height[q] == 0:
                     continue
                 owner[q] = owner[p]
                 if height[q] >= level:
-                    _append(due, due_last, after, (now + steps[axis]) % n_times, q)
+                    _append(due, due_last, after, (now + steps[direction // 2]) % n_times, q)
                     n_due += 1
                 else:
                     _append(first, last, after, height[q], q)
