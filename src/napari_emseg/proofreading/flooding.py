@@ -105,44 +105,53 @@ def _climb(
     levels: npt.NDArray[np.int16], side: Any, seeds: Sequence[npt.NDArray[np.int64]]
 ) -> None:
     """Extend each seed to the top of its hill; many seeds, as along a line, are there already."""
+    n = levels.size
+    came_from, queue = np.full(n, -2, np.int32), np.empty(n, np.int32)
     for k, places in enumerate(seeds, start=1):
         if len(places) <= _MOST_CLIMBERS:
             for z, y, x in places.tolist():
                 start = int(np.ravel_multi_index((z, y, x), levels.shape))
                 if levels[z, y, x] > 0:
-                    _climb_one(levels, side, start, k)
+                    _climb_one(levels, side, start, k, came_from, queue)
 
 
 @kernel
-def _climb_one(levels: Any, side: Any, start: int, k: int) -> None:
-    """Mark the way from a voxel to ever higher ones, each the nearest over level ground."""
+def _climb_one(levels: Any, side: Any, start: int, k: int, came_from: Any, queue: Any) -> None:
+    """Mark the way from a voxel to ever higher ones, each the nearest over level ground.
+
+    `came_from` is -2 everywhere, and is so again afterwards.
+    """
     _, n_y, n_x = levels.shape
     height, owner = levels.reshape(-1), side.reshape(-1)
-    came_from: dict[int, int] = {start: -1}
-    queue = [start]
-    k_next = 0
-    while k_next < len(queue):
-        p = queue[k_next]
+    queue[0] = start
+    came_from[start] = -1
+    n_queue, k_next = 1, 0
+    while k_next < n_queue:
+        p = np.int64(queue[k_next])
         k_next += 1
         x, y = p % n_x, (p // n_x) % n_y
         for direction in range(6):
             q = _neighbour(p, direction, x, y, n_y, n_x, height.size)
-            if q < 0 or height[q] < height[p] or q in came_from:
+            if q < 0 or height[q] < height[p] or came_from[q] != -2:
                 continue
             if owner[q] > 0 and owner[q] != k:
                 continue
             came_from[q] = p
-            if height[q] == height[p]:
-                queue.append(q)
-                continue
-            back = q
-            while back >= 0:
-                owner[back] = k
-                back = came_from[back]
-            came_from = {q: -1}
-            queue = [q]
-            k_next = 0
-            break
+            queue[n_queue] = q
+            n_queue += 1
+            if height[q] > height[p]:
+                back = q
+                while back >= 0:
+                    owner[back] = k
+                    back = np.int64(came_from[back])
+                for i in range(n_queue):
+                    came_from[queue[i]] = -2
+                queue[0] = q
+                came_from[q] = -1
+                n_queue, k_next = 1, 0
+                break
+    for i in range(n_queue):
+        came_from[queue[i]] = -2
 
 
 @kernel
