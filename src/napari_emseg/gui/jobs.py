@@ -120,6 +120,7 @@ class Jobs(QObject):
         self._waiting: defaultdict[str, deque[Job]] = defaultdict(deque)
         self._waited: set[Job] = set()
         self._closed = False
+        self._is_showing = False
 
     def start(
         self,
@@ -240,13 +241,23 @@ class Jobs(QObject):
         job.worker.start()
 
     def _on_job_reported(self, job: Job, report: Report) -> None:
+        # napari's bars let events through, among them the next report: it is left out
+        if self._is_showing or not self._is_wanted(job):
+            return
+        self._is_showing = True
+        try:
+            if job.on_report is not None:
+                job.on_report(report)
+            if self._is_wanted(job):
+                _show_activity(job, report)
+        finally:
+            self._is_showing = False
+
+    def _is_wanted(self, job: Job) -> bool:
+        """Whether somebody is to be told how far a job is."""
         if self._closed or self._running.get(job.lane) is not job:
-            return
-        if job.is_stopping or self._newest.get(job.key) is not job:
-            return
-        if job.on_report is not None:
-            job.on_report(report)
-        _show_activity(job, report)
+            return False
+        return not job.is_stopping and self._newest.get(job.key) is job
 
     def _on_job_ended(self, job: Job, result: Any, error: BaseException | None) -> None:
         if self._running.get(job.lane) is job:
