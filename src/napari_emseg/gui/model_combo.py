@@ -56,10 +56,10 @@ class ModelCombo(QComboBox):
 
     @property
     def info(self) -> ModelInfo | None:
-        """What is known of the chosen model; None where none is chosen or it is gone."""
+        """What is known of the chosen model; None where none is chosen, or it cannot be used."""
         name = self.currentData() or ""
         info = self._known.find(name) or _read(name)
-        return None if info is None or info.problem else info
+        return None if info is None or info.problem or not self._accepts(info) else info
 
     def show_model(self, name: str) -> None:
         """Choose a model, without a signal; one that is not there is shown as missing."""
@@ -89,12 +89,15 @@ class ModelCombo(QComboBox):
             self.addItem("no model found", "default")
 
     def _add_other(self, name: str) -> None:
-        """Add a model that is not in the library: a file, or one that is gone."""
-        info = _read(name)
-        if info is not None:
-            self.addItem(info.title or info.name, name)
-        elif name:
-            self.addItem(f"{name} (not found)", name)
+        """Add a model that is not offered: a file, one that does not fit, or one that is gone."""
+        info = self._known.find(name) or _read(name)
+        if info is None:
+            words = f"{name} (not found)"
+        else:
+            fits = not info.problem and self._accepts(info)
+            words = self._known.label(info) + ("" if fits else " (cannot be used)")
+        if name:
+            self.addItem(words, name)
 
 
 def _read(path: str) -> ModelInfo | None:
