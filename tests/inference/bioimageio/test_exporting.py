@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tests.inference.bioimageio import packages
 
 from napari_emseg.errors import InputError
 from napari_emseg.inference import Predictor
@@ -65,10 +66,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
 def test_the_official_library_gives_the_same(
     name: str, exported: dict[str, tuple[Path, Path]]
 ) -> None:
-    pytest.importorskip("bioimageio.core", reason="the extra 'bioimageio' is not installed")
-    pydantic = pytest.importorskip("pydantic")
-    if tuple(map(int, pydantic.VERSION.split(".")[:2])) >= (2, 14):
-        pytest.skip("the official library does not work with this pydantic; see the extra")
+    packages.official()
     from bioimageio.core import test_model
     from bioimageio.spec import load_model_description
 

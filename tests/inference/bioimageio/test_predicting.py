@@ -67,3 +67,13 @@ def test_the_shrimp_maps_a_volume_of_any_size(shrimp: Path) -> None:
     np.testing.assert_allclose(made.read(), whole[8:13, 72:132, 72:138], atol=1e-5)
     assert made.kind == "boundary"
     assert made.provenance["predict"]["weights"] == "torchscript"
+
+
+def test_the_official_library_takes_this_shrimp_for_one(shrimp: Path) -> None:
+    packages.official()
+    from bioimageio.core import test_model
+    from bioimageio.spec import load_model_description
+
+    # of the weights for which it need not run code of the package
+    summary = test_model(load_model_description(shrimp), weight_format="torchscript")
+    assert summary.status == "passed", summary.format()
