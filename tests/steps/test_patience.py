@@ -12,15 +12,16 @@ from napari_emseg.steps.patience import answer_at_once
 
 
 class StopAt:
-    """Remembers reports; stops at the first one of `message`."""
+    """Remembers reports; stops when one of `message` comes again."""
 
     def __init__(self, message: str) -> None:
         self.reports: list[tuple[int, int, str]] = []
         self.message = message
 
     def update(self, done: int, total: int, message: str = "") -> None:
+        is_said_again = message == self.message and (done, total, message) in self.reports
         self.reports.append((done, total, message))
-        if message == self.message:
+        if is_said_again:
             raise Cancelled
 
 
@@ -54,6 +55,6 @@ def test_reports_results_and_errors_pass_through() -> None:
         raise InputError("Too few sections.")
 
     assert answer_at_once(count, listener) == 5
-    assert listener.reports[-1] == (2, 2, "counted")
+    assert listener.reports[0] == (2, 2, "counted")
     with pytest.raises(InputError, match="Too few"):
         answer_at_once(fail, NO_PROGRESS)

@@ -43,13 +43,12 @@ def answer_at_once(work: Callable[[Progress], T], progress: Progress) -> T:
     >>> answer_at_once(lambda progress: 6 * 7, NO_PROGRESS)
     42
     """
-    going = _Going(work)
+    going = _Going(work, progress)
     thread = threading.Thread(target=going.run, name="emseg patience", daemon=True)
     thread.start()
     try:
         while not going.ended.wait(_ASK_EVERY_S):
-            progress.update(*going.report)
-        progress.update(*going.report)
+            going.repeat()
     except BaseException:
         going.is_left = True
         raise
@@ -61,9 +60,10 @@ def answer_at_once(work: Callable[[Progress], T], progress: Progress) -> T:
 class _Going(Generic[T]):
     """A computation in another thread; also what it reports to."""
 
-    def __init__(self, work: Callable[[Progress], T]) -> None:
-        self._work = work
-        self.report: tuple[int, int, str] = (0, 1, "")
+    def __init__(self, work: Callable[[Progress], T], progress: Progress) -> None:
+        self._work, self._progress = work, progress
+        self._one_at_a_time = threading.Lock()
+        self._last: tuple[int, int, str] | None = None
         self.results: list[T] = []
         self.error: BaseException | None = None
         self.ended = threading.Event()
@@ -77,7 +77,15 @@ class _Going(Generic[T]):
         self.ended.set()
 
     def update(self, done: int, total: int, message: str = "") -> None:
-        """Take a report of the computation."""
-        if self.is_left:
-            raise Cancelled
-        self.report = (done, total, message)
+        """Pass a report of the computation on."""
+        with self._one_at_a_time:
+            if self.is_left:
+                raise Cancelled
+            self._last = (done, total, message)
+            self._progress.update(done, total, message)
+
+    def repeat(self) -> None:
+        """Say the last report again, so that a stop is heard."""
+        with self._one_at_a_time:
+            if self._last is not None:
+                self._progress.update(*self._last)
