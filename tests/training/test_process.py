@@ -217,6 +217,49 @@ def test_the_process_ends_after_saving_when_its_parent_is_killed(cells, tiny, tm
     assert load_model(tmp_path / "m.safetensors")[0].params.width == 4
 
 
+def test_a_program_that_ends_meanwhile_waits_for_the_save_and_no_longer(cells, tiny, tmp_path):
+    """As a window that is closed: the thread that waits for the training is no reason to stay."""
+    params = tiny.model_copy(update={**ENDLESS, "save_interval_s": 1e6})
+    (tmp_path / "params.json").write_text(params.model_dump_json())
+    script = tmp_path / "closed.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import contextlib, pathlib, tempfile, threading
+            from napari_emseg.progress import Cancelled
+            from napari_emseg.samples import make_synthetic
+            from napari_emseg.training import TrainParams, hold_out
+            from napari_emseg.training import process
+
+            begun = threading.Event()
+
+            class Tell:
+                def update(self, done, total, message=""):
+                    if message.startswith("step") and done > 3:
+                        begun.set()
+
+            def work():
+                pair = hold_out(*make_synthetic((3, 64, 64)))
+                path = folder / "m.safetensors"
+                with contextlib.suppress(Cancelled):
+                    process.train_in_process([pair], path, params=params, progress=Tell())
+
+            process.NICENESS = 0
+            folder = pathlib.Path(__file__).parent
+            tempfile.tempdir = str(folder / "temporary")
+            params = TrainParams.model_validate_json((folder / "params.json").read_text())
+            threading.Thread(target=work, daemon=True).start()
+            begun.wait()
+            """
+        )
+    )
+    ended = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=250, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert saved_step(tmp_path / "m.training") > 3
+
+
 def test_a_state_of_before_is_not_taken_for_one_of_this_training(cells, tiny, tmp_path):
     path = tmp_path / "m.safetensors"
     train([cells], path, params=tiny)

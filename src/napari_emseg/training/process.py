@@ -130,7 +130,8 @@ class _Training:
             serve, (far_end, str(folder), NICENESS), name="training", daemon=False
         )
         far_end.close()  # so that the end of the process is seen at this end
-        atexit.register(self.close)
+        self._is_left = False
+        atexit.register(self._leave)
 
     def begin(
         self,
@@ -188,13 +189,19 @@ class _Training:
 
     def close(self) -> None:
         """End the process, if it has not ended by itself."""
-        atexit.unregister(self.close)
+        atexit.unregister(self._leave)
         self._pipe.close()  # tells it to save and end
         if self._has_begun:
             self._process.join(_PATIENCE_S)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+
+    def _leave(self) -> None:
+        """End the process as the program ends, which would else wait for it."""
+        self._is_left = True
+        self.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _keep(self, wanted: Sequence[Mapping[str, set[int]]], name: str) -> list[Files]:
         """Copy sections of the volumes of each pair, as they are now, into files."""
@@ -222,7 +229,11 @@ class _Training:
             if not self._pipe.poll(timeout_s):
                 return None
             word, *content = self._pipe.recv()
-        except (EOFError, OSError):
+        except Exception as error:
+            if self._is_left:  # the pipe was closed meanwhile
+                raise Cancelled from None
+            if not isinstance(error, EOFError | OSError):
+                raise
             raise self._explain_end() from None
         return self._take(word, content)
 

@@ -107,9 +107,11 @@ def _score(
         sections, is_volume = list(pair.validation_sections), False
         boundary = _predict_sections(predictor, pair, sections, tta, report)
     mode: Literal["2d", "3d"] = "3d" if is_volume else "2d"
-    hierarchy = build_hierarchy(Volume(boundary, kind="boundary"), sigma_px=sigma_px, mode=mode)
+    hierarchy = build_hierarchy(
+        Volume(boundary, kind="boundary"), sigma_px=sigma_px, mode=mode, progress=report
+    )
     truth, kind = _read_truth(pair, sections, is_volume=is_volume)
-    curve = score_curve(hierarchy, truth, ground_truth_kind=kind)
+    curve = score_curve(hierarchy, truth, ground_truth_kind=kind, progress=report)
     h, v_rand = curve.best("v_rand")
     at = curve.at(h)
     return {"v_rand": float(v_rand), **{key: float(at[key]) for key in _KEPT}, "h": float(h)}
@@ -138,7 +140,9 @@ def _predict_sections(
 ) -> Map:
     boundary = []
     for done, z in enumerate(sections):
-        boundary.append(predictor.predict_section(pair.raw, z, tta=tta, resample="never"))
+        boundary.append(
+            predictor.predict_section(pair.raw, z, tta=tta, resample="never", progress=report)
+        )
         report.update(done + 1, len(sections))
     return np.stack(boundary)
 
