@@ -70,6 +70,7 @@ def main() -> None:
     import napari
 
     from napari_emseg.gui.layers import add_volume
+    from napari_emseg.gui.model_library import open_model_library
     from napari_emseg.gui.workspace import open_workspace
     from napari_emseg.samples import make_synthetic
 
@@ -84,6 +85,9 @@ def main() -> None:
 
     add_volume(viewer, raw, name="synthetic ssTEM")
     photo.window("1_data")
+    library = open_model_library(context)
+    photo.widget("models", library)
+    library.close()
     if arguments.fast:
         steps["boundaries"].tta.setChecked(False)
     steps["boundaries"].predict_all()
