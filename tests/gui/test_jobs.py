@@ -178,3 +178,11 @@ def test_the_time_left_begins_with_the_first_report(
     job._reported.connect(lambda _job, report: reports.append(report))
     job.run()
     assert [report.eta_s for report in reports] == [None, 18.0, 16.0, 14.0]
+
+
+def test_a_job_that_outlives_its_window_ends_in_silence(qtbot: Any) -> None:
+    from qtpy import sip
+
+    job = Job(lambda progress: sip.delete(job), "t", "k", "load")
+    job.run()
+    assert sip.isdeleted(job)

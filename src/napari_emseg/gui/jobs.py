@@ -14,6 +14,7 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +105,8 @@ class Job(QObject):
             result, error = self.work(self), None
         except BaseException as caught:  # also MemoryError, SystemExit of a library
             result, error = None, caught
-        self._ended.emit(self, result, error)
+        with suppress(RuntimeError):  # the window has gone, and with it who would hear it
+            self._ended.emit(self, result, error)
 
 
 class Jobs(QObject):
