@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -246,6 +247,26 @@ class TestNames:
 
 
 class TestDeleting:
+    def test_what_the_disk_refuses_is_said_and_nothing_is_lost(
+        self, own: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = visible(own.parent)
+        rename = Path.rename
+
+        def refuse(self: Path, target: Path) -> Path:  # one of the files is in use
+            if self.suffix == ".training":
+                raise PermissionError(errno.EACCES, "Permission denied", str(self))
+            return rename(self, target)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "rename", refuse)
+            with pytest.raises(InputError, match="Cannot delete 'fish': writing there"):
+                delete_model("fish")
+            with pytest.raises(InputError, match="Cannot rename 'fish'"):
+                rename_model("fish", "cod")
+        assert visible(own.parent) == before
+        assert library.find_model("fish").title == "The fish"
+
     def test_a_deleted_model_comes_back_as_it_was(self, own: Path) -> None:
         before = {p.name: p.read_bytes() for p in own.parent.iterdir() if p.is_file()}
         deleted = delete_model("fish")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_emseg.cli.models import takes_and_gives
@@ -37,14 +38,15 @@ def describe_file(info: ModelInfo) -> list[tuple[str, str]]:
     """Return where a model's file lies, how large and how old it is."""
     if info.path is None:
         return []
-    facts = [("Origin", _ORIGINS[info.origin]), ("File", str(info.path))]
+    path = info.path.name if info.origin == "bundled" else _from_home(info.path)
+    facts = [("Origin", _ORIGINS[info.origin]), ("File", path)]
     try:
         state = info.path.stat()
     except OSError:
         return facts
     day = datetime.fromtimestamp(state.st_mtime).strftime("%d %B %Y, %H:%M").lstrip("0")
     size = f"{format_bytes(state.st_size)}, " if info.path.is_file() else ""
-    return [facts[0], ("File", f"{info.path}\n{size}{day}")]
+    return [facts[0], ("File", f"{path}\n{size}{day}")]
 
 
 def format_bytes(n_bytes: int) -> str:
@@ -67,6 +69,13 @@ def format_nm(size: tuple[float, float, float]) -> str:
     '50 × 4 × 4 nm'
     """
     return " × ".join(f"{value:g}" for value in size) + " nm"
+
+
+def _from_home(path: Path) -> str:
+    try:
+        return str("~" / path.relative_to(Path.home()))
+    except (ValueError, RuntimeError):  # it lies elsewhere, or nobody is at home
+        return str(path)
 
 
 def _scores(info: ModelInfo) -> str:

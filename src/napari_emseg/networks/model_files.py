@@ -28,6 +28,19 @@ def files_of(model: Path) -> list[Path]:
     return [model, *(path for path in companions if path.exists())]
 
 
+def move_all(moves: Moves) -> None:
+    """Move all files, or none: one may be in use by another program."""
+    done: list[tuple[Path, Path]] = []
+    try:
+        for path, to in moves:
+            path.rename(to)
+            done.append((path, to))
+    except OSError:
+        for path, to in reversed(done):
+            to.rename(path)
+        raise
+
+
 def move_aside(model: Path) -> Moves:
     """Move the files of a model out of the way; those of more than a week ago are removed."""
     aside = model.parent / _ASIDE
@@ -35,15 +48,13 @@ def move_aside(model: Path) -> Moves:
     place = aside / secrets.token_hex(4)
     place.mkdir(parents=True)
     moves = tuple((path, place / path.name) for path in files_of(model))
-    for path, to in moves:
-        path.rename(to)
+    move_all(moves)
     return moves
 
 
 def move_back(moves: Moves) -> None:
     """Bring files back that were moved aside."""
-    for path, aside in moves:
-        aside.rename(path)
+    move_all(tuple((aside, path) for path, aside in moves))
     with suppress(OSError):
         moves[0][1].parent.rmdir()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_emseg.errors import InputError
-from napari_emseg.io.atomic import atomic_write, check_file_place
+from napari_emseg.io.atomic import atomic_write, check_file_place, explain_failure
 from napari_emseg.networks.info import ModelInfo
 from napari_emseg.networks.library import find_model, list_models, read_model, user_folder
 from napari_emseg.networks.model_files import (
@@ -15,6 +17,7 @@ from napari_emseg.networks.model_files import (
     copy_model,
     files_of,
     is_same_file,
+    move_all,
     move_aside,
     move_back,
     pack_folder,
@@ -139,8 +142,10 @@ def rename_model(name: str, new: str) -> ModelInfo:
         raise InputError("The name of a BioImage.IO package is written inside it and stays.")
     new = check_model_name(new, besides=name)
     if new != name:
-        for path in files_of(source):
-            path.rename(path.with_name(new + path.name.removeprefix(source.stem)))
+        files = files_of(source)
+        named = (path.with_name(new + path.name.removeprefix(source.stem)) for path in files)
+        with _saying(f"rename '{name}'"):
+            move_all(tuple(zip(files, named, strict=True)))
     if not info.problem:
         rewrite_title(source.with_name(new + source.suffix), new)
     return find_model(new)
@@ -157,7 +162,8 @@ def delete_model(name: str) -> Deleted:
         If it is not the user's own.
     """
     info = _own(name, "deleted")
-    return Deleted(name, info.title or name, move_aside(_path_of(info)))
+    with _saying(f"delete '{name}'"):
+        return Deleted(name, info.title or name, move_aside(_path_of(info)))
 
 
 def restore_model(deleted: Deleted) -> ModelInfo:
@@ -173,7 +179,8 @@ def restore_model(deleted: Deleted) -> ModelInfo:
             raise InputError(f"Another model is named '{deleted.name}' now: rename that first.")
         if not aside.exists():
             raise InputError(f"'{deleted.name}' was deleted too long ago.")
-    move_back(deleted.moves)
+    with _saying(f"bring '{deleted.name}' back"):
+        move_back(deleted.moves)
     return _named(deleted.name)
 
 
@@ -230,6 +237,16 @@ def _own(name: str, done: str) -> ModelInfo:
     if info.origin != "own":
         raise InputError(f"'{name}' lies in a folder of your lab: it can only be {done} there.")
     return info
+
+
+@contextmanager
+def _saying(what: str) -> Iterator[None]:
+    """Say in words why the disk did not let files be moved."""
+    try:
+        yield
+    except OSError as error:
+        reason = explain_failure(error) or str(error)
+        raise InputError(f"Cannot {what}: {reason}.") from error
 
 
 def _path_of(info: ModelInfo) -> Path:
