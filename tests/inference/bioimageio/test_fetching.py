@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import threading
+import zipfile
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,7 +33,11 @@ class _Quiet(SimpleHTTPRequestHandler):
 def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path, list[str]]]:
     """The address of a collection, its folder, and what was asked for."""
     root = tmp_path / "zoo"
-    files = packages.package_5(nn.Identity(), more={})
+
+    def add_covers(description: dict[str, Any]) -> None:
+        description["covers"] = [{"source": "cover.png"}, {"source": "second.png"}]
+
+    files = packages.package_5(nn.Identity(), change=add_covers) | {"cover.png": b"PNG"}
     packages.write_folder(root / "brave-fox" / "files", files)
     asked: list[str] = []
     handler = type("Handler", (_Quiet,), {"asked": asked})
@@ -69,7 +74,10 @@ def test_a_model_by_its_id(zoo: tuple[str, Path, list[str]], tmp_path: Path) -> 
         "/index.json",
         "/brave-fox/files/bioimageio.yaml?version=v2",
         "/brave-fox/files/weights.pt?version=v2",
+        "/brave-fox/files/cover.png?version=v2",
     ]
+    with zipfile.ZipFile(path) as archive:
+        assert sorted(archive.namelist()) == ["bioimageio.yaml", "cover.png", "weights.pt"]
 
 
 def test_a_model_by_its_address(zoo: tuple[str, Path, list[str]], tmp_path: Path) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from tests.inference.bioimageio import packages
 
-from napari_emseg.inference.bioimageio import check_package
+from napari_emseg.inference import predict
+from napari_emseg.inference.bioimageio import PackagePredictor, check_package
 from napari_emseg.inference.opening import open_model
 from napari_emseg.inference.protocol import BoundaryPredictor
+from napari_emseg.networks import build_network
 from napari_emseg.networks.bioimageio import is_package, read_package_info
 from napari_emseg.volume import Volume
 
@@ -67,6 +70,39 @@ def test_the_shrimp_maps_a_volume_of_any_size(shrimp: Path) -> None:
     np.testing.assert_allclose(made.read(), whole[8:13, 72:132, 72:138], atol=1e-5)
     assert made.kind == "boundary"
     assert made.provenance["predict"]["weights"] == "torchscript"
+
+
+def test_weights_of_a_network_of_ours_are_enough(tmp_path: Path) -> None:
+    """Our networks give logits, so a package that names one says sigmoid behind it."""
+    network = build_network("unet2d", width=4, depth=2).eval()
+    weights = packages.state_of(network)
+
+    def name_network(description: dict[str, Any]) -> None:
+        architecture = {
+            "import_from": "napari_emseg.networks",
+            "callable": "build_network",
+            "kwargs": {"name": "unet2d", "width": 4, "depth": 2},
+        }
+        entry = {"source": "weights.pt", "architecture": architecture}
+        description["weights"] = {"pytorch_state_dict": entry}
+
+    files = packages.package_5(
+        network,
+        axes="bcyx",
+        least=(1, 32, 32),
+        step=(1, 2, 2),
+        halo=(0, 10, 10),
+        preprocessing=[{"id": "zero_mean_unit_variance", "kwargs": {"axes": ["y", "x"]}}],
+        postprocessing=[{"id": "sigmoid"}],
+        change=name_network,
+        weights=weights,
+    )
+    raw = np.random.default_rng(0).integers(0, 256, (2, 50, 61)).astype(np.uint8)
+    with PackagePredictor(packages.write_zip(tmp_path / "m.zip", files), device="cpu") as one:
+        assert one.weights == "pytorch_state_dict"
+        made = one.predict(raw, tta=False).read()
+    expected = predict(raw, model=network, tta=False, device="cpu").read()
+    np.testing.assert_allclose(made[:, 12:-12, 12:-12], expected[:, 12:-12, 12:-12], atol=1e-4)
 
 
 def test_the_official_library_takes_this_shrimp_for_one(shrimp: Path) -> None:

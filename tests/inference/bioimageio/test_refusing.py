@@ -236,6 +236,24 @@ def test_a_network_that_gives_something_else_is_told(tmp_path: Path) -> None:
         predictor.predict(raw, tta=False)
 
 
+class Picky(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] != 8:
+            raise ValueError("only 8 will do")
+        return x
+
+
+def test_a_network_that_fails_is_told(tmp_path: Path) -> None:
+    files = packages.package_5(nn.Identity(), weights=packages.script(Picky()))
+    path = packages.write_zip(tmp_path / "m.zip", files)
+    raw = np.random.default_rng(0).random((4, 9, 9))
+    with (
+        PackagePredictor(path, device="cpu") as predictor,
+        pytest.raises(InputError, match=r"fails for an input of 1x1x4x9x9.*only 8 will do"),
+    ):
+        predictor.predict(raw, tta=False)
+
+
 @pytest.mark.parametrize(
     "name", ["../up.txt", "/root.txt", "a/../../up.txt", "c:/up.txt", "a\\..\\up.txt"]
 )

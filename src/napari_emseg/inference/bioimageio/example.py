@@ -14,7 +14,7 @@ import torch
 
 from napari_emseg.errors import InputError
 from napari_emseg.inference.bioimageio import processing
-from napari_emseg.inference.bioimageio.weights import Module, load_weights
+from napari_emseg.inference.bioimageio.weights import Module, compute, load_weights
 from napari_emseg.networks.bioimageio_archive import Archive, check_sha256
 from napari_emseg.networks.bioimageio_model import FileRef, PackageModel, Step
 from napari_emseg.networks.bioimageio_read import read_model
@@ -129,9 +129,7 @@ def run_example(model: PackageModel, module: Module, given: Array) -> Array:
         raise InputError("The example of the package has other axes than its description says.")
     entering = _steps(model, model.input.steps, given, model.input.axes, None)
     with torch.inference_mode():
-        found = module(torch.from_numpy(np.ascontiguousarray(entering, np.float32)))
-        while isinstance(found, tuple | list):
-            found = found[0]
+        found = compute(module, torch.from_numpy(np.ascontiguousarray(entering, np.float32)))
     return _steps(model, model.output.steps, found.numpy(), model.output.axes, entering)
 
 

@@ -12,6 +12,7 @@ import os
 import re
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -29,6 +30,7 @@ INDEX = "https://bioimage-io.github.io/collection/index.json"
 """The list of the collection; ``EMSEG_BIOIMAGEIO_INDEX`` overrides it."""
 _MOST_INDEX_BYTES = 64 * 2**20
 _MOST_FILE_BYTES = 4 * 2**30
+_MOST_COVER_BYTES = 8 * 2**20
 _TIMEOUT_S = 30
 _CHUNK_BYTES = 2**20
 _ID = re.compile(r"(bioimage-io/)?[a-z0-9]+(-[a-z0-9]+)+(/[A-Za-z0-9.]+)?")
@@ -139,14 +141,17 @@ def _collect(url: str, sha256: str, target: Path, progress: Progress, name: str)
     file_name = "bioimageio.yaml" if model.format_version.startswith("0.5") else "rdf.yaml"
     with zipfile.ZipFile(target, "w") as archive:
         archive.writestr(file_name, content)
-        for file in _needed(model, sources):
-            part = target.with_name(f"{target.name}.part")
-            try:
+        part = target.with_name(f"{target.name}.part")
+        try:
+            for file in _needed(model, sources):
                 _save(_beside(url, sources[file.name]), part, progress, f"{name}: {file.name}")
                 _check(part, file, name)
                 archive.write(part, file.name)
-            finally:
-                part.unlink(missing_ok=True)
+            for cover in _covers(described, sources)[:1]:
+                with suppress(InputError):  # a model without its picture is one all the same
+                    archive.writestr(cover, _read(_beside(url, sources[cover]), _MOST_COVER_BYTES))
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _sources(value: Any) -> dict[str, str]:
@@ -169,6 +174,15 @@ def _sources(value: Any) -> dict[str, str]:
 def _needed(model: PackageModel, sources: Mapping[str, str]) -> list[FileRef]:
     examples = [file for file in (model.input.test, model.output.test) if file is not None]
     return [model.weights[0].file, *(file for file in examples if file.name in sources)]
+
+
+def _covers(described: Mapping[str, Any], sources: Mapping[str, str]) -> list[str]:
+    """Return the names of the pictures of a package."""
+    given = described.get("covers")
+    entries = given if isinstance(given, list) else []
+    found = [e.get("source") if isinstance(e, Mapping) else e for e in entries]
+    names = [clean_name(source) for source in found if isinstance(source, str)]
+    return [name for name in names if name in sources and name.lower().endswith(_COVERS)]
 
 
 def _beside(url: str, source: str) -> str:

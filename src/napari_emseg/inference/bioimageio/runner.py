@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from napari_emseg.errors import InputError
 from napari_emseg.inference.bioimageio import processing
-from napari_emseg.inference.bioimageio.weights import Module
+from napari_emseg.inference.bioimageio.weights import Module, compute
 from napari_emseg.inference.runner import Runner
 from napari_emseg.networks.base import Network
 from napari_emseg.networks.bioimageio_model import PackageModel, Step
@@ -54,11 +54,9 @@ class PackageNetwork(Network):
     def forward(self, volume: Tensor) -> Tensor:
         """Map (1, 1, Z, Y, X), sections that are channels along Z, to all (C, Z, Y, X)."""
         axes = self.model.input.axes
-        found = self.module(_arrange(volume[0, 0], axes, self.model.in_sections))
-        while isinstance(found, tuple | list):
-            found = found[0]
+        found = compute(self.module, _arrange(volume[0, 0], axes, self.model.in_sections))
         output = self.model.output.axes
-        if not isinstance(found, Tensor) or found.ndim != len(output):
+        if found.ndim != len(output):
             raise InputError(
                 "The network of the package gives other axes than its description says: it is "
                 "damaged."

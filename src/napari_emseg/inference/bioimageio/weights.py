@@ -15,6 +15,7 @@ from torch import Tensor
 from napari_emseg.errors import InputError
 from napari_emseg.inference.bioimageio.architectures import rebuild
 from napari_emseg.inference.bioimageio.script import load_script
+from napari_emseg.inference.device import is_out_of_memory
 from napari_emseg.networks.bioimageio_archive import Archive, check_sha256
 from napari_emseg.networks.bioimageio_model import PackageModel, Unsupported, Weights
 
@@ -58,6 +59,34 @@ def load_weights(archive: Archive, model: PackageModel) -> tuple[Module, Weights
         except Unsupported as error:
             reasons.append(str(error))
     raise Unsupported(f"{archive.path.name} cannot be used here: {' '.join(reasons)}")
+
+
+def compute(module: Module, given: Tensor) -> Tensor:
+    """Return the first of what a foreign network gives.
+
+    Raises
+    ------
+    MemoryError
+        If memory does not suffice.
+    InputError
+        If it fails otherwise.
+    """
+    try:
+        found = module(given)
+    except (RuntimeError, torch.jit.Error) as error:
+        # the interpreter of TorchScript wraps what goes wrong in an error of its own
+        if is_out_of_memory(error) or is_out_of_memory(RuntimeError(str(error))):
+            raise MemoryError(str(error)) from error
+        last = (str(error).strip().splitlines() or ["it does not say why"])[-1]
+        raise InputError(
+            f"The network of the package fails for an input of {'x'.join(map(str, given.shape))}: "
+            f"{last.rpartition('Error: ')[2][:200]}. It is not what its description says."
+        ) from error
+    while isinstance(found, tuple | list) and found:
+        found = found[0]
+    if not isinstance(found, Tensor):
+        raise InputError("The network of the package gives no image: it is damaged.")
+    return found
 
 
 def _load_state(content: bytes, weights: Weights) -> Module:
