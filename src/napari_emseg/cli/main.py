@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fuse": ("napari_emseg.cli.fuse", "several boundary maps to one"),
     "postprocess": ("napari_emseg.cli.postprocess", "mend, calibrate or filter a boundary map"),
     "segment": ("napari_emseg.cli.segment", "boundary map to labels"),
+    "proofread": ("napari_emseg.cli.proofread", "make logged corrections again"),
     "evaluate": ("napari_emseg.cli.evaluate", "score labels against ground truth"),
     "tune": ("napari_emseg.cli.tune", "find the h that scores best"),
     "submit": ("napari_emseg.cli.submit", "write a result as a challenge wants it"),

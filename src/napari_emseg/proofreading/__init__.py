@@ -6,8 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_emseg.proofreading.carrying import Carried, NotCarried, carry_over
     from napari_emseg.proofreading.delta import Delta, inverse
     from napari_emseg.proofreading.history import Change, HistoryItem
+    from napari_emseg.proofreading.joining import join_logs
     from napari_emseg.proofreading.log import EditLog, read_log
     from napari_emseg.proofreading.patched import PatchedFragments
     from napari_emseg.proofreading.preview import Preview
@@ -15,30 +17,38 @@ if TYPE_CHECKING:
     from napari_emseg.proofreading.state import State
 
 _MODULE_OF = {
+    "Carried": "carrying",
     "Change": "history",
     "Delta": "delta",
     "EditLog": "log",
     "HistoryItem": "history",
+    "NotCarried": "carrying",
     "OPERATIONS": "proofreader",
     "PatchedFragments": "patched",
     "Preview": "preview",
     "Proofreader": "proofreader",
     "State": "state",
+    "carry_over": "carrying",
     "inverse": "delta",
+    "join_logs": "joining",
     "read_log": "log",
 }
 
 __all__ = [
     "OPERATIONS",
+    "Carried",
     "Change",
     "Delta",
     "EditLog",
     "HistoryItem",
+    "NotCarried",
     "PatchedFragments",
     "Preview",
     "Proofreader",
     "State",
+    "carry_over",
     "inverse",
+    "join_logs",
     "read_log",
 ]
 

@@ -182,6 +182,7 @@ def delete(state: State, segments: Sequence[int]) -> Edit:
         delta=moved(np.concatenate(parts), np.repeat(gone, [p.size for p in parts]), 0),
         words=f"Deleted {_listed(gone)}.",
         positions=tuple((place_of(state, s),) for s in gone),
+        arguments={"sizes": [state.size(s) for s in gone]},
         before=gone,
     )
 
@@ -272,7 +273,7 @@ def _note(
         delta=Delta(flags=flags),
         words=words,
         positions=tuple((place_of(state, s),) for s in noted),
-        arguments={"value": value},
+        arguments={"value": value, "sizes": [state.size(s) for s in noted]},
         before=noted,
         after=noted,
     )

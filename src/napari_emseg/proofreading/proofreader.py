@@ -163,6 +163,11 @@ class Proofreader:
         return self._seconds
 
     @property
+    def version(self) -> int:
+        """Another number after each change; a preview is of one."""
+        return self._history.version
+
+    @property
     def n_entries(self) -> int:
         """How many edits, undos and redos there were."""
         return self._n_entries
@@ -203,9 +208,15 @@ class Proofreader:
             If it is not possible, in words.
         """
         edit = OPERATIONS[operation](self.state, *arguments, **options)
-        return Preview(self.state, edit, self._history.version)
+        return Preview(self.state, edit, self.version)
 
-    def commit(self, preview: Preview, *, seconds: float | None = None) -> Preview:
+    def commit(
+        self,
+        preview: Preview,
+        *,
+        seconds: float | None = None,
+        stamp: tuple[str, str] | None = None,
+    ) -> Preview:
         """Make an edit that was previewed.
 
         Parameters
@@ -213,6 +224,8 @@ class Proofreader:
         preview : Preview
         seconds : float, optional
             Time spent on it, by default since the last one.
+        stamp : (who, time), optional
+            Where it is somebody's earlier edit that is made again.
 
         Raises
         ------
@@ -220,12 +233,13 @@ class Proofreader:
             If something else was edited since the preview, or the log cannot be written;
             then nothing is changed.
         """
-        if preview.version != self._history.version:
+        if preview.version != self.version:
             raise InputError("Something else was edited since this preview: preview it again.")
         edit = preview.edit
+        self.state.check(edit.delta)
         packed = encode(edit.delta)
         spent = self._spent(seconds)
-        entry = make_entry(edit, packed, self.state, **self._next(), seconds=spent)
+        entry = make_entry(edit, packed, self.state, **self._next(stamp), seconds=spent)
         self._write(entry, spent)
         self._tell(self._history.make(item_of(entry, packed, self.state)))
         return preview
@@ -330,8 +344,9 @@ class Proofreader:
         for callback in list(self._callbacks):
             callback(change)
 
-    def _next(self) -> dict[str, Any]:
-        return {"n": self._n_entries + 1, "time": _now(), "who": self.who}
+    def _next(self, stamp: tuple[str, str] | None = None) -> dict[str, Any]:
+        who, time = stamp or (self.who, _now())
+        return {"n": self._n_entries + 1, "time": time, "who": who}
 
     def _spent(self, seconds: float | None) -> float:
         return self._clock() - self._since if seconds is None else seconds
