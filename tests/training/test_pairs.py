@@ -163,3 +163,14 @@ def test_decimal_numbers_are_no_classes_and_no_paint():
     with pytest.raises(InputError, match="the labels are decimal numbers"):
         TrainingPair(decimal, decimal, "painted", (0,))
     assert TrainingPair(decimal, decimal, "membranes", (0,)).labels is decimal
+
+
+def test_ids_that_look_like_strokes_are_told_of():
+    raw = Volume(np.zeros((4, 40, 40), np.uint8))
+    strokes = np.zeros(raw.shape, np.uint8)
+    strokes[:, 5:9, 5:30], strokes[:, 20:24, 5:30] = 3, 4
+    (note,) = notes_on_pair(hold_out(raw, Volume(strokes, kind="labels")))
+    assert "only 12% of section 0 has ids" in note
+    assert "say painted" in note
+    strokes[strokes == 0] = 7
+    assert notes_on_pair(hold_out(raw, Volume(strokes, kind="labels"))) == []

@@ -25,6 +25,7 @@ def summarise_pair(pair: TrainingPair) -> dict[str, Any]:
     size = pair.raw.voxel_size_nm
     return {
         "name": pair.name,
+        "labels_kind": pair.labels_kind,
         "train_sections": format_sections(pair.train_sections),
         "validation_sections": format_sections(pair.validation_sections),
         "voxel_size_nm": None if size is None else list(size),

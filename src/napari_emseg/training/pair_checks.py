@@ -9,6 +9,9 @@ from napari_emseg.training.painting import INSIDE, MEMBRANE
 from napari_emseg.training.pairs import NO_PAINT, TrainingPair, longest_run, make_target
 from napari_emseg.training.targets import IGNORED
 
+_SPARSE_SHARE = 0.3
+"""Of a section that has ids; fewer are hardly all neurons of it."""
+
 
 def check_ids(pair: TrainingPair) -> None:
     """Refuse an image of membranes that was given as labels, and labels without a boundary.
@@ -92,6 +95,7 @@ def notes_on_pair(pair: TrainingPair) -> list[str]:
     elif labelled < depth:
         which = f"sections 0 to {labelled - 1} of {depth} have" if labelled > 1 else "section 0 has"
         notes.append(f"{pair.name}: only {which} labels.")
+    notes += _notes_on_strokes(pair)
     first, last = longest_run(pair.train_sections)
     if pair.axes == "zyx" and last - first + 1 < len(set(pair.train_sections)):
         notes.append(
@@ -101,3 +105,17 @@ def notes_on_pair(pair: TrainingPair) -> list[str]:
     if not pair.validation_sections:
         notes.append(f"{pair.name}: no section is left for validation, so nothing is scored on it.")
     return notes
+
+
+def _notes_on_strokes(pair: TrainingPair) -> list[str]:
+    """Say that ids look like strokes, whose edges would be learned as membrane."""
+    if pair.labels_kind != "labels":
+        return []
+    z = pair.train_sections[0]
+    share = float(np.count_nonzero(pair.labels.read(z)) / np.prod(pair.labels.shape[1:]))
+    if not 0 < share < _SPARSE_SHARE:
+        return []
+    return [
+        f"{pair.name}: only {share:.0%} of section {z} has ids, and where they end counts as "
+        "membrane; if they are strokes, say painted (membrane 1, cells 2 and more)."
+    ]
