@@ -84,6 +84,9 @@ def serve(pipe: Connection, folder: str, niceness: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C concerns the parent, which says stop
     _step_back(niceness)
+    # Threads that wait for each other by spinning stand still where a core is taken from one
+    # of them: 10 steps on two busy cores took 7 s waiting like this, and minutes spinning.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     link = Link(pipe, folder)
     try:
         import napari_emseg.training.trainer  # noqa: F401  (while the parent reads the sections)
