@@ -7,10 +7,12 @@ Run under a screen of at least 1600x1000, for instance
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -65,17 +67,83 @@ def main() -> None:
     parser.add_argument("--sections", type=int, default=10)
     parser.add_argument("--side", type=int, default=320)
     parser.add_argument("--fast", action="store_true", help="no averaging over 8 orientations")
+    parser.add_argument("--only", choices=("steps", "training"), help="part of the pictures")
+    parser.add_argument("--train-minutes", type=float, default=2.0)
     arguments = parser.parse_args()
 
+    from napari_emseg.samples import make_synthetic
+
+    shape = (arguments.sections, arguments.side, arguments.side)
+    raw, truth = make_synthetic(shape, seed=2)
+    if arguments.only != "steps":
+        with TemporaryDirectory() as folder:
+            os.environ["EMSEG_MODELS"] = folder
+            picture_training(raw, truth, arguments.train_minutes)
+        del os.environ["EMSEG_MODELS"]
+    if arguments.only != "training":
+        picture_steps(raw, truth, is_fast=arguments.fast)
+
+
+def picture_training(raw: Any, truth: Any, minutes: float) -> None:
+    """Paint, train, and look at what came of it."""
+    import napari
+    from qtpy.QtTest import QTest
+
+    from napari_emseg.gui.layers import add_volume
+    from napari_emseg.gui.workspace import open_workspace
+
+    viewer = napari.Viewer(show=True)
+    viewer.theme = "dark"
+    viewer.window.resize(*SIZE)
+    workspace = open_workspace(viewer)
+    photo = Photographer(viewer)
+    step: Any = workspace.step("train")
+    add_volume(viewer, raw, name="my tissue")
+    for name, frame in workspace.frames.items():
+        frame.set_open(name == "train")
+    step.new_painting()
+    painting, middle = step.wishes.layer("labels"), raw.shape[0] // 2
+    for z in (1, middle):
+        paint(painting, truth, z)
+    viewer.dims.set_current_step(0, middle)
+    step.tools.take("Inside")
+    wait_until(lambda: step.outlook.now.is_ready)
+    photo.window("train_1_painting")
+    step.wishes.choose(minutes=minutes)
+    viewer.dims.set_current_step(0, middle + 1)
+    step.train()
+    wait_until(lambda: step.training.map.layer is not None and step.training.share > 0.6)
+    photo.window("train_2_running")
+    wait_until(lambda: step.training.state == "finished")
+    step.predict_section()
+    wait_until(lambda: not step.context.jobs.is_busy("predict"))
+    QTest.qWait(5000)  # the notice has gone
+    photo.window("train_3_finished")
+    viewer.close()
+
+
+def paint(layer: Any, truth: Any, z: int) -> None:
+    """Draw strokes along some borders of the true cells and inside some of them."""
+    from scipy.ndimage import distance_transform_edt, gaussian_filter
+    from skimage.segmentation import find_boundaries
+
+    ids = truth.read(z)
+    border = find_boundaries(ids, mode="thick") | (ids == 0)
+    room = distance_transform_edt(~border)
+    noise = gaussian_filter(np.random.default_rng(z).normal(size=ids.shape), 14)
+    here = noise > np.quantile(noise, 0.85)
+    for label, where in ((2, here & (room > 5)), (1, here & border)):
+        layer.data_setitem((np.full(int(where.sum()), z), *np.nonzero(where)), label)
+
+
+def picture_steps(raw: Any, truth: Any, *, is_fast: bool) -> None:
+    """Walk through the steps of the workspace."""
     import napari
 
     from napari_emseg.gui.layers import add_volume
     from napari_emseg.gui.model_library import open_model_library
     from napari_emseg.gui.workspace import open_workspace
-    from napari_emseg.samples import make_synthetic
 
-    shape = (arguments.sections, arguments.side, arguments.side)
-    raw, truth = make_synthetic(shape, seed=2)
     viewer = napari.Viewer(show=True)
     viewer.theme = "dark"
     viewer.window.resize(*SIZE)
@@ -88,7 +156,7 @@ def main() -> None:
     library = open_model_library(context)
     photo.widget("models", library)
     library.close()
-    if arguments.fast:
+    if is_fast:
         steps["boundaries"].tta.setChecked(False)
     steps["boundaries"].predict_all()
     wait_until(lambda: context.done_sections is not None and context.done_sections.sum() >= 2)

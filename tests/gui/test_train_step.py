@@ -167,7 +167,7 @@ def test_pause_and_resume(step: TrainStep, qtbot: Any, models: Path, fake: FakeT
     click(qtbot, step.pause_button)
     wait_for_state(step, qtbot, "paused")
     done = fake.done
-    assert step.watch.progress.words.text().startswith("stack model: paused after")
+    assert step.watch.progress.words.text().startswith("stack model: paused")
     assert (step.train_button.text(), step.finish_button.text()) == ("Resume", "Keep as it is")
     qtbot.waitUntil(lambda: next_button(step) == "Resume")
     step.wishes.choose(minutes=9)  # for the next training

@@ -124,4 +124,5 @@ class TrainMap:
 
     def _on_moved(self, *_: object) -> None:
         if self._watch is not None and self._raw is not None:
-            self._watch.look_at(self._raw, self._context.section)
+            section = min(self._context.section, self._raw.shape[0] - 1)
+            self._watch.look_at(self._raw, section)

@@ -58,6 +58,7 @@ class TrainStep(StepWidget):
         self.rows.addWidget(Fold("Advanced", self.choices.advanced))
         self._is_named = False  # by hand
         self._is_tried = False  # the new model
+        self._said = ""
         self._connect()
         self._show_wishes()
         self._show_training()
@@ -176,7 +177,9 @@ class TrainStep(StepWidget):
         self._is_named = bool(text.strip())
 
     def _on_reported(self, _report: object) -> None:
-        self.context.plan_changed.emit()
+        if self.words != self._said:  # not four times a second
+            self._said = self.words
+            self.context.plan_changed.emit()
 
     def _show_wishes(self) -> None:
         layer = self.wishes.layer("labels")

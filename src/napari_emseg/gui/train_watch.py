@@ -12,6 +12,8 @@ from napari_emseg.gui.frame import ProgressRow, column, note, set_role
 from napari_emseg.gui.jobs import Report, format_seconds
 from napari_emseg.gui.train_plot import TrainPlot
 from napari_emseg.gui.training_job import Training
+from napari_emseg.training.result import STATE_SUFFIX
+from napari_emseg.training.saved import saved_step
 from napari_emseg.training.watch import WatchState
 
 _BAR = 1000
@@ -23,10 +25,9 @@ class TrainWatch(QWidget):
     def __init__(self, context: Context, training: Training) -> None:
         super().__init__()
         self._training = training
-        self._is_starting = True
         self.progress = ProgressRow()
         self.plot = TrainPlot(partial(theme_colour, context.viewer))
-        self.hint = note(lines=2)
+        self.hint = note(lines=3)
         rows = column(self)
         rows.addWidget(self.progress)
         rows.addWidget(self.plot)
@@ -54,7 +55,7 @@ class TrainWatch(QWidget):
             case "pausing" | "finishing":
                 self.progress.show_report(0, 0, "stopping, and saving what was learned…")
             case "paused":
-                self.progress.idle(f"{_title(training)}: paused{_so_far(state)}")
+                self.progress.idle(f"{_title(training)}: paused{_saved(training)}")
             case "finished":
                 self.progress.idle(f"{_title(training)}: finished{_so_far(state)}")
             case _:
@@ -98,6 +99,15 @@ def describe_progress(state: WatchState, report: Report) -> str:
 
 def _title(training: Training) -> str:
     return training.record.title if training.record is not None else ""
+
+
+def _saved(training: Training) -> str:
+    """Say how far a paused training is, and from what it learns."""
+    if training.model_path is None or training.record is None:
+        return ""
+    step = saved_step(training.model_path.with_suffix(STATE_SUFFIX))
+    at = f" at step {step}" if step else ""
+    return f"{at}, learns from {', '.join(training.record.data)}"
 
 
 def _so_far(state: WatchState) -> str:

@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.jobs import Report
+from napari_emseg.gui.known_models import known_models_of
 from napari_emseg.gui.train_map import TrainMap
 from napari_emseg.gui.training_record import (
     TrainingRecord,
@@ -95,10 +96,11 @@ class Training(QObject):
         """
         if self.is_busy or self.state == "paused":
             raise InputError("A training is not finished: resume it, or keep it as it is, first.")
-        from napari_emseg.networks.library import list_models, user_folder
+        from napari_emseg.networks.library import user_folder
 
-        self.params = params_of(choice, pairs)
-        self.model_path = place_for(title, user_folder(), [info.name for info in list_models()])
+        params, taken = params_of(choice, pairs), known_models_of(self._context).all
+        self.model_path = place_for(title, user_folder(), [info.name for info in taken])
+        self.params = params
         names = tuple(pair.name for pair in pairs)
         self.record = TrainingRecord.here(title=title.strip(), choice=choice, data=names)
         self.watch, self.share, self._earlier = Watch(), 0.0, WatchState()
