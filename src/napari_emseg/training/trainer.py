@@ -33,7 +33,7 @@ from napari_emseg.training.result import CURVE_SUFFIX, STATE_SUFFIX, TrainResult
 from napari_emseg.training.scores import name_score
 from napari_emseg.training.start import make_network
 from napari_emseg.training.state import Counters, load_state, save_state
-from napari_emseg.training.validation import mean_score, validate
+from napari_emseg.training.validation import has_time_to_validate, mean_score, validate
 
 __all__ = ["CURVE_SUFFIX", "STATE_SUFFIX", "TrainResult", "train"]
 
@@ -221,8 +221,10 @@ class _Trainer:
         if self.is_score_due:
             return True
         step = self.counters.step
-        due = share >= 1 or (step > 0 and step % self.params.validation_interval_steps == 0)
-        return due and self.counters.validated_step != step
+        due = step > 0 and step % self.params.validation_interval_steps == 0
+        if due and self.params.minutes is not None:
+            due = has_time_to_validate(self.counters.seconds, self.counters.validating_s)
+        return (due or share >= 1) and self.counters.validated_step != step
 
     def step(self, source: BatchSource, share: float) -> Step:
         counters, started, waited_s = self.counters, time.monotonic(), source.waited_s

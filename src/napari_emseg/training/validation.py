@@ -19,6 +19,8 @@ from napari_emseg.training.paint_scores import paint_scores
 from napari_emseg.training.pairs import TrainingPair, longest_run, make_target, runs_of
 from napari_emseg.volume import Volume
 
+_LARGEST_SHARE = 0.2
+"""Of the time of a training of some minutes, for validations."""
 _KEPT = ("v_rand_split", "v_rand_merge", "v_info")
 
 Map = npt.NDArray[np.float32]
@@ -85,6 +87,20 @@ def mean_score(scores: Mapping[str, Mapping[str, float]]) -> float | None:
     """
     found = [s["v_rand"] if "v_rand" in s else s["accuracy"] for s in scores.values()]
     return float(np.mean(found)) if found else None
+
+
+def has_time_to_validate(seconds: float, validating_s: float) -> bool:
+    """Whether validations have not yet taken more than their share of a training of some minutes.
+
+    Where steps take milliseconds and sections are large, a number of steps between
+    validations would leave little time to learn.
+
+    Examples
+    --------
+    >>> has_time_to_validate(60, 5), has_time_to_validate(60, 20)
+    (True, False)
+    """
+    return validating_s <= _LARGEST_SHARE * seconds
 
 
 def _score(
