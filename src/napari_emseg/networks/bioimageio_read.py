@@ -11,12 +11,10 @@ from pydantic import ValidationError
 from napari_emseg.errors import InputError
 from napari_emseg.networks.bioimageio_archive import Archive
 from napari_emseg.networks.bioimageio_formats import (
-    clean_name,
     read_input_4,
     read_input_5,
     read_output_4,
     read_output_5,
-    read_weights,
     voxel_size_5,
 )
 from napari_emseg.networks.bioimageio_model import (
@@ -27,6 +25,7 @@ from napari_emseg.networks.bioimageio_model import (
     PackageModel,
     Unsupported,
 )
+from napari_emseg.networks.bioimageio_weights import clean_name, read_weights
 from napari_emseg.networks.bioimageio_yaml import MOST_BYTES, read_yaml
 
 CONFIG_KEY = "napari_emseg"

@@ -20,9 +20,9 @@ from urllib.parse import urljoin, urlsplit
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write, check_file_place
 from napari_emseg.networks.bioimageio import is_package
-from napari_emseg.networks.bioimageio_formats import clean_name
 from napari_emseg.networks.bioimageio_model import FileRef, PackageModel
 from napari_emseg.networks.bioimageio_read import parse_model
+from napari_emseg.networks.bioimageio_weights import clean_name
 from napari_emseg.networks.bioimageio_yaml import MOST_BYTES, read_yaml
 from napari_emseg.progress import NO_PROGRESS, Progress
 
