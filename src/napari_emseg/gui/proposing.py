@@ -55,13 +55,8 @@ class Proposing(QObject):
             self._propose()
 
     def _propose(self) -> None:
-        from napari_emseg.networks.library import list_models
-
-        raw, params, models = (
-            self._context.session.raw,
-            self._context.session.predict,
-            list_models(),
-        )
+        session, models = self._context.session, self._known.all
+        raw, params = session.raw, session.predict
         found = Recommendation(params.model, params.axes, "")
         if "model" not in self._chosen:
             found = recommended(raw or Reference(), models)
