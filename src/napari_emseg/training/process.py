@@ -70,11 +70,13 @@ def train_in_process(
 
     Parameters
     ----------
-    pairs, out_path, params, info, progress, resume
-        As of :func:`napari_emseg.training.train`. A stop is answered after the step,
-        and at once before the first one.
+    pairs, out_path, params, info
+        As of :func:`napari_emseg.training.train`.
     watch : Watch, optional
         Told how the training stands; the map of the section it looks at is made over there.
+    progress, resume
+        As of :func:`napari_emseg.training.train`. A stop is answered after the step,
+        and at once before the first one.
 
     Raises
     ------
