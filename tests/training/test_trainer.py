@@ -130,7 +130,7 @@ def test_minutes_replace_steps(cells, tiny, tmp_path):
     params = tiny.model_copy(update={"minutes": 0.02, "steps": 1})
     result = train([replace(cells, validation_sections=())], tmp_path / "m", params=params)
     assert result.steps > 1
-    assert result.seconds == pytest.approx(1.2, abs=1)
+    assert result.seconds >= 1.2
     assert result.model_path.name == "m.safetensors"
 
 
