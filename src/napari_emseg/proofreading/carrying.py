@@ -222,6 +222,13 @@ def _noted(editor: Proofreader, entry: Entry, places: Places) -> Preview:
     return editor.preview(operation, segments[0] if operation == "rename" else segments, value)
 
 
+def _keep(editor: Proofreader, entry: Entry, places: Places) -> Preview:
+    fragments = [editor.state.fragment_at(group[0]) for group in places]
+    if len(set(fragments)) == 1:
+        raise NeedlessError
+    return editor.preview("keep", fragments)
+
+
 def _paint(editor: Proofreader, entry: Entry, places: Places) -> Preview:
     arguments = entry["arguments"]
     mask, origin = unpack_mask(arguments)
@@ -251,5 +258,6 @@ _AGAIN: dict[str, Callable[[Proofreader, Entry, Places], Preview]] = {
     "rename": _noted,
     "set_aside": _noted,
     "mark_done": _noted,
+    "keep": _keep,
     "paint": _paint,
 }

@@ -96,6 +96,7 @@ def item_of(entry: Mapping[str, Any], packed: bytes | None, state: State) -> His
         after=tuple(int(s) for s in entry["after"]),
         place=next((group[0] for group in places if group), None),
         packed=packed,
+        kept=_kept(entry),
     )
 
 
@@ -109,6 +110,13 @@ def positions_of(entry: Mapping[str, Any], state: State) -> list[list[Triple]]:
         Of the segmentation, which may have another voxel size than that edited.
     """
     return [[_in_voxels(p, state) for p in group] for group in entry["positions"]]
+
+
+def _kept(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    if entry["operation"] != "keep":
+        return None
+    one, two = sorted(int(f) for f in entry["arguments"]["fragments"])
+    return one, two
 
 
 def _in_nm(position: Triple, state: State) -> list[float]:

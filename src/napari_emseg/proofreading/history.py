@@ -45,6 +45,8 @@ class HistoryItem:
         A voxel where it happened.
     packed : bytes
         Its delta.
+    kept : (int, int) or None
+        Fragments noted to be right as they are.
     """
 
     n: int
@@ -57,6 +59,7 @@ class HistoryItem:
     after: tuple[int, ...]
     place: tuple[int, int, int] | None
     packed: bytes
+    kept: tuple[int, int] | None = None
 
     @property
     def delta(self) -> Delta:

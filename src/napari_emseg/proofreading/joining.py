@@ -169,7 +169,10 @@ def _make(editor: Proofreader, person: _Person, entry: Entry) -> Edit:
     except ValueError as error:
         raise InputError(f"The other person has meanwhile changed that: {error}.") from error
     places = tuple(tuple(group) for group in positions_of(entry, state))
-    edit = replace(edit, positions=places, arguments=dict(entry["arguments"]))
+    arguments = dict(entry["arguments"])
+    if entry["operation"] == "keep":
+        arguments["fragments"] = [person.fragment_in.get(f, f) for f in arguments["fragments"]]
+    edit = replace(edit, positions=places, arguments=arguments)
     stamp = (str(entry["who"]), str(entry["time"]))
     preview = Preview(state, edit, editor.version)
     editor.commit(preview, seconds=float(entry["seconds"]), stamp=stamp)
@@ -230,7 +233,13 @@ def _translate(
         FlagChange(targets[c.segment], c.flag, state.flag(targets[c.segment], c.flag), c.after)
         for c in delta.flags
     )
-    if not fragments.size and voxels is None and all(c.before == c.after for c in flags):
+    is_flag = entry["operation"] != "keep"
+    if (
+        is_flag
+        and not fragments.size
+        and voxels is None
+        and all(c.before == c.after for c in flags)
+    ):
         raise NeedlessError
     person.fragment_in |= ids
     return Edit(

@@ -254,6 +254,42 @@ def mark_done(state: State, segments: Sequence[int], is_done: bool = True) -> Ed
     return _note(state, segments, "done", is_done, operation="mark_done", words=words)
 
 
+def keep(state: State, fragments: Sequence[int]) -> Edit:
+    """Note that two fragments that touch are as they should be, so that nobody asks again.
+
+    Parameters
+    ----------
+    state : State
+    fragments : sequence of int
+        Two.
+
+    Returns
+    -------
+    Edit
+        That changes nothing.
+
+    Raises
+    ------
+    InputError
+        If they are not two fragments.
+    """
+    ids = _check_fragments(state, fragments)
+    if ids.size != 2:
+        raise InputError("Two fragments that touch are needed to note that they are right.")
+    one, two = ids.tolist()
+    segments = tuple(dict.fromkeys(int(s) for s in state.segment_of[ids]))
+    apart = f"{_listed(segments)} apart" if len(segments) > 1 else f"{_listed(segments)} together"
+    return Edit(
+        operation="keep",
+        delta=Delta(),
+        words=f"Kept {apart}.",
+        positions=((place_in(state, one),), (place_in(state, two),)),
+        arguments={"fragments": [one, two]},
+        before=segments,
+        after=segments,
+    )
+
+
 def _note(
     state: State,
     segments: Sequence[int],

@@ -9,12 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.proofreading import operations, painting, splitting
+from napari_emseg.proofreading.belief import Belief
 from napari_emseg.proofreading.delta import encode
-from napari_emseg.proofreading.edit import Edit
+from napari_emseg.proofreading.edit import Edit, place_in
 from napari_emseg.proofreading.entries import item_of, make_entry, make_move
+from napari_emseg.proofreading.guidance import Site, find_candidates, site_of
 from napari_emseg.proofreading.history import Change, History, HistoryItem
 from napari_emseg.proofreading.labels import as_segmentation
 from napari_emseg.proofreading.log import MOVES, EditLog, check_header, make_header, read_log
@@ -35,6 +39,7 @@ OPERATIONS: dict[str, Callable[..., Edit]] = {
     "set_aside": operations.set_aside,
     "mark_done": operations.mark_done,
     "paint": painting.paint,
+    "keep": operations.keep,
 }
 
 
@@ -95,6 +100,7 @@ class Proofreader:
         self.view = SegmentView(self.state.fragments, self.state.segment_of)
         self.who = who if who is not None else _user()
         self._history = History(self.state)
+        self.belief = Belief()
         self._callbacks: list[Callable[[Change], object]] = []
         self._n_entries = 0
         self._seconds = 0.0
@@ -283,6 +289,53 @@ class Proofreader:
     def paint(self, mask: Any, segment: int | None, *, origin: Triple = (0, 0, 0)) -> Preview:
         """Paint or erase voxels; see :func:`painting.paint`."""
         return self.commit(self.preview("paint", mask, segment, origin=origin))
+
+    def keep(self, fragments: Sequence[int]) -> Preview:
+        """Note that two fragments are right as they are; see :func:`operations.keep`."""
+        return self.commit(self.preview("keep", fragments))
+
+    def suspicious_sites(self, limit: int = 100, *, belief: Belief | None = None) -> list[Site]:
+        """Return places where the segmentation may be wrong, best first.
+
+        What was kept is not asked again; :meth:`decide` teaches what to expect.
+
+        Parameters
+        ----------
+        limit : int
+        belief : Belief, optional
+            What to judge by; by default what was learned here.
+
+        Returns
+        -------
+        list of Site
+        """
+        kept = [i.kept for i in self.history[: self.position] if i.kept is not None]
+        found = find_candidates(self.state, belief or self.belief, kept)
+        return [site_of(self.state, found, int(k)) for k in found.order[:limit]]
+
+    def decide(self, site: Site, decision: str) -> Preview:
+        """Make what was decided at a site, and learn from it.
+
+        Parameters
+        ----------
+        site : Site
+        decision : {"merge", "split", "keep"}
+
+        Raises
+        ------
+        InputError
+            If that is not possible there.
+        """
+        if decision == "merge":
+            made = self.merge(site.segments)
+        elif decision == "split":
+            ends = [[place_in(self.state, f)] for f in site.fragments]
+            made = self.split(ends)
+        else:
+            made = self.keep(site.fragments)
+        is_one_cell = decision == "merge" or (decision == "keep" and site.kind == "split")
+        self.belief.learn(np.array([site.features]), [is_one_cell])
+        return made
 
     def undo(self) -> Change:
         """Take the last edit back.
