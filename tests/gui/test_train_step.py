@@ -15,6 +15,7 @@ from tests.gui.train_fakes import FakeTraining, open_stack, paint_some, raw_stac
 
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.layers import add_volume
+from napari_emseg.gui.painting_layer import is_painting
 from napari_emseg.gui.train_step import TrainStep
 from napari_emseg.gui.training_record import record_path
 from napari_emseg.gui.workspace import TrainDock, Workspace
@@ -228,7 +229,7 @@ def test_refusals_are_said_in_one_sentence(
     other = step.viewer.add_labels(np.zeros((5, 9, 9), int), name="of another stack")
     step.wishes.set_layer("labels", other)
     click(qtbot, step.train_button)
-    assert "5 × 60 × 76 voxels but 'of another stack' is 5 × 9 × 9" in notices.pop()
+    assert "'of another stack' is 5 × 9 × 9 voxels but the stack 5 × 60 × 76" in notices.pop()
     assert step.training.state == "none"
 
 
@@ -266,6 +267,9 @@ def test_what_labels_are_is_guessed(step: TrainStep) -> None:
     step.kind.activated.emit(step.kind.currentIndex())
     assert step.wishes.materials()[0].kind == "painted"
     assert step.tools.layer is neurons
+    assert not is_painting(neurons)
+    step.tools.take("Membrane")  # from now on it looks like one
+    assert is_painting(neurons)
     step.viewer.layers.remove(neurons)
     assert step.wishes.layer("labels") is None
     assert step.tools.layer is None

@@ -17,6 +17,8 @@ from napari_emseg.gui.painting_layer import (
     INSIDE_COLOUR,
     MEMBRANE_COLOUR,
     PaintCount,
+    dress,
+    is_painting,
 )
 from napari_emseg.training.painting import INSIDE, MEMBRANE
 
@@ -137,6 +139,8 @@ class PaintTools(QWidget):
         layer, tool = self._layer, next(tool for tool in TOOLS if tool.name == name)
         if layer is None or layer not in self._viewer.layers:
             return
+        if not is_painting(layer):  # the colours on the buttons are those of the paint
+            dress(layer)
         self._bring_to_view(layer)
         with layer.events.brush_size.blocker(self._on_brush_resized):
             if tool.label:

@@ -164,8 +164,8 @@ def check_same_grid(raw: Volume, labels: Volume) -> None:
         return
     sizes = [" × ".join(map(str, volume.shape)) for volume in (raw, labels)]
     raise InputError(
-        f"The sections are {sizes[0]} voxels but '{labels.name}' is {sizes[1]}: choose labels of "
-        "this stack, or press New painting."
+        f"'{labels.name}' is {sizes[1]} voxels but the stack {sizes[0]}: choose labels of this "
+        "stack."
     )
 
 
