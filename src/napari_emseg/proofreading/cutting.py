@@ -77,9 +77,9 @@ def cut_fragment(
     seeds = [_inside(group, box, mask) for group in groups]
     wall = state.wall.values(box) if state.wall.is_known else None
     side = flood_seeds(mask, seeds, wall, state.voxel_size_nm)
-    n_loose = _share_loose(side, mask, state.voxel_size_nm)
-    is_whole = [len(places) == 1 and n_loose == 0 for places in seeds]
-    pieces, group_of_piece = _pieces(side, is_whole)
+    pieces, group_of_piece = _pieces(side, [len(places) == 1 for places in seeds])
+    n_seeded = group_of_piece.size
+    group_of_piece = _add_loose(pieces, group_of_piece, mask, state.voxel_size_nm)
     sizes = np.bincount(pieces.ravel(), minlength=group_of_piece.size)
     largest = 1 + int(np.argmax(sizes[1:]))
     ids = np.zeros(group_of_piece.size, np.uint32)
@@ -92,7 +92,7 @@ def cut_fragment(
         new=np.where(mask, ids[pieces], old),
         group_of={int(ids[p]): int(group_of_piece[p]) for p in range(1, ids.size)},
         size_of={int(ids[p]): int(sizes[p]) for p in range(1, ids.size)},
-        n_loose=n_loose,
+        n_loose=group_of_piece.size - n_seeded,
     )
 
 
@@ -111,26 +111,28 @@ def _with_margin(box: Box, shape: tuple[int, ...]) -> Box:
     return z, y, x
 
 
-def _share_loose(side: Sides, mask: Mask, voxel_size_nm: Any) -> int:
-    """Give parts of the mask that no water reached to the nearest side; return how many."""
+def _add_loose(
+    pieces: Sides, group_of: npt.NDArray[np.int64], mask: Mask, voxel_size_nm: Any
+) -> npt.NDArray[np.int64]:
+    """Make parts of the mask that no water reached pieces of the nearest piece's group.
+
+    Return the group of each piece, those added last.
+    """
     from scipy.ndimage import find_objects, label
     from scipy.spatial import cKDTree
 
-    dry = mask & (side == 0)
+    dry = mask & (pieces == 0)
     if not dry.any():
-        return 0
-    parts, n = label(dry)
-    places = np.argwhere(side > 0)
-    some = places[:: max(1, len(places) // _LOOKED_AT)]
-    boxes = find_objects(parts)
-    ends = np.array(
-        [[p.start for p in box] for box in boxes] + [[p.stop for p in b] for b in boxes]
-    )
-    middle = ends.reshape(2, n, 3).mean(axis=0)
-    _, nearest = cKDTree(some * voxel_size_nm).query(middle * voxel_size_nm)
-    for k, box in enumerate(boxes):
-        side[box][parts[box] == k + 1] = side[tuple(some[nearest[k]])]
-    return int(n)
+        return group_of
+    parts, _ = label(dry)
+    wet = np.flatnonzero(pieces)
+    wet = wet[:: max(1, wet.size // _LOOKED_AT)]
+    places = np.stack(np.unravel_index(wet, pieces.shape), axis=1)
+    middle = np.array([[(p.start + p.stop - 1) / 2 for p in box] for box in find_objects(parts)])
+    _, nearest = cKDTree(places * voxel_size_nm).query(middle * voxel_size_nm)
+    groups = group_of[pieces.ravel()[wet[nearest]]]
+    pieces[dry] = parts[dry] + (group_of.size - 1)
+    return np.concatenate([group_of, groups])
 
 
 def _pieces(side: Sides, is_whole: Sequence[bool]) -> tuple[Sides, npt.NDArray[np.int64]]:
