@@ -60,7 +60,8 @@ def recommended(raw: HasVoxelSize, models: Sequence[ModelInfo]) -> Recommendatio
     Examples
     --------
     >>> from napari_emseg.volume import Volume
-    >>> stack = Volume([[[0]]], voxel_size_nm=(10, 10, 10))
+    >>> import numpy as np
+    >>> stack = Volume(np.zeros((1, 1, 1)), voxel_size_nm=(10, 10, 10))
     >>> fibsem = ModelInfo(name="drosophila_fibsem", network="unet2d", voxel_size_nm=(10, 10, 10))
     >>> recommended(stack, [fibsem]).reason
     'Voxels are 10 nm cubes: the FIB-SEM model is used, averaged over all three axes.'

@@ -90,6 +90,7 @@ def predict(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from napari_emseg.networks import build_network
     >>> network = build_network("unet2d", preset="tiny")
     >>> raw = np.random.default_rng(0).integers(0, 255, (2, 40, 50), np.uint8)
@@ -144,6 +145,7 @@ def predict_section(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from napari_emseg.networks import build_network
     >>> network = build_network("unet2d", preset="tiny")
     >>> raw = np.random.default_rng(0).integers(0, 255, (2, 40, 50), np.uint8)

@@ -30,6 +30,9 @@ def load_torch(progress: Progress = NO_PROGRESS) -> None:
         Told after each part; may stop before the next.
     """
     if "torch" not in sys.modules:
+        # Threads of torch that wait by spinning slow each other and the window tenfold where
+        # something else computes too; read once, when the libraries are linked.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         _link_libraries()
     progress.update(1, 3, "Loading torch")
     import torch  # noqa: F401

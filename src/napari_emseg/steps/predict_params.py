@@ -154,8 +154,9 @@ def name_model(raw: HasVoxelSize, params: PredictParams) -> tuple[PredictParams,
     Examples
     --------
     >>> from napari_emseg.volume import Volume
-    >>> stack = Volume([[[0]]], voxel_size_nm=(10, 10, 10))
-    >>> name_model(stack, PredictParams())[0].axes  # doctest: +SKIP
+    >>> import numpy as np
+    >>> stack = Volume(np.zeros((1, 1, 1)), voxel_size_nm=(10, 10, 10))
+    >>> name_model(stack, PredictParams())[0].axes
     'zyx'
     """
     from napari_emseg.networks.library import find_model, list_models
