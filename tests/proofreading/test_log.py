@@ -16,7 +16,9 @@ from tests.proofreading.killed_editor import summary
 from tests.proofreading.worlds import VOXEL_SIZE_NM, edit_at_random, make_segmentation
 
 from napari_emseg import InputError, Proofreader, Segmentation, Volume
-from napari_emseg.proofreading import read_log
+from napari_emseg.proofreading import Delta, read_log
+from napari_emseg.proofreading.log import pack
+from napari_emseg.proofreading.runs import VoxelRuns
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,10 +107,21 @@ def test_any_other_damage_is_refused_by_line(log: Path) -> None:
         log.write_bytes(b"".join(damaged))
         with pytest.raises(InputError, match=r"Line [23] of .* is damaged"):
             read_log(log)
-    entry = {**json.loads(lines[1]), "delta": "AAAA"}
-    log.write_bytes(lines[0] + json.dumps(entry).encode() + b"\n")
-    with pytest.raises(InputError, match=r"Edit 1 of .* cannot be made again"):
-        Proofreader(_labels(1, 2, 3), log=log)
+    far = VoxelRuns((0, 0, 2), (1, 1, 9), np.array([8]), np.array([1]), _ids(3), _ids(4))
+    for delta in (
+        "AAAA",
+        pack(Delta(_ids(2**32 - 2), _ids(0), _ids(1))),
+        pack(Delta(_ids(2), _ids(3), _ids(1))),
+        pack(Delta(_ids(4), _ids(0), _ids(1), voxels=far)),
+    ):
+        entry = {**json.loads(lines[1]), "delta": delta}
+        log.write_bytes(lines[0] + json.dumps(entry).encode() + b"\n")
+        with pytest.raises(InputError, match=r"Edit 1 of .* cannot be made again"):
+            Proofreader(_labels(1, 2, 3), log=log)
+
+
+def _ids(*ids: int) -> np.ndarray:
+    return np.array(ids, np.uint32)
 
 
 def test_a_log_of_other_fragments_is_refused_by_name(log: Path) -> None:

@@ -17,6 +17,7 @@ from napari_emseg.proofreading.delta import Delta, decode, encode
 FORMAT = "napari-emseg edits"
 VERSION = 1
 MOVES = ("undo", "redo", "jump")
+_LONGEST_HEADER = 2**16
 _ENTRY_KEYS = {"n", "time", "who", "operation", "seconds"}
 
 
@@ -240,7 +241,7 @@ def _has_header(path: Path) -> bool:
     if not path.exists():
         return False
     with open(path, "rb") as file:
-        start = file.readline()
+        start = file.readline(_LONGEST_HEADER)
     if (
         start
         and not start.endswith(b"\n")

@@ -100,8 +100,9 @@ class PatchedFragments:
         Raises
         ------
         ValueError
-            If a voxel is not of its old fragment; then nothing is changed.
+            If a voxel is not of its old fragment or outside; then nothing is changed.
         """
+        runs.check(self.shape)
         box = runs.box[1:]
         planes: list[tuple[int, Ids, npt.NDArray[np.bool_]]] = []
         for z, inside, old, new in runs.sections():

@@ -108,7 +108,11 @@ class Proofreader:
         self._log: EditLog | None = None
         if log is not None:
             self._log = EditLog(log, self.header())
-            self._replay(self._log.entries, os.fspath(log), progress)
+            try:
+                self._replay(self._log.entries, os.fspath(log), progress)
+            except BaseException:
+                self._log.close()
+                raise
         self._since = clock()
 
     @classmethod

@@ -59,6 +59,24 @@ class VoxelRuns:
         """Return the runs that take the change back."""
         return replace(self, old=self.new, new=self.old)
 
+    def check(self, shape: Triple) -> None:
+        """Make sure that all runs lie in their box, and that in a volume of `shape`.
+
+        Raises
+        ------
+        ValueError
+            If they do not, as in a damaged log.
+        """
+        ends = self.start + self.length
+        is_inside = all(
+            o >= 0 and n > 0 and o + n <= m
+            for o, n, m in zip(self.origin, self.shape, shape, strict=True)
+        )
+        n_box = self.shape[0] * self.shape[1] * self.shape[2]
+        is_ordered = bool((self.length > 0).all() and (ends[:-1] <= self.start[1:]).all())
+        if not (is_inside and is_ordered and ends[-1] <= n_box):
+            raise ValueError("its voxels lie outside the volume")
+
     def sections(self) -> Iterator[tuple[int, npt.NDArray[np.int64], Ids, Ids]]:
         """Yield section, voxels within the section of the box (C order), old and new ids."""
         n_plane = self.shape[1] * self.shape[2]

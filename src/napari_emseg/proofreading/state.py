@@ -159,6 +159,9 @@ class State:
             If it does not.
         """
         ids = delta.fragments
+        new = 0 if delta.voxels is None else int(delta.voxels.new.max())
+        if max(new, int(ids[-1]) if ids.size else 0) > self.next_fragment + self.fragments.size:
+            raise ValueError("it makes more fragments than there are voxels")
         known = ids[ids < self.next_fragment]
         present = np.zeros(ids.size, np.uint32)
         present[: known.size] = self._table[known]
