@@ -62,14 +62,16 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Make the parser; only the arguments of `command` are filled in, to start fast."""
     parser = _Parser(
         prog="emseg",
+        usage="emseg [--version] COMMAND ...",
         allow_abbrev=False,
         description="From electron-microscopy stacks to neurons. 'emseg COMMAND --help' says more.",
         formatter_class=_Compact,
-        add_help=False,  # the description names it
+        add_help=False,  # the description and the usage name all there is besides commands
     )
     parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
-    parser.add_argument("--version", action="version", version=f"emseg {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    version = f"emseg {__version__}"
+    parser.add_argument("--version", action="version", version=version, help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, prog="emseg")
     for name, (module, summary) in COMMANDS.items():
         sub = commands.add_parser(
             name,
