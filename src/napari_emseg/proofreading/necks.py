@@ -48,45 +48,49 @@ def find_necks(state: State, kept: set[tuple[int, int]]) -> Necks:
     -------
     Necks
     """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
-
     edges = state.contacts.all()
     table = state.segment_of
-    done = np.array(sorted(state.done | state.set_aside), np.uint32)
+    closed = np.array(sorted(state.done | state.set_aside), np.uint32)
     inner = (table[edges.a] == table[edges.b]) & (table[edges.a] > 0)
-    inner &= ~np.isin(table[edges.a], done)
+    inner &= ~np.isin(table[edges.a], closed)
     edges = edges.take(np.flatnonzero(inner))
-    n = table.size
-    graph = coo_matrix((edges.mean + 1e-3, (edges.a, edges.b)), (n, n)).tocsr()
-    tree = minimum_spanning_tree(graph).tocoo()
-    # All trees hang on node 0, which is no fragment, by one of their fragments.
-    from scipy.sparse.csgraph import connected_components
-
-    _, part = connected_components(tree, directed=False)
-    roots = np.unique(part, return_index=True)[1]
-    roots = roots[roots > 0]
-    rows = np.concatenate([tree.row, np.zeros(roots.size, np.int64)])
-    columns = np.concatenate([tree.col, roots])
-    whole = coo_matrix((np.ones(rows.size), (rows, columns)), (n, n)).tocsr()
-    order, parent = breadth_first_order(whole, 0, directed=False)
-    below = state.extents.size[:n].copy()
-    _sum_up(order.astype(np.int64), parent.astype(np.int64), below)
-    child = np.where(parent[tree.row] == tree.col, tree.row, tree.col)
-    total = np.bincount(table, state.extents.size[:n]).astype(np.int64)
-    keys = (np.minimum(tree.row, tree.col).astype(np.uint64) << np.uint64(32)) | np.maximum(
-        tree.row, tree.col
-    ).astype(np.uint64)
-    which = np.searchsorted(edges.keys, keys)
-    fresh = (
-        np.array([(int(edges.a[k]), int(edges.b[k])) not in kept for k in which], bool)
-        if kept
-        else np.ones(which.size, bool)
-    )
+    one, two, child, below = _hang_up(edges, state.extents.size[: table.size])
+    total = np.bincount(table, state.extents.size[: table.size]).astype(np.int64)
+    low, high = np.minimum(one, two).astype(np.uint64), np.maximum(one, two).astype(np.uint64)
+    which = np.searchsorted(edges.keys, (low << np.uint64(32)) | high)
     size_one = below[child]
     size_two = total[table[child]] - size_one
-    fresh &= (size_one > 0) & (size_two > 0)
-    return Necks(edges.take(which[fresh]), size_one[fresh], size_two[fresh])
+    is_open = (size_one > 0) & (size_two > 0)
+    if kept:
+        pairs = zip(low.tolist(), high.tolist(), strict=True)
+        is_open &= np.array([pair not in kept for pair in pairs], bool)
+    return Necks(edges.take(which[is_open]), size_one[is_open], size_two[is_open])
+
+
+def _hang_up(edges: Edges, size: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return both ends of the edges of the trees, the lower one, and the voxels below each node.
+
+    All trees hang on node 0, which is no fragment, by one of their fragments.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import (
+        breadth_first_order,
+        connected_components,
+        minimum_spanning_tree,
+    )
+
+    shape = (size.size, size.size)
+    graph = coo_matrix((edges.mean + 1e-3, (edges.a, edges.b)), shape).tocsr()
+    tree = minimum_spanning_tree(graph).tocoo()
+    roots = np.unique(connected_components(tree, directed=False)[1], return_index=True)[1]
+    roots = roots[roots > 0]
+    ends = (np.append(tree.row, np.zeros(roots.size, np.int64)), np.append(tree.col, roots))
+    whole = coo_matrix((np.ones(ends[0].size), ends), shape).tocsr()
+    order, parent = breadth_first_order(whole, 0, directed=False)
+    below = size.copy()
+    _sum_up(order.astype(np.int64), parent.astype(np.int64), below)
+    child = np.where(parent[tree.row] == tree.col, tree.row, tree.col)
+    return tree.row, tree.col, child, below
 
 
 @kernel
