@@ -62,7 +62,7 @@ def test_a_falling_loss_falls_on_the_screen(plot: TrainPlot) -> None:
     plot.set_curves(LOSSES, [])
     found = reddish(pixels(plot))[:, :190]
     rows = [np.flatnonzero(found[:, x]).mean() for x in np.flatnonzero(found.any(axis=0))]
-    assert rows[-1] > rows[3] + 20
+    assert rows[-1] > rows[3] + 10
 
 
 def test_v_rand_is_drawn_where_there_is_one(plot: TrainPlot) -> None:

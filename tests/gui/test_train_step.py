@@ -110,7 +110,7 @@ def test_an_empty_window_says_what_to_do(step: TrainStep, qtbot: Any) -> None:
 def test_what_is_painted_decides_what_is_expected(step: TrainStep, qtbot: Any) -> None:
     layer = ready(step, qtbot)
     assert step.expect.text() == "About 3 min; learns from 2 sections, none held out."
-    assert "2 sections" in step.tools.words.text()
+    qtbot.waitUntil(lambda: "2 sections" in step.tools.words.text())
     paint_some(layer, 0, 4)
     expected = "About 3 min; learns from 3 sections, 1 held out."
     qtbot.waitUntil(lambda: step.expect.text() == expected)

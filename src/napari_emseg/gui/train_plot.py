@@ -65,8 +65,8 @@ class TrainPlot(QWidget):
         """Show the curves as they are now; the step of the model that is kept is marked."""
         self._losses = np.array([p for p in losses if np.isfinite(p[1])], float).reshape(-1, 2)
         names = [name for name in _SCORE_NAMES if any(name in scores for _, scores in validations)]
-        self._score_name = names[0] if names else ""
-        scores = [(step, found[names[0]]) for step, found in validations if names[0] in found]
+        name = self._score_name = names[0] if names else ""
+        scores = [(step, found[name]) for step, found in validations if name in found]
         self._scores = np.array(scores, float).reshape(-1, 2)
         self._best_step = best_step
         self._describe()
