@@ -16,6 +16,7 @@ from tests.gui.train_fakes import FakeTraining, open_stack, paint_some, raw_stac
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.painting_layer import is_painting
+from napari_emseg.gui.predicting import predicting_of
 from napari_emseg.gui.train_step import TrainStep
 from napari_emseg.gui.training_record import record_path
 from napari_emseg.gui.workspace import TrainDock, Workspace
@@ -171,6 +172,11 @@ def test_pause_and_resume(step: TrainStep, qtbot: Any, models: Path, fake: FakeT
     assert step.watch.progress.words.text().startswith("stack model: paused")
     assert (step.train_button.text(), step.finish_button.text()) == ("Resume", "Keep as it is")
     qtbot.waitUntil(lambda: next_button(step) == "Resume")
+    step.context.session.change("predict", model="stack_model")  # it can be tried meanwhile
+    predicting_of(step.context).start("section")
+    qtbot.waitUntil(lambda: not step.context.jobs.is_busy("predict"), timeout=PATIENCE_MS)
+    early = step.context.layer("boundary")
+    assert step.context.maps.raw(early) is not None
     step.wishes.choose(minutes=9)  # for the next training
     fake.steps = done + 50
     click(qtbot, step.train_button)
@@ -178,6 +184,9 @@ def test_pause_and_resume(step: TrainStep, qtbot: Any, models: Path, fake: FakeT
     assert fake.asked[-1]["resume"]
     assert fake.asked[-1]["choice"].minutes == 2
     assert fake.done == done + 50
+    assert step.context.maps.raw(early) is None  # nothing goes on with that map
+    assert step.context.done_sections is not None
+    assert step.context.done_sections.sum() == 1
 
 
 def test_a_paused_training_can_be_kept_as_it_is(

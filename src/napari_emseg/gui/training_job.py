@@ -191,9 +191,20 @@ class Training(QObject):
             self.changed.emit()
             return
         self.state = "finished"
+        self._put_maps_aside()
         self._context.session.change("predict", model=self.name)
         show_info(f"The model '{self.name}' is in the library, and chosen in Boundaries.")
         self.changed.emit()
+
+    def _put_maps_aside(self) -> None:
+        """Let no prediction go on with maps that the model made before it had learned this much."""
+        maps = self._context.maps
+        for layer in self._context.viewer.layers:
+            how, done = maps.how(layer), maps.done(layer)
+            if done is None or how.get("model") != self.name:
+                continue
+            maps.begin(layer, how, None)
+            maps.done(layer)[:] = done  # type: ignore[index]
 
     def _look_for_unfinished(self) -> None:
         from napari_emseg.networks.library import user_folder
