@@ -105,7 +105,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
             )
             line = f'fill="none" stroke="{colours[order]}" stroke-width="2"'
             parts.append(f'<polyline points="{points}" {line}/>')
-            x, y = left + width - 120, 52 + 18 * n
+            x, y = left + 12, height - 20 + 18 * n
             parts.append(f'<text x="{x}" y="{y}" fill="{colours[order]}">{order}</text>')
         parts.append(f'<text x="{left - 4}" y="40" text-anchor="end">{top:.2f}</text>')
         parts.append(f'<text x="{left - 4}" y="{30 + height}" text-anchor="end">0</text>')

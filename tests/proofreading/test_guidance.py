@@ -47,6 +47,8 @@ def test_a_high_wall_inside_a_segment_is_a_neck() -> None:
     row = editor.view[0, 0]
     assert len({*row[:12]}) == len({*row[12:18]}) == 1
     assert row[0] != row[12]
+    left = {s.fragments for s in editor.suspicious_sites()}
+    assert (2, 3) not in left  # decided: neither to be split nor to be merged again
 
 
 def test_necks_know_the_sizes_of_both_parts() -> None:

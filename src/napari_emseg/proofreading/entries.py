@@ -96,7 +96,7 @@ def item_of(entry: Mapping[str, Any], packed: bytes | None, state: State) -> His
         after=tuple(int(s) for s in entry["after"]),
         place=next((group[0] for group in places if group), None),
         packed=packed,
-        kept=_kept(entry),
+        decided=_decided(entry),
     )
 
 
@@ -112,8 +112,8 @@ def positions_of(entry: Mapping[str, Any], state: State) -> list[list[Triple]]:
     return [[_in_voxels(p, state) for p in group] for group in entry["positions"]]
 
 
-def _kept(entry: Mapping[str, Any]) -> tuple[int, int] | None:
-    if entry["operation"] != "keep":
+def _decided(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    if "fragments" not in entry["arguments"]:
         return None
     one, two = sorted(int(f) for f in entry["arguments"]["fragments"])
     return one, two

@@ -97,7 +97,7 @@ def find_candidates(
     state : State
     belief : Belief
     kept : sequence of (int, int)
-        Pairs of fragments somebody has decided on to leave as they are.
+        Pairs of fragments at whose contact was decided, so that it is not asked again.
 
     Returns
     -------

@@ -45,8 +45,8 @@ class HistoryItem:
         A voxel where it happened.
     packed : bytes
         Its delta.
-    kept : (int, int) or None
-        Fragments noted to be right as they are.
+    decided : (int, int) or None
+        Fragments at whose contact this was decided, not to be asked again.
     """
 
     n: int
@@ -59,7 +59,7 @@ class HistoryItem:
     after: tuple[int, ...]
     place: tuple[int, int, int] | None
     packed: bytes
-    kept: tuple[int, int] | None = None
+    decided: tuple[int, int] | None = None
 
     @property
     def delta(self) -> Delta:

@@ -170,7 +170,7 @@ def _make(editor: Proofreader, person: _Person, entry: Entry) -> Edit:
         raise InputError(f"The other person has meanwhile changed that: {error}.") from error
     places = tuple(tuple(group) for group in positions_of(entry, state))
     arguments = dict(entry["arguments"])
-    if entry["operation"] == "keep":
+    if "fragments" in arguments:
         arguments["fragments"] = [person.fragment_in.get(f, f) for f in arguments["fragments"]]
     edit = replace(edit, positions=places, arguments=arguments)
     stamp = (str(entry["who"]), str(entry["time"]))

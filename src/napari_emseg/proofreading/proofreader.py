@@ -6,6 +6,7 @@ import getpass
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -257,7 +258,7 @@ class Proofreader(Shorthands):
     def suspicious_sites(self, limit: int = 100, *, belief: Belief | None = None) -> list[Site]:
         """Return places where the segmentation may be wrong, best first.
 
-        What was kept is not asked again; :meth:`decide` teaches what to expect.
+        What was decided is not asked again; :meth:`decide` teaches what to expect.
 
         Parameters
         ----------
@@ -269,8 +270,9 @@ class Proofreader(Shorthands):
         -------
         list of Site
         """
-        kept = [i.kept for i in self.history[: self.position] if i.kept is not None]
-        found = find_candidates(self.state, belief or self.belief, kept)
+        made = self._history.items[: self.position]
+        decided = [item.decided for item in made if item.decided is not None]
+        found = find_candidates(self.state, belief or self.belief, decided)
         return [site_of(self.state, found, int(k)) for k in found.order[:limit]]
 
     def decide(self, site: Site, decision: str) -> Preview:
@@ -286,13 +288,15 @@ class Proofreader(Shorthands):
         InputError
             If that is not possible there.
         """
-        if decision == "merge":
-            made = self.merge(site.segments)
-        elif decision == "split":
+        if decision == "split":
             ends = [[place_in(self.state, f)] for f in site.fragments]
-            made = self.split(ends)
+            preview = self.preview("split", ends)
         else:
-            made = self.keep(site.fragments)
+            taken = site.segments if decision == "merge" else site.fragments
+            preview = self.preview(decision, taken)
+        arguments = {**preview.edit.arguments, "fragments": list(site.fragments)}
+        edit = replace(preview.edit, arguments=arguments)
+        made = self.commit(Preview(self.state, edit, self.version))
         is_one_cell = decision == "merge" or (decision == "keep" and site.kind == "split")
         self.belief.learn(np.array([site.features]), [is_one_cell])
         return made

@@ -132,7 +132,8 @@ def simulate(
         if found.one.size == 0:
             break
         site = site_of(state, found, choose(found))
-        answer = _answer(editor, known, site.kind, site.fragments, kept)
+        answer = _answer(editor, known, site.kind, site.fragments)
+        kept.append((min(site.fragments), max(site.fragments)))  # decided, whatever the answer
         if learn and order == "ours":
             is_one_cell = (answer == "merge") if site.kind == "merge" else (answer == "keep")
             belief.learn(np.array([site.features]), [is_one_cell])
@@ -148,9 +149,8 @@ def _answer(
     known: Truth,
     kind: str,
     fragments: tuple[int, int],
-    kept: list[tuple[int, int]],
 ) -> str:
-    """Make the edit that the truth asks for, or keep the pair as it is."""
+    """Make the edit that the truth asks for, if any; say what was decided."""
     state = editor.state
     one, two = fragments
     if kind == "merge":
@@ -166,7 +166,6 @@ def _answer(
             pass
         else:
             return "split"
-    kept.append((min(fragments), max(fragments)))
     return "keep"
 
 
