@@ -63,7 +63,12 @@ class ConvBlock(Fusible):
     ) -> None:
         super().__init__()
         padding = tuple(side // 2 for side in kernel) if padding is None else padding
-        options: dict[str, Any] = {"stride": stride, "padding": padding, "bias": not normalise}
+        # The gradient of 1x1 convolutions with a stride, in bfloat16, by several threads of a
+        # processor, writes where it must not (torch 2.13, widths that are no multiple of 8):
+        # pixels are left out before such a convolution instead, which is the same.
+        self.skip = stride if max(kernel) == 1 else 1
+        step = 1 if self.skip > 1 else stride
+        options: dict[str, Any] = {"stride": step, "padding": padding, "bias": not normalise}
         size: Any = kernel
         self.norm: nn.Module = nn.Identity()
         if len(kernel) == 2:
@@ -81,6 +86,9 @@ class ConvBlock(Fusible):
             self.norm = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.skip > 1:
+            steps = [slice(None, None, self.skip)] * (x.ndim - 2)
+            x = x[(slice(None), slice(None), *steps)]
         out: Tensor = self.activation(self.norm(self.conv(x)))
         return out
 
