@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from qtpy.QtCore import QObject  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject
 
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.known_models import known_models_of
@@ -57,7 +57,7 @@ class Proposing(QObject):
     def _propose(self) -> None:
         session, models = self._context.session, self._known.all
         raw, params = session.raw, session.predict
-        found = Recommendation(params.model, params.axes, "")
+        found = Recommendation(params.model, "z", "")
         if "model" not in self._chosen:
             found = recommended(raw or Reference(), models)
         axes = params.axes
