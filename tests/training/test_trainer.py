@@ -20,6 +20,7 @@ from napari_emseg.training import AugmentParams, TrainParams, train
 from napari_emseg.training.description import format_sections
 from napari_emseg.training.held_out import describe_held_out
 from napari_emseg.training.hooks import Hook
+from napari_emseg.training.start import keeps_start
 from napari_emseg.volume import Volume
 
 
@@ -291,6 +292,34 @@ def test_training_goes_on_from_the_weights_of_a_model(cells, tiny, tmp_path):
         train([cells], second, params=tuned.model_copy(update={"width": 5}))
     with pytest.raises(InputError, match="cannot start from"):
         train([cells], second, params=tuned.model_copy(update={"network": "rdn"}))
+
+
+def test_a_share_of_the_start_stays_in_the_model(cells, tiny, tmp_path):
+    first = tmp_path / "first.safetensors"
+    train([cells], first, params=tiny)
+    others = {"width": None, "depth": None, "start_from": str(first), "learning_rate": 0.1}
+    kept = {}
+    for share in (0.0, 0.25):
+        path = tmp_path / f"{share}.safetensors"
+        chosen = {**tiny.model_dump(), **others, "start_share": share}
+        pair = replace(cells, validation_sections=())  # the latest weights are written
+        train([pair], path, params=TrainParams.model_validate(chosen))
+        kept[share] = weights(path)
+    start = weights(first)
+    assert any((kept[0.0][k] - start[k]).abs().max() > 0.01 for k in start)
+    for key, after in kept[0.0].items():
+        if after.is_floating_point():
+            expected = torch.lerp(after, start[key], 0.25)
+            assert torch.allclose(kept[0.25][key], expected, atol=1e-5)
+
+
+def test_a_share_of_another_network_stays_out(tmp_path, cells, tiny):
+    first = tmp_path / "first.safetensors"
+    train([cells], first, params=tiny)
+    chosen = TrainParams(network="rdn", start_from=str(first), start_share=0.5)
+    assert not keeps_start(chosen)
+    assert keeps_start(chosen.model_copy(update={"network": tiny.network}))
+    assert not keeps_start(TrainParams(start_share=0.5))
 
 
 class Standings(Hook):

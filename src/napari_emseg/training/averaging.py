@@ -31,3 +31,31 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, step: i
     mean, current = average.state_dict(), network.state_dict()
     floats = [key for key, value in mean.items() if value.is_floating_point()]
     torch._foreach_lerp_([mean[k] for k in floats], [current[k] for k in floats], 1 - keep)
+
+
+@torch.no_grad()
+def blend(average: nn.Module, start: nn.Module, share: float, kept: nn.Module) -> None:
+    """Mix the weights a training began with into its running mean.
+
+    The line between a model and what a few sections made of it keeps what the model knew
+    of other tissue, and is often better on the new one than either end ("Robust
+    fine-tuning of zero-shot models", Wortsman et al. 2022, section 2).
+
+    Parameters
+    ----------
+    average, start, kept : torch.nn.Module
+        Of the same kind; `kept` is changed.
+    share : float
+        How much of `start` is in it: 0 none, 1 nothing else.
+
+    Examples
+    --------
+    >>> mean, start, kept = nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1)
+    >>> blend(mean, start, 1.0, kept)
+    >>> bool(kept.weight == start.weight)
+    True
+    """
+    kept.load_state_dict(average.state_dict())
+    mean, first = kept.state_dict(), start.state_dict()
+    floats = [key for key, value in mean.items() if value.is_floating_point()]
+    torch._foreach_lerp_([mean[k] for k in floats], [first[k] for k in floats], share)

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from napari_emseg.errors import InputError
 from napari_emseg.inference.device import is_out_of_memory
 from napari_emseg.networks.base import Network
-from napari_emseg.training.averaging import update_average
+from napari_emseg.training.averaging import blend, update_average
 from napari_emseg.training.batches import Batch, BatchSource
 from napari_emseg.training.objective import Objective
 from napari_emseg.training.optimisers import make_optimiser
 from napari_emseg.training.params import TrainParams
 from napari_emseg.training.precision import autocast
 from napari_emseg.training.schedules import learning_rate
+from napari_emseg.training.start import keeps_start
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,20 @@ class Descent:
         self.device = device
         self.network = network.to(device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval()
+        self._start = self._mixed = None
+        if keeps_start(params):
+            self._start = copy.deepcopy(self.average)
+            self._mixed = copy.deepcopy(self.average)
         self.optimiser = make_optimiser(self.network, params)
         self._objective = Objective(self.network, params)
+
+    @property
+    def kept(self) -> Network:
+        """What is validated, looked at and written: the mean, with its share of the start."""
+        if self._start is None or self._mixed is None:
+            return self.average
+        blend(self.average, self._start, self.params.start_share, self._mixed)
+        return self._mixed
 
     def step(self, source: BatchSource, *, share: float, step: int) -> Step:
         """Take one step.

@@ -26,8 +26,9 @@ class Moment:
     learning_rate : float
         Of the last step.
     network, average : Network
-        What is trained, and the running mean of its weights, which is what is
-        kept. They are the training's own: look, do not change.
+        What is trained, and what is kept of it: the running mean of its weights, with
+        the share of those it began with that was asked for. They are the training's
+        own: look, do not change.
     images, targets : Tensor
         The last batch.
     scores : mapping

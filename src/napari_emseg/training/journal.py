@@ -104,7 +104,7 @@ class Journal:
             loss=step.loss,
             learning_rate=step.learning_rate,
             network=self._descent.network,
-            average=self._descent.average,
+            average=self._descent.kept,
             images=step.batch.images,
             targets=step.batch.targets,
             scores=scores or {},

@@ -53,6 +53,15 @@ class NetworkChoice(BaseModel):
         "Model whose weights training starts from, a name or a file; empty: from nothing. "
         "vd2d3d also starts from a vd2d of its width.",
     )
+    start_share: float = _number(
+        0.0,
+        0,
+        0.95,
+        "Share of the start",
+        "How much of the weights it starts from stays in the model; 0.5 keeps what it knew of "
+        "other tissue.",
+        advanced=True,
+    )
     maps_from: str = advanced(
         "",
         "Maps from",

@@ -26,8 +26,13 @@ QUICK_AUGMENT: dict[str, Any] = {
 """Weaker changes than those of a long training, which there is no time to profit from."""
 QUICK_NEW: dict[str, Any] = {"learning_rate": 4e-3, "warmup_fraction": 0.15}
 """From nothing: few steps, so large ones."""
-QUICK_TUNED: dict[str, Any] = {"learning_rate": 1e-3, "warmup_fraction": 0.1}
-"""From the weights of a model: what it knows must not be shaken off in the first steps."""
+QUICK_TUNED: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "warmup_fraction": 0.1,
+    "start_share": 0.5,
+}
+"""From the weights of a model: what it knows must not be shaken off in the first steps, nor
+forgotten for two sections (measured in docs/few-sections.md)."""
 QUICK_VALIDATION_STEPS = 100
 
 PATCHES_OF_VOLUMES: dict[str, Any] = {"patch_px": 96, "patch_sections": 12, "batch_size": 2}

@@ -79,6 +79,13 @@ def make_blueprint(params: TrainParams) -> tuple[Network, int]:
     return network, reach
 
 
+def keeps_start(params: TrainParams) -> bool:
+    """Whether weights it starts from stay in the model: those of a network of the same kind."""
+    if not (params.start_from and params.start_share):
+        return False
+    return find_model(params.start_from).network == params.network
+
+
 def _build(params: TrainParams, own: dict[str, Any]) -> Network:
     options = {**(own if params.preset is None else {}), **params.network_params()}
     return build_network(params.network, params.preset, **options)

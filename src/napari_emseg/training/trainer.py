@@ -246,7 +246,7 @@ class _Trainer:
         """Validate the averaged weights; write the model if none was better."""
         counters, started = self.counters, time.monotonic()
         scores = validate(
-            self.descent.average,
+            self.descent.kept,
             self.pairs,
             sigma_px=self.params.validation_sigma_px,
             device=str(self.descent.device),
@@ -290,7 +290,7 @@ class _Trainer:
     def write_model(self) -> None:
         scores = flat_scores(self.counters.scores)
         info = self.info.model_copy(update={"scores": scores, "training": self.summary()})
-        save_model(self.model_path, self.descent.average, info, maps_from=self.earlier)
+        save_model(self.model_path, self.descent.kept, info, maps_from=self.earlier)
 
     def summary(self) -> dict[str, Any]:
         """Say how the weights came to be, in plain values."""
