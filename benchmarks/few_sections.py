@@ -22,7 +22,7 @@ import argparse
 import json
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,6 @@ from _budget import seconds_per_step
 from _few_pages import read_lines, write_page
 from _few_sets import DATA_SETS, ROOT, Labels, choose_sections, label_few, open_pair, score
 
-from napari_emseg.networks.checkpoint import load_model, save_model
 from napari_emseg.networks.library import find_model
 from napari_emseg.training import TrainingPair, TrainParams, load_training_set, train
 from napari_emseg.training.augment_params import AugmentParams
@@ -45,10 +44,11 @@ from napari_emseg.training.training_set import read_training_set
 QUICK = "quick"
 CANDIDATES: dict[str, dict[str, Any]] = {
     QUICK: {},
-    "half of the start kept": {"start_share": 0.5},
+    "none of the start kept": {"start_share": 0.0},
     "a quarter of the start kept": {"start_share": 0.25},
-    "rate 4e-4": {"learning_rate": 4e-4},
-    "rate 2e-3": {"learning_rate": 2e-3},
+    "none kept, rate 4e-4": {"start_share": 0.0, "learning_rate": 4e-4},
+    "none kept, rate 4e-3": {"start_share": 0.0, "learning_rate": 4e-3},
+    "none kept, not resampled": {"start_share": 0.0, "is_native": True},
     "rate 4e-3": {"learning_rate": 4e-3},
     "changed as for hours": {"augment": AugmentParams().model_dump()},
     "balanced": {"class_balance": True},
@@ -57,14 +57,6 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "patches of 128": {"patch_px": 128, "batch_size": 8},
     "not resampled": {"is_native": True},
     "boundary of 3": {"boundary_px": 3},
-    "not resampled, rate 4e-4": {"is_native": True, "learning_rate": 4e-4},
-    "not resampled, rate 2e-3": {"is_native": True, "learning_rate": 2e-3},
-    "not resampled, rate 4e-3": {"is_native": True, "learning_rate": 4e-3},
-    "not resampled, not balanced": {"is_native": True, "class_balance": False},
-    "not resampled, changed as for hours": {
-        "is_native": True,
-        "augment": AugmentParams().model_dump(),
-    },
 }
 """What is changed of the preset Quick, in trying out what it should be."""
 KEYS = ("set", "start", "labels", "sections", "candidate", "base")
@@ -195,8 +187,6 @@ def run(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
     }
     if not cell.sections:
         return line | score(base, data, pair)
-    if share := CANDIDATES[cell.candidate].get("start_share"):
-        return blend(cell, share, options)
     kind: Labels = "sparse" if cell.labels == "sparse" else "dense"
     numbers = choose_sections(data, cell.sections)
     few = label_few(data, pair, kind, numbers)
@@ -210,27 +200,6 @@ def run(cell: Cell, options: argparse.Namespace) -> dict[str, Any]:
 def model_path(cell: Cell, options: argparse.Namespace) -> Path:
     named = (cell.data, cell.start, cell.labels, cell.sections, cell.candidate, cell.base)
     return Path(options.work) / f"{'_'.join(map(str, named)).replace(' ', '_')}.safetensors"
-
-
-def blend(cell: Cell, share: float, options: argparse.Namespace) -> dict[str, Any]:
-    """Score the mean of the weights before and after Quick, trained first if need be.
-
-    After Wortsman et al. 2022, doi:10.1109/CVPR52688.2022.00780.
-    """
-    plain = replace(cell, candidate=QUICK)
-    if not plain.is_in(read_lines(options.results)):
-        add_line(options.results, run(plain, options))
-    (line,) = (line for line in read_lines(options.results) if plain.is_in([line]))
-    start, _ = load_model(base_path(cell.base, options))
-    network, info = load_model(model_path(plain, options))
-    before, after = start.state_dict(), network.state_dict()
-    floats = [key for key, value in after.items() if value.is_floating_point()]
-    torch._foreach_lerp_([after[k] for k in floats], [before[k] for k in floats], share)
-    out = model_path(cell, options)
-    save_model(out, network, info)
-    data = DATA_SETS[cell.data]
-    scores = score(out, data, open_pair(data, options.data))
-    return line | {"candidate": cell.candidate} | scores
 
 
 def train_quick(
