@@ -114,6 +114,7 @@ def test_geometry_and_history_are_kept(model_file: Path) -> None:
         "device": "cpu",
         "version": record["predict"]["version"],
         "sections": 3,
+        "blank_sections": [],
     }
 
 

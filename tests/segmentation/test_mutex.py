@@ -24,7 +24,7 @@ def random_affinities(shape: tuple[int, ...], seed: int, n_channels: int = 7) ->
     """(c, *shape) float32; no two edges are equally sure."""
     random = np.random.default_rng(seed)
     n = n_channels * int(np.prod(shape))
-    values = (random.permutation(n) + 0.5) / n
+    values = (random.permutation(n) + 0.27) / n  # with 0.5, v and 1 - v' may be equal
     return values.reshape(n_channels, *shape).astype(np.float32)
 
 
