@@ -43,10 +43,12 @@ def blend(average: nn.Module, start: nn.Module, share: float, kept: nn.Module) -
 
     Parameters
     ----------
-    average, start, kept : torch.nn.Module
-        Of the same kind; `kept` is changed.
+    average, start : torch.nn.Module
+        Of the same kind.
     share : float
-        How much of `start` is in it: 0 none, 1 nothing else.
+        How much of `start` is in the mixture: 0 none, 1 nothing else.
+    kept : torch.nn.Module
+        Of the same kind; becomes the mixture.
 
     Examples
     --------
