@@ -26,6 +26,13 @@ from napari_emseg.volume import Volume
 PATIENCE_MS = 180_000  # compiling on a busy machine takes long
 
 
+@pytest.fixture(autouse=True)
+def paintings_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where paint is kept that is not saved: not among that of whoever runs the tests."""
+    monkeypatch.setenv("EMSEG_PAINTINGS", str(tmp_path / "paintings"))
+    return tmp_path / "paintings"
+
+
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with one untrained model of a few hundred weights."""

@@ -14,6 +14,7 @@ from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import button
 from napari_emseg.gui.layers import add_volume, volume_of
 from napari_emseg.gui.live import live_preview_of
+from napari_emseg.gui.painting_keeper import painting_keeper_of
 from napari_emseg.gui.preview_labels import is_preview
 from napari_emseg.gui.proposing import proposing_of
 from napari_emseg.gui.roles import ROLES
@@ -70,6 +71,13 @@ class SessionBar(QWidget):
         done_sections = None if done is None else done.copy()
         hierarchy = self.context.hierarchy
         snapshot = session.model_copy()
+        keeper = painting_keeper_of(self.context)
+        noted = keeper.note_saving()
+
+        def tell(target: Path) -> None:
+            keeper.note_saved(noted)
+            show_info(f"Session saved in {target}.")
+
         self.context.jobs.start(
             lambda progress: save_session(
                 path,
@@ -83,7 +91,7 @@ class SessionBar(QWidget):
             title="Saving the session",
             key="save",
             lane="files",
-            on_result=lambda target: show_info(f"Session saved in {target}."),
+            on_result=tell,
         )
 
     def restore_from(self, path: Path, *, is_sure: bool = False) -> None:

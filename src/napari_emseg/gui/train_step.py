@@ -10,8 +10,10 @@ from napari_emseg.gui.frame import Fold, button, note, row, set_role
 from napari_emseg.gui.known_models import known_models_of
 from napari_emseg.gui.layer_combo import LayerCombo
 from napari_emseg.gui.paint_tools import PaintTools
+from napari_emseg.gui.painting_offers import painting_offers_of
 from napari_emseg.gui.predicting import predicting_of
 from napari_emseg.gui.step_widget import StepWidget
+from napari_emseg.gui.take_back import TakeBack
 from napari_emseg.gui.train_choices import TrainChoices
 from napari_emseg.gui.train_data import KINDS
 from napari_emseg.gui.train_material import make_pairs
@@ -34,6 +36,8 @@ class TrainStep(StepWidget):
         super().__init__(context)
         self.wishes, self.training = wishes_of(context), training_of(context)
         self.outlook = outlook_of(context)
+        self.take_back = TakeBack(context)
+        self.rows.addWidget(self.take_back)
         self._add_data_rows()
         self.choices = TrainChoices(context)
         self.rows.addWidget(self.choices)
@@ -75,6 +79,8 @@ class TrainStep(StepWidget):
                 return "paused: press Resume, or keep it as it is"
             case "finished":
                 return f"finished: '{self.training.name}' is in the library"
+        if self.take_back.is_offering:
+            return "paint that was not saved: take it back"
         return "ready: press Train" if self.outlook.now.is_ready else TEASER
 
     def new_painting(self) -> None:
@@ -144,6 +150,7 @@ class TrainStep(StepWidget):
         self.training.changed.connect(self._show_training)
         self.training.reported.connect(self._on_reported)
         self.tools.counted.connect(self.outlook.refresh_soon)
+        painting_offers_of(self.context).changed.connect(self.context.plan_changed)
         self.outlook.changed.connect(self._show_outlook)
         self.context.session.events.predict.connect(self.outlook.refresh_soon)
         self.context.geometry_changed.connect(self.outlook.refresh_soon)
