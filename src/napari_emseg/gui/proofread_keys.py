@@ -1,0 +1,265 @@
+"""The keys of proofreading: bound while it lasts, rebound as the user likes.
+
+napari's own keys keep their meaning; only where no polygon is being drawn are Enter and
+Esc taken from it.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from app_model.types import KeyCode
+from qtpy.QtCore import QEvent, QObject, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import (  # type: ignore[attr-defined]
+    QAction,
+    QKeyEvent,
+    QKeySequence,
+    QShortcut,
+)
+from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QLineEdit, QPushButton, QWidget
+
+from napari_emseg.errors import InputError
+from napari_emseg.gui.frame import button
+from napari_emseg.gui.proofread_actions import ACTIONS, BY_ID, HELP_KEY, Action
+from napari_emseg.gui.proofread_keymap import Keymap, normal, shown
+
+if TYPE_CHECKING:
+    from napari_emseg.gui.proofreading import Proofreading
+
+__all__ = [
+    "ACTIONS",
+    "HELP_KEY",
+    "Action",
+    "Keys",
+    "bind",
+    "key_button",
+    "key_pressed",
+    "keys_of",
+    "napari_keys",
+    "release",
+]
+
+_SHARED = ("Enter", "Escape")  # napari's while it draws a polygon
+_MODIFIERS = (
+    ("Ctrl", Qt.KeyboardModifier.ControlModifier),
+    ("Alt", Qt.KeyboardModifier.AltModifier),
+    ("Shift", Qt.KeyboardModifier.ShiftModifier),
+    ("Meta", Qt.KeyboardModifier.MetaModifier),
+)
+
+
+class Keys(QObject):
+    """The keys of one proofreading: bound while it lasts, and changed as the user likes.
+
+    The signal `changed` tells that keys are others now.
+
+    Parameters
+    ----------
+    proofreading : Proofreading
+    """
+
+    changed = Signal()
+
+    def __init__(self, proofreading: Proofreading) -> None:
+        super().__init__()
+        self.setParent(proofreading)
+        self._proofreading = proofreading
+        self.map = Keymap(ACTIONS)
+        self._bound: list[tuple[weakref.ref[Any], str, Callable[[Any], None]]] = []
+        self._shortcuts: list[QShortcut] = []
+
+    def key_of(self, action: str) -> str:
+        """Return the key of an action, "" for what has none."""
+        return self.map.key_of(action)
+
+    def set_key(self, action: str, key: str) -> None:
+        """Give an action another key.
+
+        Raises
+        ------
+        InputError
+            If it does something else already, here or in napari.
+        """
+        self.map.set_key(action, key, napari_keys(self._proofreading))
+        self._renew()
+
+    def reset(self) -> None:
+        """Give all actions their usual keys again."""
+        self.map.reset()
+        self._renew()
+
+    def bind(self) -> None:
+        """Bind all keys to the layer, and to the viewer for when another layer is active."""
+        self.release()
+        layer, viewer = self._proofreading.layer, self._proofreading.viewer
+        for action in ACTIONS:
+            key = self.key_of(action.id)
+            if _is_odd(key):
+                self._add_shortcut(key, action.id)
+                continue
+            if layer is not None:
+                self._bind_to(layer, key, action.id)
+            if key not in _SHARED and not any(str(held) == key for held in viewer.keymap):
+                self._bind_to(viewer, key, action.id)
+
+    def release(self) -> None:
+        """Give the keys back."""
+        for reference, key, function in self._bound:
+            provider = reference()
+            held = {str(k): f for k, f in provider.keymap.items()} if provider is not None else {}
+            if held.get(key) is function and provider is not None:
+                provider.bind_key(key, None)
+        self._bound.clear()
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(False)
+            shortcut.deleteLater()
+        self._shortcuts.clear()
+
+    def run(self, action: str) -> None:
+        """Do what an action does, while something is being proofread."""
+        if self._proofreading.editor is not None:
+            BY_ID[action].run(self._proofreading)
+
+    def press(self, key: str) -> bool:
+        """Do what a key does; return whether it does anything."""
+        action = self.map.action_of(key)
+        if action and self._proofreading.editor is not None:
+            self.run(action)
+            return True
+        return False
+
+    def _bind_to(self, provider: Any, key: str, action: str) -> None:
+        function = partial(self._on_key, key, action)
+        provider.bind_key(key, function, overwrite=True)
+        self._bound.append((weakref.ref(provider), key, function))
+
+    def _on_key(self, key: str, action: str, provider: Any) -> None:
+        if key in _SHARED and str(getattr(provider, "mode", "")) == "polygon":
+            naparis = {str(k): f for k, f in type(provider).class_keymap.items()}.get(key)
+            if naparis is not None:
+                naparis(provider)
+            return
+        self.run(action)
+
+    def _add_shortcut(self, key: str, action: str) -> None:
+        """Listen to a sign that lies elsewhere on each keyboard, wherever in the window."""
+        window = self._proofreading.viewer.window._qt_window
+        shortcut = QShortcut(QKeySequence(key), window)
+        shortcut.activated.connect(partial(self.run, action))
+        self._shortcuts.append(shortcut)
+
+    def _renew(self) -> None:
+        if self._bound:
+            self.bind()
+        self.changed.emit()
+
+
+def keys_of(proofreading: Proofreading) -> Keys:
+    """Return the keys of a proofreading, made when first asked for."""
+    found = proofreading.findChild(Keys)
+    return found if found is not None else Keys(proofreading)
+
+
+def bind(proofreading: Proofreading) -> None:
+    """Bind all keys while something is proofread."""
+    keys_of(proofreading).bind()
+
+
+def release(proofreading: Proofreading) -> None:
+    """Give the keys back."""
+    keys_of(proofreading).release()
+
+
+def napari_keys(proofreading: Proofreading) -> dict[str, str]:
+    """Return the keys that do something in napari on a labels layer, and what.
+
+    Parameters
+    ----------
+    proofreading : Proofreading
+
+    Returns
+    -------
+    dict
+        As in ``{"P": "activate labels paint mode"}``.
+    """
+    from napari.layers import Labels
+
+    found: dict[str, str] = {}
+    layer, viewer = proofreading.layer, proofreading.viewer
+    for kind in (type(viewer), Labels if layer is None else type(layer)):
+        for part in kind.__mro__:
+            for key, function in getattr(part, "class_keymap", {}).items():
+                found[str(key)] = getattr(function, "__name__", "").replace("_", " ")
+    for menu in viewer.window._qt_window.findChildren(QAction):
+        for sequence in menu.shortcuts():
+            with suppress(InputError):
+                found[normal(sequence.toString())] = menu.text().replace("&", "")
+    return found
+
+
+class KeyListener(QObject):
+    """Lets the keys work while a panel, and not the canvas, has the focus.
+
+    Parameters
+    ----------
+    widget : QWidget
+        What it and its children do not use themselves is listened to.
+    keys : Keys
+    """
+
+    def __init__(self, widget: QWidget, proofreading: Proofreading) -> None:
+        super().__init__(widget)
+        self._proofreading = proofreading
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
+            return False
+        if isinstance(QApplication.focusWidget(), QLineEdit | QAbstractSpinBox):
+            return False
+        key = key_pressed(event)
+        if key == "Ctrl+Z":
+            self._proofreading.undo()
+        elif key == "Ctrl+Shift+Z":
+            self._proofreading.redo()
+        else:
+            return bool(key) and keys_of(self._proofreading).press(key)
+        return True
+
+
+def key_pressed(event: QKeyEvent) -> str:
+    """Return the key of an event as in "Shift+S"; "" for a modifier alone."""
+    if event.key() in (Qt.Key.Key_Shift, Qt.Key.Key_Control, Qt.Key.Key_Alt, Qt.Key.Key_Meta):
+        return ""
+    sign = event.text()
+    if len(sign) == 1 and sign.isprintable() and not sign.isalnum() and sign != " ":
+        return sign
+    held = [word for word, flag in _MODIFIERS if event.modifiers() & flag]
+    try:
+        return normal("+".join([*held, QKeySequence(event.key()).toString()]))
+    except InputError:
+        return ""
+
+
+def key_button(
+    proofreading: Proofreading, action: str, text: str, tip: str, *, role: str = ""
+) -> QPushButton:
+    """Make a button that does what an action does and always says its key."""
+    keys = keys_of(proofreading)
+    made = button(text, partial(keys.run, action), tip, role=role)
+
+    def label() -> None:
+        made.setText(f"{text} ({shown(keys.key_of(action))})")
+
+    keys.changed.connect(label)
+    label()
+    return made
+
+
+def _is_odd(key: str) -> bool:
+    """Whether napari cannot tell a key from others, as "?"."""
+    return KeyCode.from_string(key.split("+")[-1]) == KeyCode.UNKNOWN
