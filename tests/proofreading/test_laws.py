@@ -115,5 +115,5 @@ def _check_kept(editor: Proofreader) -> None:
 
 
 def _assert_same_edges(one: Edges, two: Edges) -> None:
-    for name in ("a", "b", "total", "count"):
+    for name in ("a", "b", "total", "count", "gaps", "place"):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))

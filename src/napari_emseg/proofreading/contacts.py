@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from napari_emseg.jit import kernel
 from napari_emseg.progress import NO_PROGRESS, Progress
-from napari_emseg.proofreading.runs import Box, Ids, VoxelRuns, spread
+from napari_emseg.proofreading.runs import Box, Ids, Triple, VoxelRuns, spread
 from napari_emseg.proofreading.wall import Wall
 from napari_emseg.segmentation.levels import TOP
 from napari_emseg.segmentation.rag import add_face, empty_contacts, with_room
 
 _SHIFT = np.uint64(32)
+_OPEN = 255.0**3
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,17 +33,29 @@ class Edges:
         Sum of the wall's levels over the faces, a multiple of 1/2.
     count : (E,) int64
         Faces.
+    gaps : (E,) float64
+        Faces counted by the cube of how open they are, 255 ** 3 where there is no wall:
+        a few weak spots show although the mean is high. A whole number.
+    place : (E, 3) float64
+        Sum of the voxels (z, y, x) of the faces.
     """
 
     a: Ids
     b: Ids
     total: npt.NDArray[np.float64]
     count: npt.NDArray[np.int64]
+    gaps: npt.NDArray[np.float64]
+    place: npt.NDArray[np.float64]
 
     @property
     def mean(self) -> npt.NDArray[np.float64]:
         """Mean wall of each contact in [0, 1]."""
         return self.total / self.count / TOP
+
+    @property
+    def openness(self) -> npt.NDArray[np.float64]:
+        """Mean of the cube of how open the faces of each contact are, in [0, 1]."""
+        return self.gaps / self.count / _OPEN
 
     @cached_property
     def keys(self) -> npt.NDArray[np.uint64]:
@@ -51,11 +64,16 @@ class Edges:
 
     def take(self, which: npt.NDArray[Any]) -> Edges:
         """Return some of the pairs."""
-        return Edges(self.a[which], self.b[which], self.total[which], self.count[which])
+        return Edges(self.a[which], self.b[which], *(part[which] for part in self.sums))
+
+    @property
+    def sums(self) -> tuple[Any, Any, Any, Any]:
+        """What is summed over the faces: total, count, gaps, place."""
+        return self.total, self.count, self.gaps, self.place
 
     def negated(self) -> Edges:
         """Return the pairs with faces to be taken away."""
-        return Edges(self.a, self.b, -self.total, -self.count)
+        return Edges(self.a, self.b, *(-part for part in self.sums))
 
 
 def add_edges(*parts: Edges) -> Edges:
@@ -71,17 +89,15 @@ def add_edges(*parts: Edges) -> Edges:
     Edges
     """
     a, b = np.concatenate([p.a for p in parts]), np.concatenate([p.b for p in parts])
-    total = np.concatenate([p.total for p in parts])
-    count = np.concatenate([p.count for p in parts])
+    sums = [np.concatenate(column) for column in zip(*(p.sums for p in parts), strict=True)]
     if a.size == 0:
-        return Edges(a, b, total, count)
+        return Edges(a, b, *sums)
     order = np.lexsort((b, a))
     a, b = a[order], b[order]
     first = np.flatnonzero(np.append(True, (a[1:] != a[:-1]) | (b[1:] != b[:-1])))
-    total = np.add.reduceat(total[order], first)
-    count = np.add.reduceat(count[order], first)
-    edges = Edges(a[first], b[first], total, count)
-    is_left = (count != 0) | (total != 0)
+    sums = [np.add.reduceat(part[order], first) for part in sums]
+    edges = Edges(a[first], b[first], *sums)
+    is_left = (edges.count != 0) | (edges.total != 0)
     return edges if is_left.all() else edges.take(np.flatnonzero(is_left))
 
 
@@ -184,7 +200,7 @@ def measure_contacts(
         return ids, wall.levels((z.start + k, y, x))
 
     everywhere = np.empty((0, 0), np.bool_)
-    return _run(depth, lambda k: (*section(k), everywhere), progress)
+    return _run(depth, lambda k: (*section(k), everywhere), (z.start, y.start, x.start), progress)
 
 
 def measure_change(old: Ids, new: Ids, wall: Wall, box: Box) -> Edges:
@@ -208,8 +224,9 @@ def measure_change(old: Ids, new: Ids, wall: Wall, box: Box) -> Edges:
     def sections(ids: Ids) -> Callable[[int], Any]:
         return lambda k: (ids[k], levels[k], differs[k])
 
-    gained = _run(old.shape[0], sections(np.ascontiguousarray(new)), NO_PROGRESS)
-    lost = _run(old.shape[0], sections(np.ascontiguousarray(old)), NO_PROGRESS)
+    origin = (box[0].start, box[1].start, box[2].start)
+    gained = _run(old.shape[0], sections(np.ascontiguousarray(new)), origin, NO_PROGRESS)
+    lost = _run(old.shape[0], sections(np.ascontiguousarray(old)), origin, NO_PROGRESS)
     return add_edges(gained, lost.negated())
 
 
@@ -222,23 +239,31 @@ def box_around(runs: VoxelRuns, shape: tuple[int, ...]) -> Box:
     return z, y, x
 
 
-def _run(depth: int, section: Callable[[int], tuple[Any, Any, Any]], progress: Progress) -> Edges:
+def _run(
+    depth: int,
+    section: Callable[[int], tuple[Any, Any, Any]],
+    origin: Triple,
+    progress: Progress,
+) -> Edges:
     contacts, slots = empty_contacts()
-    n = 0
+    more, n = np.zeros((contacts.size, 4)), 0
     above: tuple[Any, Any, Any] | None = None
     for k in range(depth):
         here = section(k)
         pair = (*(here if above is None else above), *here)
-        contacts, slots, n = _add_section(*pair, k > 0, contacts, slots, n)
+        corner = (origin[0] + k, origin[1], origin[2])
+        contacts, slots, more, n = _add_section(*pair, k > 0, corner, contacts, slots, more, n)
         above = here
         progress.update(k + 1, depth, "Measuring contacts")
-    contacts = contacts[:n]
-    contacts = contacts[np.lexsort((contacts["b"], contacts["a"]))]
+    order = np.lexsort((contacts["b"][:n], contacts["a"][:n]))
+    contacts, more = contacts[order], more[order]
     return Edges(
         a=contacts["a"].copy(),
         b=contacts["b"].copy(),
         total=contacts["total"].copy(),
         count=contacts["count"].astype(np.int64),
+        gaps=more[:, 0].copy(),
+        place=more[:, 1:].copy(),
     )
 
 
@@ -251,8 +276,10 @@ def _add_section(
     levels: Any,
     only: Any,
     has_above: bool,
+    corner: Any,
     contacts: Any,
     slots: Any,
+    more: Any,
     n: int,
 ) -> Any:
     """Add the faces of a section to the voxels before along z, y and x.
@@ -263,9 +290,13 @@ def _add_section(
     is_everywhere = only.size == 0
     half = np.float64(0.5)
     last_z, last_y, last_x = np.int64(0), np.int64(0), np.int64(0)
+    z = corner[0]
     for y in range(n_y):
         while n + 3 * n_x > contacts.size:
             contacts, slots = with_room(contacts, n)
+            larger = np.zeros((contacts.size, 4))
+            larger[:n] = more[:n]
+            more = larger
         for x in range(n_x):
             i, value = ids[y, x], np.float64(levels[y, x])
             if i == 0:
@@ -275,14 +306,27 @@ def _add_section(
                 if j != i and j != 0 and (is_everywhere or only[y, x] or only_above[y, x]):
                     face = (value + levels_above[y, x]) * half
                     last_z, n = add_face(contacts, slots, n, last_z, i, j, face)
+                    _add_more(more, last_z, face, z, corner[1] + y, corner[2] + x)
             if y > 0:
                 j = ids[y - 1, x]
                 if j != i and j != 0 and (is_everywhere or only[y, x] or only[y - 1, x]):
                     face = (value + levels[y - 1, x]) * half
                     last_y, n = add_face(contacts, slots, n, last_y, i, j, face)
+                    _add_more(more, last_y, face, z, corner[1] + y, corner[2] + x)
             if x > 0:
                 j = ids[y, x - 1]
                 if j != i and j != 0 and (is_everywhere or only[y, x] or only[y, x - 1]):
                     face = (value + levels[y, x - 1]) * half
                     last_x, n = add_face(contacts, slots, n, last_x, i, j, face)
-    return contacts, slots, n
+                    _add_more(more, last_x, face, z, corner[1] + y, corner[2] + x)
+    return contacts, slots, more, n
+
+
+@kernel
+def _add_more(more: Any, k: Any, face: Any, z: Any, y: Any, x: Any) -> None:
+    """Add how open a face is, cubed, and where it is."""
+    gap = np.float64(255) - np.floor(face / np.float64(256))
+    more[k, 0] += gap * gap * gap
+    more[k, 1] += z
+    more[k, 2] += y
+    more[k, 3] += x

@@ -197,7 +197,8 @@ def _pair_up(table: Ids, edges: Edges) -> tuple[Edges, Ints]:
     order = np.lexsort((-edges.count, high, low))
     low, high = low[order], high[order]
     is_first = np.append(True, (low[1:] != low[:-1]) | (high[1:] != high[:-1]))[: low.size]
-    return add_edges(Edges(low, high, edges.total[order], edges.count[order])), order[is_first]
+    edges = edges.take(order)
+    return add_edges(Edges(low, high, *edges.sums)), order[is_first]
 
 
 def _sizes_by_id(state: State) -> Ints:
