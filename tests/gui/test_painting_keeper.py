@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from tests.gui.conftest import PATIENCE_MS
 from tests.gui.train_fakes import paint_some, raw_stack
@@ -30,15 +31,15 @@ PAINT_AND_WAIT = """
 import napari
 from qtpy.QtTest import QTest
 from tests.gui.train_fakes import paint_some, raw_stack
+from napari_emseg.gui.context import context_of
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.painting_journal import journals_folder
-from napari_emseg.gui.workspace import TrainDock
-viewer = napari.Viewer()
-dock = TrainDock(viewer)
-viewer.window.add_dock_widget(dock)
+from napari_emseg.gui.painting_keeper import painting_keeper_of
+from napari_emseg.gui.train_wishes import wishes_of
+viewer = napari.Viewer(show=False)
 add_volume(viewer, raw_stack())
-dock.step("train").new_painting()
-paint_some(viewer.layers[-1], 1, 3)
+painting_keeper_of(context_of(viewer))
+paint_some(wishes_of(context_of(viewer)).new_painting(), 1, 3)
 while len(list(journals_folder().glob("*/*.npz"))) < 2:
     QTest.qWait(50)
 print("painted", flush=True)
@@ -47,10 +48,10 @@ QTest.qWait(60_000)
 
 
 @pytest.fixture
-def context(viewer: Any, qtbot: Any) -> Iterator[Context]:
-    """A window with a stack."""
-    made = Context(viewer)
-    add_volume(viewer, raw_stack())
+def context(qtbot: Any) -> Iterator[Context]:
+    """A viewer with a stack; nothing here needs its window."""
+    made = Context(ViewerModel())
+    add_volume(made.viewer, raw_stack())
     yield made
     made.close()
 
