@@ -16,6 +16,7 @@ import platformdirs
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _KEPT_S = 7 * 24 * 3600
+_CALLED = ("jit.py", "segmentation", "evaluation")  # by kernels of other parts
 
 
 def kernel(function: Function) -> Function:
@@ -25,7 +26,7 @@ def kernel(function: Function) -> Function:
     to, the function is compiled anew in each process.
     """
     try:
-        with _own_cache():
+        with _own_cache(function.__module__):
             compiled: Function = numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # numba found no folder for its cache
         compiled = numba.njit(nogil=True)(function)
@@ -33,7 +34,7 @@ def kernel(function: Function) -> Function:
 
 
 @contextmanager
-def _own_cache() -> Iterator[None]:
+def _own_cache(module: str) -> Iterator[None]:
     """Let numba remember in a folder that no other state of the package's files shares.
 
     Numba itself looks at the file of a function only: a function would go on with
@@ -41,7 +42,7 @@ def _own_cache() -> Iterator[None]:
     """
     chosen = numba.config.CACHE_DIR
     if not chosen:
-        numba.config.CACHE_DIR = str(_cache_folder())
+        numba.config.CACHE_DIR = str(_cache_folder(module.split(".")[1]))
     try:
         yield
     finally:
@@ -49,15 +50,20 @@ def _own_cache() -> Iterator[None]:
 
 
 @cache
-def _cache_folder() -> Path:
+def _cache_folder(part: str) -> Path:
+    """Return where the kernels of one part of the package are remembered.
+
+    They call kernels of their own part and of `_CALLED` only.
+    """
     package = Path(__file__).parent
     state = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
-        if path.relative_to(package).parts[0] not in ("gui", "cli"):  # they compile nothing
+        if path.relative_to(package).parts[0] in (part, *_CALLED):
             status = path.stat()
             state.update(f"{path} {status.st_mtime_ns} {status.st_size}\n".encode())
     place = hashlib.sha256(str(package).encode()).hexdigest()[:8]
-    root = Path(platformdirs.user_cache_dir("napari-emseg", appauthor=False)) / "kernels" / place
+    caches = Path(platformdirs.user_cache_dir("napari-emseg", appauthor=False)) / "kernels"
+    root = caches / place / part
     folder = root / state.hexdigest()[:16]
     if not folder.exists():
         _remove_old(root)
