@@ -32,3 +32,12 @@ MODES: tuple[Mode, ...] = (
     Mode("paint", "Paint", "Brush, eraser and fill of napari; each stroke is one edit"),
 )
 MODE_NAMES = tuple(mode.name for mode in MODES)
+
+LAYER_MODES = {
+    "look": "pan_zoom",
+    "merge": "pick",  # of napari's, in which a drag does not move the view, but Space does
+    "split": "pan_zoom",
+    "line": "pick",
+    "paint": "paint",
+}
+"""In which mode of napari's the layer is meanwhile."""

@@ -10,19 +10,28 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_emseg.errors import InputError
+from napari_emseg.gui import proofread_keys
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.layers import free_name, volume_of
-from napari_emseg.gui.proofread_modes import MODE_NAMES
+from napari_emseg.gui.proofread_hands import HANDS, Hand, SplitHand, Voxel
+from napari_emseg.gui.proofread_modes import LAYER_MODES, MODE_NAMES
+from napari_emseg.gui.proofread_mouse import Mouse
+from napari_emseg.gui.proofread_proposing import compute_preview, takes_long
 from napari_emseg.progress import Progress
 
 if TYPE_CHECKING:
-    from napari.layers import Labels
+    from napari.layers import Layer
 
+    from napari_emseg.gui.proofread_data import Stroke
+    from napari_emseg.gui.proofread_layer import ProofreadLabels
     from napari_emseg.proofreading import Change, Preview, Proofreader
     from napari_emseg.proofreading.guidance import Site
     from napari_emseg.volume import Volume
 
-JOB = "proofread"
+JOB, PREVIEW_JOB = "proofread", "proofread preview"
+_PAINTING = ("paint", "erase", "fill", "polygon")
+_FIELD_PX = (80, 600)  # less or more than that is seen across: go_to zooms
+_GOOD_FIELD_PX = 300
 
 
 class Proofreading(QObject):
@@ -33,7 +42,7 @@ class Proofreading(QObject):
     Signals: `started` when the editor and its layer are there, `ended` when they are
     gone; `changed` with a `Change` after each edit, undo, redo or jump; `previewed` with
     a `Preview` or None; `selected` with the ids of segments; `mode_changed` with the name
-    of a mode; `said` with a sentence.
+    of a mode; `hinted` when the next click will do something else; `said` with a sentence.
     """
 
     started = Signal()
@@ -42,18 +51,22 @@ class Proofreading(QObject):
     previewed = Signal(object)
     selected = Signal(object)
     mode_changed = Signal(str)
+    hinted = Signal()
     said = Signal(str)
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.context, self.viewer = context, context.viewer
         self.editor: Proofreader | None = None
-        self.layer: Labels | None = None
+        self.layer: ProofreadLabels | None = None
         self.folder: Any = None
         self.mode = "look"
+        self.hand: Hand = Hand(self)
         self.selection: tuple[int, ...] = ()
         self.preview: Preview | None = None
-        context.closed.connect(self._close_editor)
+        self._source: Layer | None = None
+        self._is_setting_mode = False
+        context.closed.connect(self._on_context_closed)
 
     @property
     def is_active(self) -> bool:
@@ -65,7 +78,17 @@ class Proofreading(QObject):
         """Whether the start is being computed."""
         return self.context.jobs.is_busy(JOB)
 
-    def start(self, segmentation_layer: Labels) -> None:
+    @property
+    def is_proposing(self) -> bool:
+        """Whether a preview is being computed."""
+        return self.context.jobs.is_busy(PREVIEW_JOB)
+
+    @property
+    def hint(self) -> str:
+        """What the next click does."""
+        return self.hand.hint
+
+    def start(self, segmentation_layer: Layer) -> None:
         """Correct a labels layer from now on; computed in the background."""
         self._try(partial(self._start, segmentation_layer))
 
@@ -75,8 +98,13 @@ class Proofreading(QObject):
         if self.editor is None:
             return
         self.drop()
+        proofread_keys.release(self)
         layer, self.layer = self.layer, None
+        self.select(())
+        self.mode, self.hand = "look", Hand(self)
+        self.mode_changed.emit("look")
         self._close_editor()
+        self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
         if layer is not None and layer in self.viewer.layers:
             self.viewer.layers.remove(layer)
         self.ended.emit()
@@ -85,34 +113,81 @@ class Proofreading(QObject):
         """Choose what a click does; see :data:`MODES`."""
         if name not in MODE_NAMES:
             raise ValueError(f"there is no mode {name!r}")
+        if self.layer is None:
+            return
+        self.viewer.layers.selection.active = self.layer
         if name != self.mode:
             self.drop()
-            self.mode = name
+            self.hand.clear()
+            self.mode, self.hand = name, HANDS[name](self)
+            self._set_layer_mode(name)
+            self.hand.take_up()
+            self._show()
             self.mode_changed.emit(name)
 
     def select(self, segments: Sequence[int]) -> None:
         """Select segments, the first chosen first; none deselects."""
-        found = tuple(dict.fromkeys(int(s) for s in segments if s))
+        found = tuple(dict.fromkeys(int(s) for s in segments if self.is_segment(int(s))))
         if found != self.selection:
             self.selection = found
+            self._show()
             self.selected.emit(found)
 
     def propose(self, operation: str, *args: Any, **options: Any) -> None:
         """Show what an operation would do; :meth:`accept` makes it."""
-        if self.editor is not None:
-            self._try(lambda: self._show_preview(self._editor.preview(operation, *args, **options)))
+        self.try_propose(operation, *args, **options)
+
+    def try_propose(self, operation: str, *args: Any, **options: Any) -> bool:
+        """As :meth:`propose`; return False where it was refused at once."""
+        if self.editor is None:
+            return False
+        self.context.jobs.stop(PREVIEW_JOB)
+        if takes_long(self.editor, operation, args):
+            self.show_preview(None)
+            self._propose_later(operation, args, options)
+            return True
+        preview = partial(self.editor.preview, operation, *args, **options)
+        return self._try(lambda: self.show_preview(preview()))
 
     def accept(self) -> None:
         """Make the edit that is previewed."""
         preview = self.preview
-        if preview is not None:
-            self._show_preview(None)
-            self._try(lambda: self._editor.commit(preview))
+        if preview is None:
+            self.say(
+                "The preview is still being computed: accept it when you see it."
+                if self.is_proposing
+                else "There is nothing to accept: no change is proposed."
+            )
+            return
+        self._set_preview(None)
+        if self._try(lambda: self._editor.commit(preview)):
+            self.hand.accepted(preview)
+        else:
+            self.hand.clear()
+        self._show()
 
     def drop(self) -> None:
-        """Forget the edit that is previewed."""
-        if self.preview is not None:
-            self._show_preview(None)
+        """Forget the edit that is previewed, and clicks that are none yet."""
+        self.context.jobs.stop(PREVIEW_JOB)
+        if self.preview is not None or self.hand.is_pending:
+            self._set_preview(None)
+            self.hand.clear()
+            self._show()
+
+    def next_group(self) -> None:
+        """Let the next points of a split be on the next cell."""
+        if isinstance(self.hand, SplitHand):
+            self.hand.next_group()
+
+    def click(self, voxel: Voxel, *, more: bool = False) -> None:
+        """Act as the mode says on a click at a voxel; `more` where Shift was held."""
+        self.hand.click(voxel, more=more)
+        self._show()
+
+    def stroke(self, corners: Sequence[Voxel]) -> None:
+        """Act as the mode says on a line that was drawn."""
+        self.hand.stroke(corners)
+        self._show()
 
     def edit(self, operation: str, *args: Any, **options: Any) -> None:
         """Make an edit at once."""
@@ -128,10 +203,15 @@ class Proofreading(QObject):
             self._try(lambda: self._editor.decide(site, decision))
 
     def undo(self) -> None:
-        """Take the last edit back."""
-        if self.editor is not None:
-            self.drop()
-            self._try(self._editor.undo)
+        """Take the last click back that is no edit yet, else the last edit."""
+        if self.editor is None:
+            return
+        if self.hand.is_pending:
+            self.hand.take_back()
+            self._show()
+            return
+        self.drop()
+        self._try(self._editor.undo)
 
     def redo(self) -> None:
         """Make the edit that was undone last again."""
@@ -146,14 +226,21 @@ class Proofreading(QObject):
             self._try(partial(self._editor.jump_to, position))
 
     def go_to(self, position: tuple[int, int, int]) -> None:
-        """Turn to a voxel (z, y, x): section and camera."""
+        """Turn to a voxel (z, y, x): section and camera, with a ring around it."""
         layer = self.layer
         if layer is None:
             return
         world = np.asarray(layer.data_to_world(position), float)
-        dims = self.viewer.dims
+        dims, camera = self.viewer.dims, self.viewer.scene.camera
+        camera.center = tuple(world[-3:])
+        if dims.ndisplay == 2:
+            pixel, side = float(abs(layer.scale[-1])), min(self.viewer.canvas.size)
+            field_px = side / max(camera.zoom * pixel, 1e-9)
+            if not _FIELD_PX[0] <= field_px <= _FIELD_PX[1]:
+                camera.zoom = side / (_GOOD_FIELD_PX * pixel)
+        layer.zoom = camera.zoom
+        layer.mark(position)
         dims.set_point(dims.ndim - 3, world[0])
-        self.viewer.scene.camera.center = tuple(world[-3:])
 
     def segment_at(self, position: Sequence[float]) -> int:
         """Return the segment at a voxel (z, y, x); 0 is nothing, or outside."""
@@ -163,16 +250,62 @@ class Proofreading(QObject):
         inside = all(0 <= p < n for p, n in zip((z, y, x), self.editor.view.shape, strict=True))
         return self.editor.state.segment_at((z, y, x)) if inside else 0
 
+    def is_segment(self, segment: int) -> bool:
+        """Whether there is such a segment now."""
+        return bool(segment) and self.editor is not None and segment in self.editor.state.members
+
     def say(self, words: str) -> None:
         """Tell the user something in the status line."""
+        self.viewer.status = words
         self.said.emit(words)
+
+    def show_preview(self, preview: Preview | None) -> None:
+        """Show what an edit would do, or nothing; :meth:`accept` makes it."""
+        self._set_preview(preview)
+        self._show()
+        if preview is not None:
+            self.say(preview.words)
 
     @property
     def _editor(self) -> Proofreader:
         assert self.editor is not None
         return self.editor
 
-    def _start(self, segmentation_layer: Labels) -> None:
+    def _set_preview(self, preview: Preview | None) -> None:
+        if preview is not self.preview:
+            self.preview = preview
+            self.previewed.emit(preview)
+
+    def _show(self) -> None:
+        """Draw selection, points and preview, and say what the next click does."""
+        layer = self.layer
+        if layer is not None:
+            layer.zoom = self.viewer.scene.camera.zoom
+            layer.show_points(self.hand.points)
+            layer.show(selection=self.selection, preview=self.preview)
+        self.hinted.emit()
+
+    def _propose_later(
+        self, operation: str, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> None:
+        self.context.jobs.start(
+            partial(compute_preview, self._editor, operation, arguments, options),
+            title="Looking for the best cut",
+            key=PREVIEW_JOB,
+            lane=PREVIEW_JOB,
+            on_result=self._on_proposed,
+            on_end=self.hinted.emit,
+        )
+        self.hinted.emit()
+
+    def _on_proposed(self, made: Preview | InputError | None) -> None:
+        if isinstance(made, InputError):
+            self._refuse(made)
+            self.hand.take_back() if self.hand.is_pending else None
+        elif made is not None and self.editor is not None:
+            self.show_preview(made)
+
+    def _start(self, segmentation_layer: Layer) -> None:
         self.finish()
         labels = volume_of(segmentation_layer, "labels")
         boundary = self._boundary(labels)
@@ -190,46 +323,109 @@ class Proofreading(QObject):
         boundary = self.context.volume("boundary")
         return boundary if boundary.shape == labels.shape else None
 
-    def _on_opened(self, source: Labels, editor: Proofreader) -> None:
-        self.editor = editor
+    def _on_opened(self, source: Layer, editor: Proofreader) -> None:
+        from napari_emseg.gui.proofread_layer import ProofreadLabels
+
+        self.editor, self._source = editor, source
         editor.on_change(self._on_change)
-        self.layer = self.viewer.add_labels(
-            editor.view,
+        self.layer = layer = ProofreadLabels(
+            editor,
+            on_strokes=self._on_strokes,
+            on_undo=self.undo,
+            on_redo=self.redo,
+            on_refused=self._refuse,
             name=free_name(self.viewer, f"{source.name} proofread"),
             scale=source.scale,
             translate=source.translate,
             units=source.units,
             axis_labels=source.axis_labels,
-            opacity=source.opacity,
+            opacity=0.5,
+            metadata={"emseg": {"kind": "labels", "proofread": True}},
         )
+        self.viewer.add_layer(layer)
+        self.context.show_result(layer)
         source.visible = False
+        layer.mouse_drag_callbacks.append(Mouse(self))
+        layer.events.mode.connect(self._on_layer_mode_changed)
+        layer.events.selected_label.connect(lambda _event: self.hinted.emit())
+        self.viewer.layers.events.removed.connect(self._on_layer_removed)
+        self.viewer.layers.selection.active = layer
+        proofread_keys.bind(self)
         self.started.emit()
+        self._show()
 
     def _on_change(self, change: Change) -> None:
-        assert self.layer is not None
-        self.select([s for s in self.selection if s in self._editor.state.members])
-        self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+        still = tuple(s for s in self.selection if self.is_segment(s))
+        if still != self.selection:
+            self.selection = still
+            self.selected.emit(still)
+        self._show()
         self.changed.emit(change)
         self.say(change.words)
 
-    def _show_preview(self, preview: Preview | None) -> None:
-        self.preview = preview
-        self.previewed.emit(preview)
-        if preview is not None:
-            self.say(preview.words)
+    def _on_strokes(self, strokes: Sequence[Stroke]) -> None:
+        for stroke in strokes:
+            self._try(partial(self._paint, stroke))
+
+    def _paint(self, stroke: Stroke) -> None:
+        is_new = stroke.label != 0 and not self.is_segment(stroke.label)
+        segment = None if is_new else stroke.label
+        editor, layer = self._editor, self.layer
+        made = editor.commit(editor.preview("paint", stroke.mask, segment, origin=stroke.origin))
+        if is_new and layer is not None and int(layer.selected_label) == stroke.label:
+            layer.selected_label = made.edit.after[0]
+        self.hinted.emit()
+
+    def _set_layer_mode(self, name: str) -> None:
+        assert self.layer is not None
+        wanted = LAYER_MODES[name]
+        if name == "paint" and str(self.layer.mode) in _PAINTING:
+            return
+        self._is_setting_mode = True
+        try:
+            self.layer.mode = wanted
+        finally:
+            self._is_setting_mode = False
+
+    def _on_layer_mode_changed(self, _event: Any) -> None:
+        """Follow the tools of napari: its brush is the mode Paint."""
+        if self._is_setting_mode or self.layer is None:
+            return
+        is_painting = str(self.layer.mode) in _PAINTING
+        if is_painting:
+            self.set_mode("paint")
+        elif self.mode == "paint":
+            self.mode, self.hand = "look", Hand(self)
+            self.mode_changed.emit("look")
+        self.hinted.emit()
+
+    def _on_layer_removed(self, event: Any) -> None:
+        if event.value is self.layer:
+            n = self._editor.position
+            self.finish()
+            self.say(f"Proofreading has ended; its {n} edits are kept.")
+
+    def _on_context_closed(self) -> None:
+        self.layer = None
+        self._close_editor()
 
     def _close_editor(self) -> None:
         editor, self.editor = self.editor, None
         if editor is not None:
             editor.close()
 
-    def _try(self, action: Callable[[], object]) -> None:
+    def _refuse(self, error: InputError) -> None:
+        self.context.refuse(error)
+        self.say(str(error))
+
+    def _try(self, action: Callable[[], object]) -> bool:
         """Do something; what the user did wrong is said in one sentence."""
         try:
             action()
         except InputError as error:
-            self.context.refuse(error)
-            self.say(str(error))
+            self._refuse(error)
+            return False
+        return True
 
 
 def _open(labels: Volume, boundary: Volume | None, progress: Progress) -> Proofreader:

@@ -88,7 +88,8 @@ def shade(
         The section after the edit that is previewed: what changes of the segments
         previewed is told apart from what stays.
     groups : iterable of int
-        Segments that `after` has anew, each with a colour of its own.
+        Parts of a split, in the order of their colours; otherwise what stays has the
+        first colour and what changes the second.
     with_edges : bool
         Whether selected and previewed segments get an edge, and locked ones are hatched.
 
@@ -167,13 +168,12 @@ def _lay_preview(labels: Any, after: Any, ids: Any, marks: Any, groups: Any, out
             if before != last:
                 last = before
                 is_part = before != 0 and _mark_of(ids, marks, before) & _IS_PREVIEWED != 0
-            if before != now:
-                out[y, x] = CHANGED
-                for k in range(groups.size):
-                    if groups[k] == now:
-                        out[y, x] = CHANGED + k % N_GROUPS
-            elif is_part:
-                out[y, x] = KEPT
+            if before == now and not is_part:
+                continue
+            out[y, x] = KEPT if before == now else CHANGED
+            for k in range(groups.size):
+                if groups[k] == now:
+                    out[y, x] = KEPT + k % (N_GROUPS + 1)
 
 
 @kernel

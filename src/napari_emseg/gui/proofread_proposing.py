@@ -1,0 +1,51 @@
+"""Previews that take longer than a frame are computed in another thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_emseg.errors import InputError
+from napari_emseg.progress import Progress
+
+if TYPE_CHECKING:
+    from napari_emseg.proofreading import Preview, Proofreader
+
+
+def takes_long(editor: Proofreader, operation: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether voxels have to be cut for a preview, which the window should not wait for."""
+    if operation == "split_by_line":
+        return True
+    if operation != "split":
+        return False
+    if not editor.state.has_contacts:
+        return True
+    seen: dict[int, int] = {}
+    for k, group in enumerate(arguments[0]):
+        for point in group:
+            try:
+                fragment = editor.state.fragment_at(tuple(round(float(p)) for p in point))  # type: ignore[arg-type]
+            except InputError:
+                return False  # told when it is proposed
+            if seen.setdefault(fragment, k) != k:
+                return True
+    return False
+
+
+def compute_preview(
+    editor: Proofreader,
+    operation: str,
+    arguments: tuple[Any, ...],
+    options: dict[str, Any],
+    progress: Progress,
+) -> Preview | InputError | None:
+    """Return a preview, why there is none, or None where something was edited meanwhile."""
+    version = editor.version
+    try:
+        made = editor.preview(operation, *arguments, **options)
+    except InputError as error:
+        return error if editor.version == version else None
+    except Exception:
+        if editor.version == version:
+            raise
+        return None  # what was read changed under it
+    return made if editor.version == version else None
