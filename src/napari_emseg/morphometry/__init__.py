@@ -1,0 +1,1 @@
+"""Shapes of segments: surfaces, skeletons, and files of them."""
