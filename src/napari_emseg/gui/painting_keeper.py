@@ -172,7 +172,7 @@ class PaintingKeeper(QObject):
         about = self._about(kept)
         sections = frozenset(kept.dirty)
         if kept.journal is None and about.is_painting:  # what was there before, too
-            sections |= set(range(kept.strokes.n_sections))
+            sections |= kept.strokes.sections
         kept.dirty.clear()
         return Task(kept, kept.layer.data, sections, about)
 

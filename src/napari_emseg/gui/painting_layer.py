@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_emseg.gui.layers import free_name
+from napari_emseg.gui.sparse_painting import make_blank
 from napari_emseg.training.painting import INSIDE, MEMBRANE
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def add_painting(viewer: Viewer, raw: Layer) -> Labels:
     """Add an empty painting on the grid of `raw`."""
     data = raw.data[0] if raw.multiscale else raw.data
     layer = viewer.add_labels(
-        np.zeros(data.shape, np.uint8),
+        make_blank(data.shape, np.uint8),
         name=free_name(viewer, f"{raw.name} painting"),
         scale=raw.scale,
         translate=raw.translate,
@@ -81,7 +83,12 @@ class PaintCount:
 
     def recount(self, section: int | None = None) -> None:
         """Look again at one section, or at all of them."""
-        for z in range(len(self._data)) if section is None else (section,):
+        if section is None and hasattr(self._data, "painted_sections"):
+            self._counts[:] = 0
+            sections: Iterable[int] = self._data.painted_sections
+        else:
+            sections = range(len(self._data)) if section is None else (section,)
+        for z in sections:
             values = np.asarray(self._data[z])
             membrane = np.count_nonzero(values == MEMBRANE)
             self._counts[z] = membrane, np.count_nonzero(values) - membrane

@@ -17,6 +17,7 @@ from napari_emseg.gui.layers import free_name
 from napari_emseg.gui.painting_journal import About, PaintingJournal, take_left
 from napari_emseg.gui.painting_keeper import LANE, painting_keeper_of
 from napari_emseg.gui.painting_layer import dress
+from napari_emseg.gui.sparse_painting import make_blank
 from napari_emseg.gui.train_wishes import wishes_of
 from napari_emseg.progress import Progress
 from napari_emseg.steps.fingerprint import has_changed
@@ -170,9 +171,9 @@ class PaintingOffers(QObject):
         return None
 
     def _add(self, about: About, sections: Sections) -> Labels:
-        data = np.zeros(about.shape, about.dtype)
+        data = make_blank(about.shape, about.dtype)
         for z, section in sections.items():
-            _section(data, z)[:] = section
+            data[z if data.ndim == 3 else ...] = section
         known = {"scale": about.scale, "translate": about.translate, "units": about.units}
         layer = self._context.viewer.add_labels(
             data,
@@ -210,8 +211,9 @@ def is_same(before: str, now: str) -> bool:
     return is_known and not has_changed(before, now)
 
 
-def _section(data: npt.NDArray[Any], z: int) -> npt.NDArray[Any]:
-    return data if data.ndim == 2 else data[z]
+def _section(data: Any, z: int) -> npt.NDArray[Any]:
+    section: npt.NDArray[Any] = data if data.ndim == 2 else data[z]
+    return section
 
 
 def _take_left(_progress: Progress) -> list[PaintingJournal]:

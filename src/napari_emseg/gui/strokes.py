@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from napari_emseg.gui.sparse_painting import SparsePainting
+
 if TYPE_CHECKING:
     from napari.layers import Labels
 
@@ -36,9 +38,12 @@ class Strokes(QObject):
         events.data.disconnect(self._on_replaced)
 
     @property
-    def n_sections(self) -> int:
-        """How many sections the layer has."""
-        return self._layer.data.shape[0] if self._layer.ndim == 3 else 1
+    def sections(self) -> frozenset[int]:
+        """All sections that may hold anything."""
+        data: Any = self._layer.data
+        if isinstance(data, SparsePainting):
+            return frozenset(data.painted_sections)
+        return frozenset(range(data.shape[0] if self._layer.ndim == 3 else 1))
 
     def _on_painted(self, event: Any) -> None:
         self._seen = self._lengths()
@@ -55,7 +60,7 @@ class Strokes(QObject):
 
     def _on_replaced(self, _event: Any) -> None:
         self._seen = self._lengths()
-        self.made.emit(frozenset(range(self.n_sections)))
+        self.made.emit(self.sections)
 
     def _tell(self, atoms: Iterable[Any]) -> None:
         if self._layer.ndim != 3:
@@ -79,7 +84,7 @@ def is_in_memory(layer: Any) -> bool:
     if layer.multiscale or layer.ndim not in (2, 3):
         return False
     is_written_through = isinstance(data, np.memmap) and data.mode == "r+"
-    return isinstance(data, np.ndarray) and not is_written_through
+    return isinstance(data, np.ndarray | SparsePainting) and not is_written_through
 
 
 def _sections_in(place: Any) -> set[int]:

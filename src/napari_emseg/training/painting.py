@@ -74,7 +74,8 @@ def _touching(
 def painted_sections(labels: Volume) -> tuple[int, ...]:
     """Return the sections in which anything is painted or labelled.
 
-    Sections are read one at a time; nothing is kept.
+    Sections are read one at a time, and nothing is kept; labels that know their painted
+    sections, as attribute ``painted_sections``, are asked.
 
     Examples
     --------
@@ -83,4 +84,7 @@ def painted_sections(labels: Volume) -> tuple[int, ...]:
     >>> painted_sections(Volume(paint, kind="labels"))
     (2,)
     """
+    known = getattr(labels.data, "painted_sections", None)
+    if known is not None:
+        return tuple(known)
     return tuple(z for z in range(labels.shape[0]) if labels.read(z).any())
