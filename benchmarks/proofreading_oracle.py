@@ -29,6 +29,13 @@ def load(name: str, options: argparse.Namespace) -> tuple[Any, Any]:
         folder = options.data / "gala_fib"
         boundary = open_volume(folder / "train_boundary.tif", kind="boundary")
         return boundary, open_volume(folder / "train_neurons.tif", kind="labels")
+    if name == "snemi_mini":
+        folder = options.data / "snemi_mini"
+        inverted = open_volume(folder / "boundary_prob_raw.tif").read().astype(np.float32) / 255
+        boundary = Volume(1 - inverted, kind="boundary", voxel_size_nm=(30, 6, 6))
+        ids = open_volume(folder / "labels.tif", kind="labels").read()
+        truth = np.where(ids == 1, 0, ids)  # 1 is the gap between cells
+        return boundary, Volume(truth, kind="labels", voxel_size_nm=(30, 6, 6))
     truth = open_volume(options.data / "fib25" / "neurons_z000-169.tif", kind="labels")
     whole = open_volume(options.fib_map, kind="boundary")
     part = whole.read(slice(0, truth.shape[0]))

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from napari_emseg import Proofreader, Segmentation, Volume, build_hierarchy, open_volume
-from napari_emseg.proofreading.belief import Belief
+from napari_emseg.proofreading.belief import Belief, Lesson
 from napari_emseg.proofreading.carrying import carry_over
 from napari_emseg.proofreading.necks import find_necks
 from napari_emseg.proofreading.simulation import Truth, simulate
+from napari_emseg.proofreading.survey import take_survey
 from napari_emseg.segmentation import group
 
 # Four rooms in a row, 6 voxels each; walls of 0.05, 0.95 and 0.6 between them.
@@ -34,7 +35,7 @@ def test_the_thinnest_wall_between_segments_comes_first() -> None:
     first = sites[0]
     assert (first.kind, first.suggestion) == ("merge", "merge")
     assert first.position[2] in (5, 6)
-    assert "The wall between 1 and 2 is 0.05 over 18 faces" in first.reason
+    assert "the wall to 2 is 0.05 over 18 faces" in first.reason
     assert sites[-1].suggestion == "keep"
 
 
@@ -42,7 +43,8 @@ def test_a_high_wall_inside_a_segment_is_a_neck() -> None:
     editor = _rooms(1, 1, 1, 4)
     site = editor.suspicious_sites(1)[0]
     assert (site.kind, site.segments, site.fragments) == ("split", (1,), (2, 3))
-    assert "Segment 1 has a neck: 18 faces with a wall of 0.95" in site.reason
+    assert site.cause == "wall inside"
+    assert "A wall of 0.95 runs through segment 1: 108 voxels lie behind it" in site.reason
     editor.decide(site, "split")
     row = editor.view[0, 0]
     assert len({*row[:12]}) == len({*row[12:18]}) == 1
@@ -52,7 +54,7 @@ def test_a_high_wall_inside_a_segment_is_a_neck() -> None:
 
 
 def test_necks_know_the_sizes_of_both_parts() -> None:
-    necks = find_necks(_rooms(1, 1, 1, 1).state, set())
+    necks = find_necks(take_survey(_rooms(1, 1, 1, 1).state))
     parts = {
         tuple(sorted(p)) for p in zip(necks.size_one.tolist(), necks.size_two.tolist(), strict=True)
     }
@@ -86,11 +88,32 @@ def test_belief_follows_the_answers() -> None:
     """Where answers say that only walls below 0.3 are none, that is what is expected."""
     belief, random = Belief(), np.random.default_rng(0)
     features = np.column_stack(
-        [np.ones(80), random.uniform(0, 1, 80), *random.uniform(0, 3, (4, 80))]
+        [np.ones(80), random.uniform(0, 1, 80), *random.uniform(0, 3, (9, 80))]
     )
-    belief.learn(features, features[:, 1] < 0.3)
-    right = (belief.probability(features) > 0.5) == (features[:, 1] < 0.3)
+    is_one_cell = features[:, 1] < 0.3
+    belief.learn(
+        *(Lesson("merge", tuple(f), bool(a)) for f, a in zip(features, is_one_cell, strict=True))
+    )
+    right = (belief.probability("merge", features) > 0.5) == is_one_cell
     assert right.mean() > 0.9
+
+
+def test_what_was_learned_comes_back_with_the_log_and_goes_with_an_undo(tmp_path: Path) -> None:
+    segmentation = _rooms(1, 2, 3, 4).segmentation
+    editor = Proofreader(segmentation, log=tmp_path / "log")
+    for site in editor.suspicious_sites(2):
+        editor.decide(site, "keep")
+    learned = editor.belief.weights("merge")
+    assert (editor.belief.n_learned, (learned != Belief().weights("merge")).any()) == (2, True)
+    editor.close()
+    again = Proofreader(segmentation, log=tmp_path / "log")
+    np.testing.assert_allclose(again.belief.weights("merge"), learned, atol=1e-3)
+    replayed = Proofreader.replay(tmp_path / "log", segmentation)
+    np.testing.assert_array_equal(replayed.belief.weights("merge"), again.belief.weights("merge"))
+    again.jump_to(0)
+    assert again.belief.n_learned == 0
+    again.redo()
+    assert again.belief.n_learned == 1
 
 
 def test_the_oracles_scores_are_those_of_the_tables() -> None:

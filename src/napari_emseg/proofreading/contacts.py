@@ -92,9 +92,11 @@ def add_edges(*parts: Edges) -> Edges:
     sums = [np.concatenate(column) for column in zip(*(p.sums for p in parts), strict=True)]
     if a.size == 0:
         return Edges(a, b, *sums)
-    order = np.lexsort((b, a))
+    keys = (a.astype(np.uint64) << _SHIFT) | b
+    order = np.argsort(keys, kind="stable")  # fast where long parts are in order already
+    keys = keys[order]
+    first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
     a, b = a[order], b[order]
-    first = np.flatnonzero(np.append(True, (a[1:] != a[:-1]) | (b[1:] != b[:-1])))
     sums = [np.add.reduceat(part[order], first) for part in sums]
     edges = Edges(a[first], b[first], *sums)
     is_left = (edges.count != 0) | (edges.total != 0)
@@ -146,7 +148,13 @@ class Contacts:
 
     def all(self) -> Edges:
         """Return every contact there is."""
-        return add_edges(self._measured, self._changes) if self._changes.a.size else self._measured
+        return self.summed()
+
+    @property
+    def summed(self) -> Callable[[], Edges]:
+        """What returns every contact there is now, later and in any thread."""
+        measured, changes = self._measured, self._changes
+        return lambda: add_edges(measured, changes) if changes.a.size else measured
 
     @cached_property
     def _by_b(self) -> npt.NDArray[np.intp]:
@@ -174,7 +182,12 @@ def _is_in(ids: Ids, ascending: Ids) -> npt.NDArray[np.bool_]:
 
 
 def measure_contacts(
-    fragments: Any, wall: Wall, box: Box | None = None, *, progress: Progress = NO_PROGRESS
+    fragments: Any,
+    wall: Wall,
+    box: Box | None = None,
+    *,
+    look: Callable[[int, Ids], object] | None = None,
+    progress: Progress = NO_PROGRESS,
 ) -> Edges:
     """Run over all voxel faces between different fragments, two sections at a time.
 
@@ -185,6 +198,8 @@ def measure_contacts(
     wall : Wall
     box : Box, optional
         Where in the volume `fragments` lie; by default they are all.
+    look : callable, optional
+        Given the number of each section and its ids, too: reading them may take long.
     progress : Progress
         Called once per section.
 
@@ -197,6 +212,8 @@ def measure_contacts(
 
     def section(k: int) -> tuple[Any, Any]:
         ids = np.ascontiguousarray(fragments[k], np.uint32)
+        if look is not None:
+            look(k, ids)
         return ids, wall.levels((z.start + k, y, x))
 
     everywhere = np.empty((0, 0), np.bool_)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_emseg.proofreading.belief import Lesson
 from napari_emseg.proofreading.edit import Edit
 from napari_emseg.proofreading.history import HistoryItem
 from napari_emseg.proofreading.runs import Triple
@@ -97,6 +98,7 @@ def item_of(entry: Mapping[str, Any], packed: bytes | None, state: State) -> His
         place=next((group[0] for group in places if group), None),
         packed=packed,
         decided=_decided(entry),
+        lesson=Lesson.from_json(entry["arguments"].get("lesson")),
     )
 
 

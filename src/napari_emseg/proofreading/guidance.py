@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from napari_emseg.proofreading.belief import Belief, Floats
-from napari_emseg.proofreading.contacts import Edges, add_edges
-from napari_emseg.proofreading.necks import find_necks
+from napari_emseg.proofreading.belief import Question
+from napari_emseg.proofreading.candidates import Candidates
+from napari_emseg.proofreading.reasons import Cause, cause_of, words_of
 from napari_emseg.proofreading.runs import Ids, Triple
-from napari_emseg.proofreading.state import State
+from napari_emseg.proofreading.survey import Survey, pair_keys
+from napari_emseg.volume import ZYX
 
-Ints = npt.NDArray[np.int64]
+_FIRST_WINDOW = 8
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Site:
     segments : tuple of int
         The two, or the one.
     fragments : (int, int)
-        The fragments that touch there, one of each side.
+        One of each side: those that touch there, or large ones near a neck.
     probability : float
         That something is wrong there, as far as the map and earlier decisions tell.
     bits : float
@@ -42,6 +41,13 @@ class Site:
         The more likely decision.
     features : tuple of float
         What the classifier sees.
+    question : {"merge", "split", "jump"}
+        Which of the classifiers.
+    cause : str
+        What is most striking: "thin wall", "near the threshold", "ends inside", "one
+        section", "tiny", "flat", "wall inside", "neck" or "jump".
+    points : tuple of two tuples of (z, y, x)
+        Where a split has to be between voxels of one fragment; otherwise empty.
     """
 
     kind: Literal["merge", "split"]
@@ -53,6 +59,9 @@ class Site:
     reason: str
     suggestion: Literal["merge", "split", "keep"]
     features: tuple[float, ...]
+    question: Question = "merge"
+    cause: Cause = "thin wall"
+    points: tuple[tuple[Triple, ...], ...] = ()
 
     @property
     def score(self) -> float:
@@ -60,198 +69,74 @@ class Site:
         return self.probability * self.bits
 
 
-@dataclass(frozen=True, eq=False)
-class Candidates:
-    """Sites as columns, before positions are looked up.
-
-    Attributes
-    ----------
-    is_merge : (n,) bool
-    one, two : (n,) uint32
-        Fragments on both sides of the contact.
-    features : (n, 6) float64
-    probability, bits : (n,) float64
-    """
-
-    is_merge: npt.NDArray[np.bool_]
-    one: Ids
-    two: Ids
-    features: Floats
-    probability: Floats
-    bits: Floats
-
-    @property
-    def order(self) -> Ints:
-        """The sites, best first."""
-        ranked: Ints = np.argsort(-(self.probability * self.bits), kind="stable")
-        return ranked
-
-
-def find_candidates(
-    state: State, belief: Belief, kept: Sequence[tuple[int, int]] = ()
-) -> Candidates:
-    """Return all contacts at which a decision could be wrong.
-
-    Parameters
-    ----------
-    state : State
-    belief : Belief
-    kept : sequence of (int, int)
-        Pairs of fragments at whose contact was decided, so that it is not asked again.
-
-    Returns
-    -------
-    Candidates
-    """
-    merges = _merge_candidates(state, belief, kept)
-    splits = _split_candidates(state, belief, kept)
-    return Candidates(
-        is_merge=np.repeat([True, False], [merges[0].size, splits[0].size]),
-        one=np.concatenate([merges[0], splits[0]]),
-        two=np.concatenate([merges[1], splits[1]]),
-        features=np.concatenate([merges[2], splits[2]]),
-        probability=np.concatenate([merges[3], splits[3]]),
-        bits=np.concatenate([merges[4], splits[4]]),
-    )
-
-
-def site_of(state: State, candidates: Candidates, k: int) -> Site:
+def site_of(found: Candidates, k: int, voxel_size_nm: ZYX | None = None) -> Site:
     """Return one of the candidates with its position and words.
 
     Parameters
     ----------
-    state : State
-    candidates : Candidates
+    found : Candidates
     k : int
+    voxel_size_nm : (z, y, x), optional
+        Tells what is tiny.
 
     Returns
     -------
     Site
     """
-    one, two = int(candidates.one[k]), int(candidates.two[k])
-    kind: Literal["merge", "split"] = "merge" if candidates.is_merge[k] else "split"
-    segments = tuple(dict.fromkeys(int(state.segment_of[f]) for f in (one, two)))
-    probability = float(candidates.probability[k])
-    features = tuple(float(v) for v in candidates.features[k])
+    question, row = found.at(k)
+    judged = found.judged[question]
+    survey = found.survey
+    points: tuple[tuple[Triple, ...], ...] = ()
+    if question == "merge":
+        fragments = (int(found.one[row]), int(found.two[row]))
+        position = contact_place(survey, *fragments)
+    elif question == "split":
+        one, two = sorted(found.necks.sides(row, survey.size))
+        fragments = (one, two)
+        position = contact_place(survey, *(int(e[row]) for e in found.necks.tree_ends))
+    else:
+        fragments, points = _around_jump(found, row)
+        position = points[1][0]
+        points = points if fragments[0] == fragments[1] else ()
+    kind: Literal["merge", "split"] = "merge" if question == "merge" else "split"
+    probability = float(judged.probability[row])
+    cause = cause_of(found, question, row, float(np.prod(voxel_size_nm)) if voxel_size_nm else None)
     return Site(
         kind=kind,
-        position=_contact_place(state, one, two),
-        segments=segments,
-        fragments=(one, two),
+        position=position,
+        segments=tuple(dict.fromkeys(int(survey.segment_of[f]) for f in fragments)),
+        fragments=fragments,
         probability=probability,
-        bits=float(candidates.bits[k]),
-        reason=_reason(kind, segments, features),
+        bits=float(judged.bits[row]),
+        reason=words_of(found, question, row, cause),
         suggestion=kind if probability >= 0.5 else "keep",
-        features=features,
+        features=tuple(float(v) for v in judged.features[row]),
+        question=question,
+        cause=cause,
+        points=points,
     )
 
 
-def _merge_candidates(
-    state: State, belief: Belief, kept: Sequence[tuple[int, int]]
-) -> tuple[Ids, Ids, Floats, Floats, Floats]:
-    edges = state.contacts.all()
-    table = state.segment_of
-    one, two = table[edges.a], table[edges.b]
-    is_open = (one != two) & (one > 0) & (two > 0)
-    is_open &= ~(
-        _is_in(one, state.done | state.set_aside) | _is_in(two, state.done | state.set_aside)
-    )
-    edges = edges.take(np.flatnonzero(is_open))
-    pairs, which = _pair_up(table, edges)
-    decided = {_key(int(table[a]), int(table[b])) for a, b in kept}
-    fresh = np.array(
-        [_key(int(a), int(b)) not in decided for a, b in zip(pairs.a, pairs.b, strict=True)], bool
-    )
-    pairs, which = pairs.take(fresh), which[fresh]
-    sizes = _sizes_by_id(state)
-    features = _features(state, pairs, sizes, _ends_inside(state))
-    bits = _bits(sizes[pairs.a], sizes[pairs.b], sizes.sum())
-    return edges.a[which], edges.b[which], features, belief.probability(features), bits
+def contact_place(survey: Survey, one: int, two: int) -> Triple:
+    """Return a voxel of fragment `one` that touches fragment `two`, in the middle if it can be."""
+    key = pair_keys(*(np.array([f], np.uint32) for f in (one, two)))
+    row = int(np.searchsorted(survey.edges.keys, key[0]))
+    edge = survey.edges.take(np.array([row]))
+    middle = np.rint(edge.place[0] / edge.count[0]).astype(int)
+    low = np.maximum(survey.low[[one, two]].max(axis=0) - 1, 0)
+    high = np.minimum(survey.high[[one, two]].min(axis=0) + 1, np.array(survey.shape) - 1)
+    reach = _FIRST_WINDOW
+    while True:
+        first, last = np.maximum(low, middle - reach), np.minimum(high, middle + reach)
+        z, y, x = (slice(int(a), int(b) + 1) for a, b in zip(first, last, strict=True))
+        places = _touching(survey.fragments[z, y, x], one, two)
+        if places.size:
+            nearest = places[np.argmin(((places + first - middle) ** 2).sum(axis=1))] + first
+            return int(nearest[0]), int(nearest[1]), int(nearest[2])
+        reach *= 4
 
 
-def _split_candidates(
-    state: State, belief: Belief, kept: Sequence[tuple[int, int]]
-) -> tuple[Ids, Ids, Floats, Floats, Floats]:
-    necks = find_necks(state, {_key(a, b) for a, b in kept})
-    smaller = np.minimum(necks.size_one, necks.size_two)
-    n = necks.edges.a.size
-    features = np.stack(
-        [
-            np.ones(n),
-            necks.edges.mean,
-            np.log10(necks.edges.count),
-            np.log10(smaller),
-            necks.edges.count / smaller ** (2 / 3),
-            np.zeros(n),
-        ],
-        axis=1,
-    )
-    bits = _bits(necks.size_one, necks.size_two, int(state.extents.size[1:].sum()))
-    return necks.edges.a, necks.edges.b, features, 1 - belief.probability(features), bits
-
-
-def _pair_up(table: Ids, edges: Edges) -> tuple[Edges, Ints]:
-    """Sum contacts of fragments to those of segments; also return the largest one of each."""
-    one, two = table[edges.a], table[edges.b]
-    low, high = np.minimum(one, two), np.maximum(one, two)
-    order = np.lexsort((-edges.count, high, low))
-    low, high = low[order], high[order]
-    is_first = np.append(True, (low[1:] != low[:-1]) | (high[1:] != high[:-1]))[: low.size]
-    edges = edges.take(order)
-    return add_edges(Edges(low, high, *edges.sums)), order[is_first]
-
-
-def _sizes_by_id(state: State) -> Ints:
-    table = state.segment_of
-    sizes = np.bincount(table, state.extents.size[: table.size]).astype(np.int64)
-    sizes[0] = 0
-    return sizes
-
-
-def _ends_inside(state: State) -> npt.NDArray[np.bool_]:
-    """Whether each segment by id touches no border of the volume, as a neurite should."""
-    table, extents = state.segment_of, state.extents
-    last = np.array(state.fragments.shape) - 1
-    low, high = extents.low[: table.size], extents.high[: table.size]
-    at_rim = ((low <= 0) | (high >= last)).any(axis=1) & (extents.size[: table.size] > 0)
-    inside = np.ones(int(table.max()) + 1, bool)
-    inside[table[at_rim]] = False
-    return inside
-
-
-def _features(
-    state: State, pairs: Edges, sizes: Ints, ends_inside: npt.NDArray[np.bool_]
-) -> Floats:
-    smaller = np.minimum(sizes[pairs.a], sizes[pairs.b])
-    return np.stack(
-        [
-            np.ones(pairs.a.size),
-            pairs.mean,
-            np.log10(pairs.count),
-            np.log10(smaller),
-            pairs.count / smaller ** (2 / 3),
-            ends_inside[pairs.a].astype(float) + ends_inside[pairs.b],
-        ],
-        axis=1,
-    )
-
-
-def _bits(one: Ints, two: Ints, n_voxels: float) -> Floats:
-    """Return by how much joining two parts of one cell lowers the variation of information."""
-    parts = [n.astype(np.float64) for n in (one, two, one + two)]
-    logs = [n * np.log2(n) for n in parts]
-    gain: Floats = (logs[2] - logs[0] - logs[1]) / n_voxels
-    return gain
-
-
-def _contact_place(state: State, one: int, two: int) -> Triple:
-    """Return a voxel of fragment `one` that touches fragment `two`."""
-    boxes = [state.extents.box(f) for f in (one, two)]
-    z, y, x = (
-        slice(max(0, max(a.start, b.start) - 1), min(a.stop, b.stop) + 1)
-        for a, b in zip(*boxes, strict=True)
-    )
-    ids = state.fragments[z, y, x]
+def _touching(ids: Ids, one: int, two: int) -> np.ndarray:
     is_one, is_two = ids == one, ids == two
     beside = np.zeros(ids.shape, bool)
     for axis in range(3):
@@ -259,28 +144,24 @@ def _contact_place(state: State, one: int, two: int) -> Triple:
         out = np.moveaxis(beside, axis, 0)
         out[:-1] |= first[:-1] & second[1:]
         out[1:] |= first[1:] & second[:-1]
-    places = np.argwhere(beside)
-    middle = places[np.argmin(((places - places.mean(axis=0)) ** 2).sum(axis=1))].tolist()
-    return z.start + middle[0], y.start + middle[1], x.start + middle[2]
+    return np.argwhere(beside)
 
 
-def _reason(kind: str, segments: tuple[int, ...], features: tuple[float, ...]) -> str:
-    _, wall, faces, smaller, _, inside = features
-    n_faces, n_voxels = f"{10**faces:,.0f}", f"{10**smaller:,.0f}"
-    if kind == "split":
-        return (
-            f"Segment {segments[0]} has a neck: {n_faces} faces with a wall of {wall:.2f} hold "
-            f"{n_voxels} voxels."
-        )
-    words = f"The wall between {segments[0]} and {segments[1]} is {wall:.2f} over {n_faces} faces"
-    if inside:
-        words += "; one of them ends inside the volume"
-    return f"{words}. The smaller has {n_voxels} voxels."
-
-
-def _is_in(ids: Ids, some: set[int]) -> npt.NDArray[np.bool_]:
-    return np.isin(ids, np.array(sorted(some), np.uint32))
-
-
-def _key(one: int, two: int) -> tuple[int, int]:
-    return (one, two) if one < two else (two, one)
+def _around_jump(
+    found: Candidates, row: int
+) -> tuple[tuple[int, int], tuple[tuple[Triple, ...], ...]]:
+    """Return the fragments before and after a jump, and a voxel of each."""
+    survey, jumps = found.survey, found.jumps
+    segment, after = int(jumps.segment[row]), int(jumps.section[row])
+    fragments, points = [], []
+    y, x = (
+        slice(int(a), int(b) + 1)
+        for a, b in zip(survey.box_low[segment, 1:], survey.box_high[segment, 1:], strict=True)
+    )
+    for z in (after - 1, after):
+        ids = survey.fragments[z, y, x]
+        places = np.argwhere(survey.segment_of[ids] == segment)
+        middle = places[np.argmin(((places - places.mean(axis=0)) ** 2).sum(axis=1))]
+        fragments.append(int(ids[tuple(middle)]))
+        points.append(((z, y.start + int(middle[0]), x.start + int(middle[1])),))
+    return (fragments[0], fragments[1]), (points[0], points[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_emseg.proofreading.belief import Lesson
 from napari_emseg.proofreading.delta import Delta, decode, inverse
 from napari_emseg.proofreading.state import State
 
@@ -47,6 +48,8 @@ class HistoryItem:
         Its delta.
     decided : (int, int) or None
         Fragments at whose contact this was decided, not to be asked again.
+    lesson : Lesson or None
+        What that teaches.
     """
 
     n: int
@@ -60,6 +63,7 @@ class HistoryItem:
     place: tuple[int, int, int] | None
     packed: bytes
     decided: tuple[int, int] | None = None
+    lesson: Lesson | None = None
 
     @property
     def delta(self) -> Delta:

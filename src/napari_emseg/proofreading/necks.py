@@ -1,102 +1,139 @@
-"""Where segments hang together by little: the edges of a spanning tree of their fragments."""
+"""Where segments hang together by little: cuts through the spanning trees of their fragments."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_emseg.jit import kernel
 from napari_emseg.proofreading.contacts import Edges
-from napari_emseg.proofreading.state import State
+from napari_emseg.proofreading.runs import Ids
+from napari_emseg.proofreading.survey import Survey
+from napari_emseg.proofreading.trees import Trees, hang_up
 
 Ints = npt.NDArray[np.int64]
+_NEAR = 40  # fragments looked at for one that stands for its side
 
 
 @dataclass(frozen=True, eq=False)
 class Necks:
-    """Contacts that alone hold two parts of a segment together in its spanning tree.
+    """Ways to cut a segment in two.
 
     Attributes
     ----------
+    trees : Trees
+    node : (n,) int64
+        Fragment at the end of each part cut off; the part is what hangs below it.
     edges : Edges
-        Of two fragments of one segment; the strongest tree.
-    size_one, size_two : (E,) int64
-        Voxels of the two parts.
+        All contacts of the cut together, as one; `a` is the fragment, `b` the one above.
+    size_one, size_two : (n,) int64
+        Voxels of the part cut off, and of the rest.
     """
 
+    trees: Trees
+    node: Ints
     edges: Edges
     size_one: Ints
     size_two: Ints
 
+    def sides(self, k: int, size: Ints) -> tuple[int, int]:
+        """Return a fragment for each side of a neck: the largest of those near it."""
+        node, above = int(self.node[k]), int(self.edges.b[k])
+        return self._largest(node, above, size), self._largest(above, node, size)
 
-def find_necks(state: State, kept: set[tuple[int, int]]) -> Necks:
-    """Return the contacts inside segments at which each could be two.
+    def _largest(self, first: int, without: int, size: Ints) -> int:
+        children, start = self._children
+        parent = self.trees.parent
+        seen, queue = {first, without, 0}, [first]
+        for node in queue:
+            below = children[start[node] : start[node + 1]].tolist()
+            for beside in (*below, int(parent[node])):
+                if beside not in seen and len(queue) < _NEAR:
+                    seen.add(beside)
+                    queue.append(beside)
+        return max(queue, key=lambda node: int(size[node]))
 
-    The spanning tree is that of the lowest walls, so that a part behind a high wall
-    hangs on that wall only where there is no other way.
+    @property
+    def tree_ends(self) -> tuple[Ids, Ids]:
+        """The two fragments that touch at each neck."""
+        return self.edges.a, self.edges.b
+
+    def below(self, k: int) -> Ids:
+        """Return the fragments of the part that a neck cuts off."""
+        children, start = self._children
+        queue = [int(self.node[k])]
+        for node in queue:
+            queue += children[start[node] : start[node + 1]].tolist()
+        return np.array(queue, np.uint32)
+
+    @cached_property
+    def _children(self) -> tuple[Ints, Ints]:
+        """Nodes by the one above them, and where those below each start."""
+        parent = self.trees.parent
+        order = np.argsort(parent, kind="stable")
+        return order, np.searchsorted(parent[order], np.arange(parent.size + 1))
+
+
+def find_necks(survey: Survey) -> Necks:
+    """Return for each edge of the spanning trees what cutting there would cut.
+
+    Fragments hang on those they hold to most: by many faces with little wall. What
+    leads from below an edge to anywhere else is the whole cut, be it over several
+    contacts [1]_. Places where both sides are known to be one cell are left out.
 
     Parameters
     ----------
-    state : State
-    kept : set of (int, int)
-        Pairs of fragments, in ascending order, that are known to be right.
+    survey : Survey
 
     Returns
     -------
     Necks
+
+    References
+    ----------
+    .. [1] Karger, D. R. (2000). Minimum cuts in near-linear time. Journal of the ACM 47,
+       section 5 (cuts that cross a tree once). doi 10.1145/331605.331608
     """
-    edges = state.contacts.all()
-    table = state.segment_of
-    closed = np.array(sorted(state.done | state.set_aside), np.uint32)
-    inner = (table[edges.a] == table[edges.b]) & (table[edges.a] > 0)
-    inner &= ~np.isin(table[edges.a], closed)
+    table, edges = survey.segment_of, survey.edges
+    inner = (table[edges.a] == table[edges.b]) & ~survey.is_closed[table[edges.a]]
     edges = edges.take(np.flatnonzero(inner))
-    one, two, child, below = _hang_up(edges, state.extents.size[: table.size])
-    total = np.bincount(table, state.extents.size[: table.size]).astype(np.int64)
-    low, high = np.minimum(one, two).astype(np.uint64), np.maximum(one, two).astype(np.uint64)
-    which = np.searchsorted(edges.keys, (low << np.uint64(32)) | high)
-    size_one = below[child]
-    size_two = total[table[child]] - size_one
-    is_open = (size_one > 0) & (size_two > 0)
-    if kept:
-        pairs = zip(low.tolist(), high.tolist(), strict=True)
-        is_open &= np.array([pair not in kept for pair in pairs], bool)
-    return Necks(edges.take(which[is_open]), size_one[is_open], size_two[is_open])
-
-
-def _hang_up(edges: Edges, size: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-    """Return both ends of the edges of the trees, the lower one, and the voxels below each node.
-
-    All trees hang on node 0, which is no fragment, by one of their fragments.
-    """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import (
-        breadth_first_order,
-        connected_components,
-        minimum_spanning_tree,
+    trees = hang_up(edges, 1 / _hold(edges), table.size)
+    sums = np.column_stack([*edges.sums])
+    crossing = trees.crossing(edges, sums)
+    below = trees.summed_up(survey.size[:, None].astype(np.float64))[:, 0].astype(np.int64)
+    is_open = (trees.parent > 0) & (below > 0) & (crossing[:, 1] > 0)
+    is_open &= below < survey.segment_size[table]
+    is_open &= ~_known(survey, trees)
+    node = np.flatnonzero(is_open)
+    cut = crossing[node]
+    return Necks(
+        trees=trees,
+        node=node,
+        edges=Edges(
+            a=node.astype(np.uint32),
+            b=trees.parent[node].astype(np.uint32),
+            total=cut[:, 0],
+            count=np.rint(cut[:, 1]).astype(np.int64),
+            gaps=cut[:, 2],
+            place=cut[:, 3:],
+        ),
+        size_one=below[node],
+        size_two=survey.segment_size[table[node]] - below[node],
     )
 
-    shape = (size.size, size.size)
-    graph = coo_matrix((edges.mean + 1e-3, (edges.a, edges.b)), shape).tocsr()
-    tree = minimum_spanning_tree(graph).tocoo()
-    roots = np.unique(connected_components(tree, directed=False)[1], return_index=True)[1]
-    roots = roots[roots > 0]
-    ends = (np.append(tree.row, np.zeros(roots.size, np.int64)), np.append(tree.col, roots))
-    whole = coo_matrix((np.ones(ends[0].size), ends), shape).tocsr()
-    order, parent = breadth_first_order(whole, 0, directed=False)
-    below = size.copy()
-    _sum_up(order.astype(np.int64), parent.astype(np.int64), below)
-    child = np.where(parent[tree.row] == tree.col, tree.row, tree.col)
-    return tree.row, tree.col, child, below
+
+def _hold(edges: Edges) -> npt.NDArray[np.float64]:
+    """By how much two fragments hold together."""
+    held: npt.NDArray[np.float64] = edges.count * ((1 - edges.mean) ** 2 + 1e-3)
+    return held
 
 
-@kernel
-def _sum_up(order: Any, parent: Any, below: Any) -> None:
-    """Add to each node the voxels of all below it."""
-    for k in range(order.size - 1, 0, -1):
-        node = order[k]
-        if parent[node] > 0:
-            below[parent[node]] += below[node]
+def _known(survey: Survey, trees: Trees) -> npt.NDArray[np.bool_]:
+    """Whether the edge above each node lies between fragments known to be one cell."""
+    one, two = survey.decided.T
+    inside = (two < survey.segment_of.size) & (one > 0)
+    one, two = one[inside], two[inside]
+    together = survey.segment_of[one] == survey.segment_of[two]
+    return trees.on_the_way(one[together], two[together])

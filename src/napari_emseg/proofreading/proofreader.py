@@ -10,22 +10,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
 from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.proofreading import operations, painting, splitting
-from napari_emseg.proofreading.belief import Belief
+from napari_emseg.proofreading.belief import Belief, Lesson
+from napari_emseg.proofreading.candidates import Candidates, find_candidates
 from napari_emseg.proofreading.delta import encode
 from napari_emseg.proofreading.edit import Edit, place_in
 from napari_emseg.proofreading.entries import item_of, make_entry, make_move
-from napari_emseg.proofreading.guidance import Site, find_candidates, site_of
+from napari_emseg.proofreading.guidance import Site, site_of
 from napari_emseg.proofreading.history import Change, History, HistoryItem
 from napari_emseg.proofreading.labels import as_segmentation
 from napari_emseg.proofreading.log import MOVES, EditLog, check_header, make_header, read_log
 from napari_emseg.proofreading.preview import Preview
 from napari_emseg.proofreading.shorthands import Shorthands
 from napari_emseg.proofreading.state import State
+from napari_emseg.proofreading.survey import take_survey
 from napari_emseg.segmentation import Segmentation, SegmentView
 from napari_emseg.volume import Volume
 
@@ -252,13 +252,18 @@ class Proofreader(Shorthands):
         spent = self._spent(seconds)
         entry = make_entry(edit, packed, self.state, **self._next(stamp), seconds=spent)
         self._write(entry, spent)
-        self._tell(self._history.make(item_of(entry, packed, self.state)))
+        item = item_of(entry, packed, self.state)
+        change = self._history.make(item)
+        if item.lesson is not None:
+            self.belief.learn(item.lesson)
+        self._tell(change)
         return preview
 
     def suspicious_sites(self, limit: int = 100, *, belief: Belief | None = None) -> list[Site]:
         """Return places where the segmentation may be wrong, best first.
 
-        What was decided is not asked again; :meth:`decide` teaches what to expect.
+        Safe in another thread: it looks at the state as it was when it was called. What
+        was decided is not asked again; :meth:`decide` teaches what to expect.
 
         Parameters
         ----------
@@ -270,10 +275,15 @@ class Proofreader(Shorthands):
         -------
         list of Site
         """
+        found = self.candidates(belief=belief)
+        size = self.state.volume.voxel_size_nm
+        return [site_of(found, int(k), size) for k in found.order[:limit]]
+
+    def candidates(self, *, belief: Belief | None = None) -> Candidates:
+        """Return all that could be asked, with what it is judged by; safe in another thread."""
         made = self._history.items[: self.position]
         decided = [item.decided for item in made if item.decided is not None]
-        found = find_candidates(self.state, belief or self.belief, decided)
-        return [site_of(self.state, found, int(k)) for k in found.order[:limit]]
+        return find_candidates(take_survey(self.state, decided), belief or self.belief)
 
     def decide(self, site: Site, decision: str) -> Preview:
         """Make what was decided at a site, and learn from it.
@@ -289,17 +299,22 @@ class Proofreader(Shorthands):
             If that is not possible there.
         """
         if decision == "split":
-            ends = [[place_in(self.state, f)] for f in site.fragments]
+            ends = site.points or [[place_in(self.state, f)] for f in site.fragments]
             preview = self.preview("split", ends)
+        elif decision == "merge":
+            segments = dict.fromkeys(int(self.state.segment_of[f]) for f in site.fragments)
+            preview = self.preview("merge", list(segments))
         else:
-            taken = site.segments if decision == "merge" else site.fragments
-            preview = self.preview(decision, taken)
-        arguments = {**preview.edit.arguments, "fragments": list(site.fragments)}
-        edit = replace(preview.edit, arguments=arguments)
-        made = self.commit(Preview(self.state, edit, self.version))
+            preview = self.preview("keep", site.fragments)
         is_one_cell = decision == "merge" or (decision == "keep" and site.kind == "split")
-        self.belief.learn(np.array([site.features]), [is_one_cell])
-        return made
+        lesson = Lesson(site.question, tuple(round(v, 4) for v in site.features), is_one_cell)
+        arguments = {
+            **preview.edit.arguments,
+            "fragments": list(site.fragments),
+            "lesson": lesson.as_json(),
+        }
+        edit = replace(preview.edit, arguments=arguments)
+        return self.commit(Preview(self.state, edit, self.version))
 
     def undo(self) -> Change:
         """Take the last edit back.
@@ -353,8 +368,15 @@ class Proofreader(Shorthands):
         entry = make_move(operation, target, **self._next(), seconds=spent)
         self._write(entry, spent)
         change = self._history.go(target)
+        self._learn_anew()
         self._tell(change)
         return change
+
+    def _learn_anew(self) -> None:
+        """Believe what the edits that count now teach, no more."""
+        lessons = [i.lesson for i in self._history.items[: self.position] if i.lesson is not None]
+        if len(lessons) != self.belief.n_learned:
+            self.belief = Belief(lessons=lessons)
 
     def _tell(self, change: Change) -> None:
         self.view.segment_of = self.state.segment_of
@@ -389,6 +411,7 @@ class Proofreader(Shorthands):
             self._seconds += float(entry["seconds"])
             self._n_entries += 1
             progress.update(k + 1, len(entries), "Making the edits again")
+        self._learn_anew()
         self.view.segment_of = self.state.segment_of
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,10 +11,13 @@ import numpy.typing as npt
 from napari_emseg.errors import InputError
 from napari_emseg.evaluation.contingency import ContingencyBuilder
 from napari_emseg.progress import NO_PROGRESS, Progress
-from napari_emseg.proofreading.belief import Belief
+from napari_emseg.proofreading.belief import Belief, Lesson
+from napari_emseg.proofreading.candidates import Candidates, find_candidates
 from napari_emseg.proofreading.edit import place_in
-from napari_emseg.proofreading.guidance import Candidates, find_candidates, site_of
+from napari_emseg.proofreading.guidance import Site, site_of
+from napari_emseg.proofreading.necks import Necks
 from napari_emseg.proofreading.proofreader import Proofreader
+from napari_emseg.proofreading.survey import take_survey
 from napari_emseg.volume import Volume
 
 Order = Literal["ours", "random", "largest error"]
@@ -73,6 +75,37 @@ class Truth:
         votes = np.bincount(self._object[inside], self._count[inside])
         return int(np.argmax(votes)) if votes.size and votes.max() > 0 else -1
 
+    def of_segments(self, segment_of: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+        """Return the object each segment by id lies in most; -1 where not known."""
+        return self._most(segment_of.astype(np.int64), int(segment_of.max()) + 1)
+
+    def of_sides(
+        self, necks: Necks, segment_of: npt.NDArray[np.uint32]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the object both sides of each neck lie in most; -1 where not known."""
+        n_nodes, n_objects = segment_of.size, int(self._object.max()) + 1
+        votes = np.zeros((n_nodes, n_objects), np.float64)
+        np.add.at(votes, (self._fragment, self._object), self._count)
+        whole = np.zeros((int(segment_of.max()) + 1, n_objects))
+        np.add.at(whole, segment_of, votes)
+        below = necks.trees.summed_up(votes)[necks.node]
+        above = whole[segment_of[necks.node]] - below
+        best = [np.where(v.max(axis=1) > 0.5, v.argmax(axis=1), -1) for v in (below, above)]
+        return best[0], best[1]
+
+    def _most(self, group: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
+        """Return the object most voxels of each group of fragments lie in."""
+        where = group[self._fragment]
+        cells, inverse = np.unique(
+            where * (int(self._object.max()) + 1) + self._object, return_inverse=True
+        )
+        votes = np.bincount(inverse.ravel(), self._count)
+        ascending = np.argsort(votes, kind="stable")
+        owner = np.full(n, -1, np.int64)
+        n_objects = int(self._object.max()) + 1
+        owner[cells[ascending] // n_objects] = cells[ascending] % n_objects
+        return owner
+
     def scores(self, segment_of: npt.NDArray[np.uint32]) -> tuple[float, float]:
         """Return VOI in bits and adapted Rand error of a table, over the known voxels."""
         segment = segment_of[self._fragment].astype(np.int64)
@@ -97,6 +130,7 @@ def simulate(
     n_decisions: int = 200,
     seed: int = 0,
     learn: bool = True,
+    prior: Belief | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Simulation:
     """Let an oracle answer one site after the other.
@@ -114,6 +148,8 @@ def simulate(
         Of the random order.
     learn : bool
         Whether our order learns from the answers.
+    prior : Belief, optional
+        What our order knows beforehand; learns with it.
     progress : Progress
         Called once per decision.
 
@@ -121,74 +157,100 @@ def simulate(
     -------
     Simulation
     """
-    state, belief = editor.state, Belief()
-    known = Truth(state.volume, truth, state.next_fragment - 1)
+    belief, asked = prior or Belief(), _Asked(editor, truth)
     random = np.random.default_rng(seed)
-    scores, answers = [known.scores(state.segment_of)], []
-    kept: list[tuple[int, int]] = []
-    choose = _chooser(order, known, editor, random)
+    scores, answers = [asked.known.scores(editor.state.segment_of)], []
+    decided: list[tuple[int, int]] = []
     for k in range(n_decisions):
-        found = find_candidates(state, belief, kept)
-        if found.one.size == 0:
+        found = find_candidates(take_survey(editor.state, decided), belief)
+        if found.n == 0:
             break
-        site = site_of(state, found, choose(found))
-        answer = _answer(editor, known, site.kind, site.fragments)
-        kept.append((min(site.fragments), max(site.fragments)))  # decided, whatever the answer
+        if order == "ours":
+            chosen = int(found.order[0])
+        elif order == "random":
+            chosen = int(random.integers(found.n))
+        else:
+            chosen = asked.largest_error(found)
+        site = site_of(found, chosen)
+        answer = asked.answer(found, chosen, site)
+        decided.append(site.fragments)  # whatever the answer
         if learn and order == "ours":
             is_one_cell = (answer == "merge") if site.kind == "merge" else (answer == "keep")
-            belief.learn(np.array([site.features]), [is_one_cell])
+            belief.learn(Lesson(site.question, site.features, is_one_cell))
         answers.append(answer)
-        scores.append(known.scores(state.segment_of))
+        scores.append(asked.known.scores(editor.state.segment_of))
         progress.update(k + 1, n_decisions, "Asking the oracle")
     voi, error = np.array(scores).T
     return Simulation(voi, error, tuple(answers))
 
 
-def _answer(
-    editor: Proofreader,
-    known: Truth,
-    kind: str,
-    fragments: tuple[int, int],
-) -> str:
-    """Make the edit that the truth asks for, if any; say what was decided."""
-    state = editor.state
-    one, two = fragments
-    if kind == "merge":
-        segments = [int(state.segment_of[f]) for f in fragments]
-        objects = [known.objects_of(state.members.of(s)) for s in segments]
-        if objects[0] == objects[1] >= 0:
-            editor.merge(segments, positions=[(0, 0, 0)] * 2)
-            return "merge"
-    elif known.owner[one] != known.owner[two] and min(known.owner[[one, two]]) >= 0:
-        try:
-            editor.split([[place_in(state, one)], [place_in(state, two)]])
-        except InputError:  # nothing to cut between them
-            pass
-        else:
+class _Asked:
+    """Somebody who knows the truth."""
+
+    def __init__(self, editor: Proofreader, truth: Volume) -> None:
+        self._editor, self._truth = editor, truth
+        self._version = -1
+
+    @property
+    def known(self) -> Truth:
+        """The truth of the present fragments."""
+        state = self._editor.state
+        if state.voxel_version != self._version:
+            fragments = state.volume.derive(state.fragments, kind="fragments")
+            self._known = Truth(fragments, self._truth, state.next_fragment - 1)
+            self._version = state.voxel_version
+        return self._known
+
+    def answer(self, found: Candidates, chosen: int, site: Site) -> str:
+        """Make the edit that the truth asks for, if any; say what was decided."""
+        editor, state = self._editor, self._editor.state
+        one, two = self._both_sides(found, chosen, site)
+        if site.kind == "merge":
+            if one == two >= 0:
+                editor.merge(site.segments, positions=[(0, 0, 0)] * 2)
+                return "merge"
+        elif one != two and min(one, two) >= 0:
+            ends = site.points or [[place_in(state, f)] for f in site.fragments]
+            try:
+                editor.split(ends)
+            except InputError:  # nothing to cut between them
+                return "keep"
             return "split"
-    return "keep"
+        return "keep"
 
+    def _both_sides(self, found: Candidates, chosen: int, site: Site) -> tuple[int, int]:
+        """Return the objects both sides lie in most."""
+        members = self._editor.state.members
+        question, row = found.at(chosen)
+        if question == "merge":
+            one, two = (self.known.objects_of(members.of(s)) for s in site.segments)
+            return one, two
+        if question == "split":
+            below = found.necks.below(row)
+            above = np.setdiff1d(members.of(site.segments[0]), below)
+            return self.known.objects_of(below), self.known.objects_of(above)
+        z, segment = int(found.jumps.section[row]), site.segments[0]
+        one, two = (self._object_in(segment, s) for s in (z - 1, z))
+        return one, two
 
-def _chooser(
-    order: Order, known: Truth, editor: Proofreader, random: np.random.Generator
-) -> Callable[[Candidates], int]:
-    if order == "ours":
-        return lambda found: int(found.order[0])
-    if order == "random":
-        return lambda found: int(random.integers(found.one.size))
-    return lambda found: _largest_error(known, editor, found)
+    def _object_in(self, segment: int, z: int) -> int:
+        inside = self._editor.view[z] == segment
+        ids, votes = np.unique(self._truth.read(z)[inside], return_counts=True)
+        votes[ids == 0] = 0
+        return int(ids[np.argmax(votes)]) if votes.any() else -1
 
-
-def _largest_error(known: Truth, editor: Proofreader, found: Candidates) -> int:
-    state = editor.state
-    table = state.segment_of
-    best = np.zeros(int(table.max()) + 1, np.int64) - 1
-    for segment in np.unique(table[np.concatenate([found.one, found.two])]).tolist():
-        best[segment] = known.objects_of(state.members.of(segment))
-    same_segment = best[table[found.one]] == best[table[found.two]]
-    same_cell = known.owner[found.one] == known.owner[found.two]
-    is_wrong = np.where(found.is_merge, same_segment & (best[table[found.one]] >= 0), ~same_cell)
-    return int(np.argmax(np.where(is_wrong, found.bits, -1)))
+    def largest_error(self, found: Candidates) -> int:
+        """Return the candidate that is wrong and where most is to be gained."""
+        table = found.survey.segment_of
+        owner = self.known.of_segments(table)
+        one, two = owner[found.pairs.a], owner[found.pairs.b]
+        below, above = self.known.of_sides(found.necks, table)
+        is_wrong = [
+            (one == two) & (one >= 0),
+            (below != above) & (np.minimum(below, above) >= 0),
+            np.zeros(found.jumps.segment.size, bool),
+        ]
+        return int(np.argmax(np.where(np.concatenate(is_wrong), found.bits, -1)))
 
 
 def _entropy(counts: Floats, n: float) -> float:

@@ -20,6 +20,7 @@ from napari_emseg.proofreading.delta import Delta, FlagChange
 from napari_emseg.proofreading.extents import measure_extents
 from napari_emseg.proofreading.members import Members
 from napari_emseg.proofreading.patched import PatchedFragments
+from napari_emseg.proofreading.profiles import ProfileBook, ProfileMeter
 from napari_emseg.proofreading.runs import Box, Ids, Triple, VoxelRuns
 from napari_emseg.proofreading.wall import Wall
 from napari_emseg.volume import ZYX, Volume
@@ -52,6 +53,8 @@ class State:
         Names of segments.
     fragments_digest, table_digest : str
         By which the fragments and the starting table are known again.
+    lock : threading.RLock
+        Held while the state changes; whoever copies it in another thread takes it.
     """
 
     def __init__(
@@ -83,7 +86,8 @@ class State:
         self.wall = Wall(boundary, self.fragments.shape)
         self.voxel_version = 0
         self._contacts: Contacts | None = None
-        self._lock = threading.Lock()  # contacts may be measured in another thread
+        self._profiles: ProfileBook | None = None
+        self.lock = threading.RLock()
 
     @property
     def voxel_size_nm(self) -> ZYX:
@@ -108,14 +112,25 @@ class State:
         assert self._contacts is not None
         return self._contacts
 
+    @property
+    def profiles(self) -> ProfileBook:
+        """Fragments section by section, measured with the contacts."""
+        if self._profiles is None:
+            self.measure_contacts()
+        assert self._profiles is not None
+        return self._profiles
+
     def measure_contacts(self, *, progress: Progress = NO_PROGRESS) -> None:
         """Measure the contacts, in any thread; edits made meanwhile count."""
         while self._contacts is None:
-            version = self.voxel_version
-            edges = measure_contacts(self.fragments.snapshot(), self.wall, progress=progress)
-            with self._lock:
+            with self.lock:
+                version, fragments = self.voxel_version, self.fragments.snapshot()
+                meter = ProfileMeter(self.next_fragment - 1)
+            edges = measure_contacts(fragments, self.wall, look=meter.look, progress=progress)
+            profiles = ProfileBook(meter.profiles())
+            with self.lock:
                 if version == self.voxel_version:
-                    self._contacts = Contacts(edges)
+                    self._profiles, self._contacts = profiles, Contacts(edges)
 
     def segment_at(self, position: Triple) -> int:
         """Return the segment at a voxel; 0 is nothing."""
@@ -180,9 +195,12 @@ class State:
             If it starts from another state; then nothing is changed.
         """
         self.check(delta)
+        with self.lock:
+            self._apply(delta)
+
+    def _apply(self, delta: Delta) -> None:
         if delta.voxels is not None:
-            with self._lock:
-                self._change_voxels(delta.voxels)
+            self._change_voxels(delta.voxels)
         ids = delta.fragments
         if ids.size:
             self._grow(int(ids[-1]) + 1)
@@ -207,6 +225,7 @@ class State:
         if self._contacts is not None and old is not None:
             new = self.fragments[box]
             self._contacts.change(measure_change(old, new, self.wall, box))
+            self.profiles.change(runs)
 
     def _grow(self, n: int) -> None:
         if n > self._table.size:
