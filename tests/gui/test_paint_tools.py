@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from app_model.types import KeyBinding
 from qtpy.QtCore import Qt
 
 from napari_emseg.gui.context import context_of
@@ -103,6 +104,27 @@ def test_keys_take_tools_while_they_are_seen(
     layer.mode = "pan_zoom"
     qtbot.keyClick(canvas, Qt.Key.Key_Q)
     assert layer.mode == "pan_zoom"
+
+
+@pytest.mark.parametrize("closed_first", [0, 1])
+def test_two_docks_share_the_keys_and_give_them_back(
+    closed_first: int, tools: PaintTools, qtbot: Any
+) -> None:
+    viewer: Any = tools._viewer
+    tools.hide()
+    viewer.bind_key("Q", print)  # of somebody else
+    both = [tools, PaintTools(context_of(viewer))]
+    qtbot.addWidget(both[1])
+    both[1].set_layer(tools.layer)
+    for shown in both:
+        shown.show()
+    both[closed_first].hide()
+    press_key = viewer.keymap[KeyBinding.from_str("Q")]
+    press_key(viewer)
+    assert taken(both[1 - closed_first]) == ["Membrane"]
+    both[1 - closed_first].hide()
+    assert viewer.keymap[KeyBinding.from_str("Q")] is print
+    assert KeyBinding.from_str("W") not in viewer.keymap
 
 
 def test_the_tools_keys_are_none_of_napari(viewer: Any, raw: Any) -> None:

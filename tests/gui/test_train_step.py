@@ -15,6 +15,7 @@ from tests.gui.train_fakes import FakeTraining, open_stack, paint_some, raw_stac
 
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.layers import add_volume
+from napari_emseg.gui.model_library import ModelLibrary
 from napari_emseg.gui.painting_layer import is_painting
 from napari_emseg.gui.predicting import predicting_of
 from napari_emseg.gui.train_step import TrainStep
@@ -240,6 +241,19 @@ def test_refusals_are_said_in_one_sentence(
     click(qtbot, step.train_button)
     assert "'of another stack' is 5 × 9 × 9 voxels but the stack 5 × 60 × 76" in notices.pop()
     assert step.training.state == "none"
+
+
+def test_a_model_of_the_library_is_started_from(step: TrainStep, qtbot: Any) -> None:
+    click(qtbot, step.choices.library_button)
+    library = step.window().findChild(ModelLibrary)
+    assert library.use_button.text() == "Start from it"
+    click(qtbot, library.use_button)
+    assert step.wishes.start_from == "untrained"
+    assert step.choices.start.currentData() == "untrained"
+    step.wishes.choose(preset="paper")
+    library.use()
+    assert "No paper says how to train 'unet2d'" in library.words.text()
+    library.close()
 
 
 def test_a_training_that_fails_leaves_the_step_usable(

@@ -17,6 +17,7 @@ from napari_emseg.steps import train as step
 from napari_emseg.steps.train import TrainChoice, describe, labelled_px, params_of
 from napari_emseg.training import TrainingPair, TrainParams
 from napari_emseg.training import process as in_process
+from napari_emseg.training.start import make_network
 from napari_emseg.training.trainer import train
 from napari_emseg.training.watch import View, Watch
 from napari_emseg.volume import Volume
@@ -50,6 +51,27 @@ def test_what_starts_from_a_model_is_of_its_network(start):
     params = params_of(choice)
     assert (params.network, params.start_from, params.minutes) == ("unet2d", str(start), 2)
     assert params_of(TrainChoice(network="fusionnet", start_from="")).network == "fusionnet"
+
+
+@pytest.mark.parametrize("preset", ["quick", "thorough"])
+def test_a_network_that_takes_maps_is_trained_without_them(preset):
+    params = params_of(TrainChoice(preset=preset, network="vd2d3d", start_from=""))
+    assert make_network(params).in_maps == 0
+
+
+@pytest.mark.parametrize(
+    ("of_model", "reason"),
+    [
+        ({"network": "bioimageio"}, "its weights are fixed"),
+        ({"network": "rsunet", "target": "affinities"}, "it predicts affinities"),
+        ({"network": "vd2d3d", "in_maps": 5}, "it also takes the maps of another model"),
+    ],
+)
+def test_a_model_that_cannot_be_trained_on_is_refused(monkeypatch, of_model, reason):
+    monkeypatch.setattr(step, "model_of", lambda _choice: ModelInfo(title="Fly", **of_model))
+    words = rf"'Fly' cannot be trained on \({reason}.*: choose another model under Start from\."
+    with pytest.raises(InputError, match=words):
+        params_of(TrainChoice())
 
 
 def test_a_paper_begins_with_nothing_unless_a_model_is_named(start):

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_emseg.errors import InputError
 from napari_emseg.gui.colours import mix, stylesheet, theme_colour
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import ElidedLabel, button, column, line, row
@@ -81,8 +82,12 @@ class ModelLibrary(QDialog):
         """Use the current model."""
         info = self.list.info
         if info is not None and not info.problem:
-            self._use(info)
-            self._say(f"'{info.title or info.name}' is used now.")
+            try:
+                self._use(info)
+            except InputError as error:
+                self._say(str(error))
+            else:
+                self._say(f"'{info.title or info.name}' is used now.")
 
     def rename(self) -> None:
         """Let the user type another name."""

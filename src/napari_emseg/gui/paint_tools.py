@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QColor, QHideEvent, QIcon, QPainter, QPixmap, QShowEvent
@@ -13,6 +12,7 @@ from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QWidget
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import ElidedLabel, column
 from napari_emseg.gui.layers import voxel_size_of
+from napari_emseg.gui.paint_keys import paint_keys_of
 from napari_emseg.gui.painting_layer import (
     INSIDE_COLOUR,
     MEMBRANE_COLOUR,
@@ -84,7 +84,7 @@ class PaintTools(QWidget):
         self._context, self._viewer = context, context.viewer
         self._layer: Labels | None = None
         self._widths: dict[str, int] = {}  # as somebody left them
-        self._keys: dict[str, Any] | None = None
+        self._keys = paint_keys_of(context)
         self.count: PaintCount | None = None
         self.buttons = {tool.name: self._make_button(tool) for tool in TOOLS}
         tools = QHBoxLayout()
@@ -129,7 +129,7 @@ class PaintTools(QWidget):
     def detach(self) -> None:
         """Stop listening to the viewer."""
         self._recount.stop()
-        self._release_keys()
+        self._keys.release(self)
         self._unfollow()
         self._layer = None
         self._viewer.layers.selection.events.active.disconnect(self._show_tool)
@@ -180,11 +180,11 @@ class PaintTools(QWidget):
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
-        self._hold_keys()
+        self._keys.hold(self, [(tool.key, tool.name) for tool in TOOLS], self.take)
 
     def hideEvent(self, event: QHideEvent | None) -> None:
         super().hideEvent(event)
-        self._release_keys()
+        self._keys.release(self)
 
     def _make_button(self, tool: Tool) -> QToolButton:
         made = QToolButton()
@@ -237,24 +237,6 @@ class PaintTools(QWidget):
         layer.events.brush_size.disconnect(self._on_brush_resized)
         layer.events.paint.disconnect(self._on_painted)
         layer.events.set_data.disconnect(self._on_painted)
-
-    def _hold_keys(self) -> None:
-        if self._keys is None:
-            self._keys = {
-                tool.key: self._viewer.bind_key(tool.key, self._taker(tool), overwrite=True)
-                for tool in TOOLS
-            }
-
-    def _release_keys(self) -> None:
-        for key, before in (self._keys or {}).items():
-            self._viewer.bind_key(key, before, overwrite=True)
-        self._keys = None
-
-    def _taker(self, tool: Tool) -> Callable[[Any], None]:
-        def take(_: Any) -> None:
-            self.take(tool.name)
-
-        return take
 
 
 def width_px(tool: Tool, layer: Layer) -> int:

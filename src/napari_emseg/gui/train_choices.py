@@ -9,11 +9,11 @@ from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QWidget
 
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.forms import make_choice
-from napari_emseg.gui.frame import column, row
+from napari_emseg.gui.frame import button, column, row
 from napari_emseg.gui.model_combo import ModelCombo
 from napari_emseg.gui.train_wishes import CHOSEN, wishes_of
 from napari_emseg.steps.fields import describe_fields
-from napari_emseg.steps.train import TrainChoice
+from napari_emseg.steps.train import TrainChoice, params_of, why_not_start_from
 from napari_emseg.training.presets import QUICK_MINUTES
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class TrainChoices(QWidget):
 
     def __init__(self, context: Context) -> None:
         super().__init__()
-        self._wishes = wishes_of(context)
+        self._context, self._wishes = context, wishes_of(context)
         fields = {field.name: field for field in describe_fields(TrainChoice)}
         self.start = StartCombo(
             context,
@@ -58,7 +58,12 @@ class TrainChoices(QWidget):
         self.preset = make_choice(fields["preset"], _PRESETS)
         self.minutes = _make_minutes()
         rows = column(self)
-        rows.addLayout(row("Start from", self.start))
+        self.library_button = button(
+            "Models…",
+            self.show_library,
+            "All models: what they were trained on, their scores and terms",
+        )
+        rows.addLayout(row("Start from", self.start, self.library_button))
         rows.addLayout(row("How long", self.preset, self.minutes))
         self.advanced = QWidget()
         self.network = _make_network_combo()
@@ -94,6 +99,26 @@ class TrainChoices(QWidget):
         tip = "Which kind of network" if is_new else "Only where a model starts from nothing"
         self.network.setToolTip(tip)
 
+    def show_library(self) -> None:
+        """Open the library of models, to start from one of them."""
+        from napari_emseg.gui.model_library import open_model_library
+
+        chosen = self._wishes.full_choice().start_from
+        open_model_library(
+            self._context, use=self._start_from, use_text="Start from it", model=chosen
+        )
+
+    def _start_from(self, info: ModelInfo) -> None:
+        """Start from a model of the library.
+
+        Raises
+        ------
+        InputError
+            If it cannot be trained on.
+        """
+        params_of(self._wishes.choice.model_copy(update={"start_from": info.name}))
+        self._wishes.change(start_from=info.name)
+
     def _on_start_chosen(self, _index: int) -> None:
         self._wishes.change(start_from=self.start.currentData())
 
@@ -111,7 +136,7 @@ class TrainChoices(QWidget):
 
 def can_start_from(info: ModelInfo) -> bool:
     """Whether a training can go on with the weights of a model."""
-    return info.target == "boundary" and info.network != "bioimageio" and not info.in_maps
+    return not why_not_start_from(info)
 
 
 def _make_minutes() -> QDoubleSpinBox:

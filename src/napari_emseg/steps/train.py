@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 
 DEFAULT = "default"
+WITHOUT_MAPS = {"vd2d3d": "modern"}
+"""Networks that as published also take the maps of an earlier one, and their preset that does
+not: in a window there is no earlier one yet."""
 
 
 class TrainChoice(Params):
@@ -89,7 +92,7 @@ def params_of(choice: TrainChoice, pairs: Sequence[TrainingPair] = ()) -> TrainP
     Raises
     ------
     InputError
-        If there is no such network or model, or no paper of it.
+        If there is no such network or model, no paper of it, or the model cannot be trained on.
 
     Examples
     --------
@@ -99,6 +102,11 @@ def params_of(choice: TrainChoice, pairs: Sequence[TrainingPair] = ()) -> TrainP
     from napari_emseg.training.presets import preset_params
 
     start = model_of(choice)
+    if start is not None and (reason := why_not_start_from(start)):
+        raise InputError(
+            f"'{start.title or start.name}' cannot be trained on ({reason}): choose another model "
+            "under Start from."
+        )
     params = preset_params(
         choice.preset,
         network=start.network if start else choice.network,
@@ -108,8 +116,30 @@ def params_of(choice: TrainChoice, pairs: Sequence[TrainingPair] = ()) -> TrainP
         device=choice.device,
         is_painted=any(pair.labels_kind == "painted" for pair in pairs),
     )
-    chosen = {} if choice.boundary_px is None else {"boundary_px": choice.boundary_px}
+    chosen: dict[str, object] = {}
+    if choice.boundary_px is not None:
+        chosen["boundary_px"] = choice.boundary_px
+    if start is None and choice.network in WITHOUT_MAPS:
+        chosen["preset"] = WITHOUT_MAPS[choice.network]
     return params.model_copy(update=chosen)
+
+
+def why_not_start_from(info: ModelInfo) -> str:
+    """Say why a training cannot go on with the weights of a model; "" where it can.
+
+    Examples
+    --------
+    >>> from napari_emseg.networks.info import ModelInfo
+    >>> why_not_start_from(ModelInfo(network="bioimageio"))
+    'its weights are fixed'
+    """
+    if info.network == "bioimageio":
+        return "its weights are fixed"
+    if info.target != "boundary":
+        return "it predicts affinities, and labels here teach boundaries"
+    if info.in_maps:
+        return "it also takes the maps of another model"
+    return ""
 
 
 def model_of(choice: TrainChoice) -> ModelInfo | None:
