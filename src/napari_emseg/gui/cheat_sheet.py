@@ -13,12 +13,14 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_emseg.errors import InputError
-from napari_emseg.gui.frame import ElidedLabel, button, set_role
+from napari_emseg.gui.colours import stylesheet
+from napari_emseg.gui.frame import button, note, set_role
 from napari_emseg.gui.proofread_actions import BY_ID, EDIT, GROUPS, OWN_KEYS, PLACES, Action
 from napari_emseg.gui.proofread_keymap import shown
 from napari_emseg.gui.proofread_keys import ACTIONS, HELP_KEY, key_pressed, keys_of
@@ -48,7 +50,8 @@ class CheatSheet(QDialog):
         self._keys = keys_of(proofreading)
         self._waiting = ""
         self.buttons: dict[str, QPushButton] = {}
-        self.words = ElidedLabel(_HINT)
+        self.setStyleSheet(stylesheet(proofreading.viewer))
+        self.words = note(_HINT, lines=2, role="")
         self.reset_button = button(
             "Usual keys", self.reset, "Give every action its usual key again"
         )
@@ -173,6 +176,7 @@ def _heading(words: str) -> QLabel:
     made = QLabel(words)
     made.setProperty("role", "heading")
     made.setContentsMargins(0, 8, 0, 0)
+    made.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
     return made
 
 

@@ -13,9 +13,9 @@ from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.volume import ZYX
 
 if TYPE_CHECKING:
-    from napari_emseg.proofreading.runs import Triple
     from napari_emseg.proofreading.state import State
 
+Triple = tuple[int, int, int]
 N_NEIGHBOURS = 30
 _CUBE = 1.2  # voxels count as cubes up to this ratio of their sides
 
@@ -56,14 +56,14 @@ class Neighbour:
         Faces of voxels over which they touch.
     wall : float
         Mean of the boundary map over them, in [0, 1].
-    fragments : (int, int)
-        Those of the largest contact, the neighbour's second.
+    place : (z, y, x)
+        A voxel in the middle of the largest contact.
     """
 
     segment: int
     n_faces: int
     wall: float
-    fragments: tuple[int, int]
+    place: Triple
 
 
 def facts_of(state: State, segment: int) -> Facts:
@@ -109,8 +109,7 @@ def neighbours_of(
     own = state.members.of(segment)
     edges = state.contacts.around(own)
     is_a = np.isin(edges.a, own)
-    inside, outside = np.where(is_a, [edges.a, edges.b], [edges.b, edges.a])
-    other = state.segment_of[outside]
+    other = state.segment_of[np.where(is_a, edges.b, edges.a)]
     order = np.lexsort((-edges.count, other))
     order = order[other[order] > 0]
     if not order.size:
@@ -119,12 +118,13 @@ def neighbours_of(
     n_faces = np.add.reduceat(edges.count[order], first)
     wall = np.add.reduceat(edges.mean[order] * edges.count[order], first) / n_faces
     largest = order[first]  # of each neighbour, the contact with most faces
+    places = np.rint(edges.place[largest] / edges.count[largest, None]).astype(int)
     return tuple(
         Neighbour(
             segment=int(ids[k]),
             n_faces=int(n_faces[k]),
             wall=float(wall[k]),
-            fragments=(int(inside[largest[k]]), int(outside[largest[k]])),
+            place=(int(places[k, 0]), int(places[k, 1]), int(places[k, 2])),
         )
         for k in np.argsort(-n_faces, kind="stable")[:limit]
     )

@@ -133,7 +133,9 @@ class Keys(QObject):
         return False
 
     def _bind_to(self, provider: Any, key: str, action: str) -> None:
-        function = partial(self._on_key, key, action)
+        def function(pressed_on: Any) -> None:  # napari asks functions for their names
+            self._on_key(key, action, pressed_on)
+
         provider.bind_key(key, function, overwrite=True)
         self._bound.append((weakref.ref(provider), key, function))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import log2
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ class Order:
         self.at = -1
         self._late: dict[Key, None] = {}
         self._gone: dict[Key, tuple[Site, int]] = {}
+        self._at_stake: dict[Key, int] = {}
+
+    def at_stake(self, site: Site) -> int:
+        """Return the voxels of the smaller side."""
+        return self._at_stake.get(key_of(site), 0)
 
     @property
     def current(self) -> Site | None:
@@ -41,7 +47,7 @@ class Order:
         """Whether a place was put off."""
         return key_of(site) in self._late
 
-    def renew(self, found: Sequence[Site]) -> None:
+    def renew(self, found: Sequence[Site], state: State) -> None:
         """Take a new list, best first; what was walked through keeps its row."""
         new = {key_of(site): site for site in found}
         passed = [new.get(key_of(site), site) for site in self.sites[: self.at + 1]]
@@ -50,6 +56,7 @@ class Order:
         old = {key_of(site): site for site in self.sites}
         late = [new.get(k) or old.get(k) for k in self._late if k not in known]
         self.sites = [*passed, *rest, *(site for site in late if site is not None)]
+        self._measure(state)
         if self.at < 0 and self.sites:
             self.at = 0
 
@@ -96,7 +103,16 @@ class Order:
             self._gone[key_of(site)] = (site, len(sites))
             at -= row < self.at
         self.sites, self.at = sites, min(at, len(sites) - 1)
+        self._measure(state)
         return self._bring_back(state, settled)
+
+    def _measure(self, state: State) -> None:
+        n_voxels = int(state.extents.size[1 : state.next_fragment].sum())
+        for site in self.sites:
+            sizes = [state.size(segment) for segment in site.segments]
+            self._at_stake[key_of(site)] = (
+                min(sizes) if len(sizes) > 1 else smaller_part(site.bits * n_voxels, sizes[0])
+            )
 
     def _bring_back(self, state: State, settled: set[Pair]) -> bool:
         is_back = False
@@ -108,6 +124,35 @@ class Order:
                     self.sites.insert(self.at, as_of_now(site, state))
                     is_back = True
         return is_back
+
+
+def smaller_part(gain: float, whole: int) -> int:
+    """Return the voxels of the smaller of two parts, of whose parting so much is gained.
+
+    Parameters
+    ----------
+    gain : float
+        Bits of variation of information, times all voxels.
+    whole : int
+        Voxels of both parts.
+
+    Examples
+    --------
+    >>> import math
+    >>> gain = 40 * math.log2(40) - 10 * math.log2(10) - 30 * math.log2(30)
+    >>> smaller_part(gain, 40)
+    10
+    """
+
+    def gained(part: float) -> float:
+        rest = whole - part
+        return whole * log2(whole) - part * log2(part) - rest * log2(rest)
+
+    low, high = 1.0, max(1.0, whole / 2)
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if gained(middle) < gain else (low, middle)
+    return round(high)
 
 
 def key_of(site: Site) -> Key:
@@ -128,8 +173,9 @@ def is_open(site: Site, state: State, settled: set[Pair]) -> bool:
 
 
 def as_of_now(site: Site, state: State) -> Site:
-    """Return a place with the segments its fragments are in now."""
-    segments = tuple(dict.fromkeys(int(state.segment_of[f]) for f in site.fragments))
+    """Return a place with the segments its fragments are in now, the larger one first."""
+    found = {int(state.segment_of[f]) for f in site.fragments}
+    segments = tuple(sorted(found, key=lambda s: (-state.size(s), s)))
     return site if segments == site.segments else replace(site, segments=segments)
 
 

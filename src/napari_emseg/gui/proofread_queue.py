@@ -10,10 +10,10 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_emseg.gui.compact_table import RIGHT, Column
 from napari_emseg.gui.frame import ElidedLabel, column, note, row
+from napari_emseg.gui.proofread_colours import CHANGED_COLOURS, KEPT_COLOUR
 from napari_emseg.gui.proofread_facts import describe_size
 from napari_emseg.gui.proofread_keys import KeyListener, key_button
 from napari_emseg.gui.proofread_order import Order
-from napari_emseg.gui.proofread_sides import BLUE, ORANGE
 from napari_emseg.gui.proofread_sites import SiteQueue, queue_of
 from napari_emseg.gui.proofread_table import TableModel, TableView
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from napari_emseg.volume import ZYX
 
 ROWS_SEEN = 5
-_SMALLER = 3  # of a site's features: log10 of the voxels of the smaller side
 _COLUMNS = (
     Column("is it", "one cell: two segments may belong together; two cells: one may not", 84),
     Column("segments", "Ids of what is asked about"),
@@ -86,7 +85,7 @@ class QueueModel(TableModel):
         return (
             _QUESTION[site.kind],
             " + ".join(map(str, site.segments)),
-            describe_size(10 ** site.features[_SMALLER], self.voxel_size_nm).replace("voxels", ""),
+            describe_size(self.order.at_stake(site), self.voxel_size_nm),
             f"{100 * site.probability:.0f} %",
             str(site.position[0]),
         )
@@ -222,11 +221,12 @@ class QueuePanel(QWidget):
 
 def describe(site: Site) -> str:
     """Say which side has which colour, and why the place is shown."""
+    blue, orange = square(KEPT_COLOUR), square(CHANGED_COLOURS[0])
     if len(site.segments) > 1:
         one, two = site.segments[:2]
-        sides = f"{square(BLUE)} segment {one} &nbsp; {square(ORANGE)} segment {two}"
+        sides = f"{blue} segment {one} &nbsp; {orange} segment {two}"
     else:
-        sides = f"{square(BLUE)} {square(ORANGE)} the two sides of segment {site.segments[0]}"
+        sides = f"{blue} {orange} both sides of segment {site.segments[0]}"
     return f"{sides}<br>{site.reason}"
 
 

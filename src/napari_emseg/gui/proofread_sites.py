@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.proofread_order import Order, key_of
-from napari_emseg.gui.proofread_sides import SidesLayer
+from napari_emseg.gui.proofread_pace import worth_deciding
 from napari_emseg.progress import Progress
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 LIMIT = 100
 _JOB, _SIDES_JOB, _LANE = "proofread places", "proofread sides", "proofread places"
 _REST_MS = 700  # without an edit, before the list is made anew
-_FIELD_PX = 400  # a place is not looked at from further away
-_TRIES = 3
 _ASKS = {
     "split": "This place asks whether one segment is two cells: split it, or keep it.",
     "merge": "This place asks whether two segments are one cell: merge them, or keep them.",
@@ -31,10 +29,19 @@ _ASKS = {
 
 @dataclass(frozen=True)
 class Found:
-    """Suspicious places of one version of the segmentation, best first."""
+    """Suspicious places of one version of the segmentation, best first.
+
+    Attributes
+    ----------
+    sites : list of Site
+    version : int
+    n_worth : int
+        How many decisions hold most of what can be mended, as far as can be told.
+    """
 
     sites: list[Site]
     version: int
+    n_worth: int
 
 
 class SiteQueue(QObject):
@@ -58,12 +65,11 @@ class SiteQueue(QObject):
         self.proofreading = proofreading
         self.order = Order()
         self.is_listed = False
-        self.n_decided = 0
+        self.n_worth: int | None = None
         self._is_seen = False
         self._is_deciding = False
         self._held = False
         self._kept_back: Found | None = None
-        self._sides = SidesLayer(proofreading.viewer)
         self._marks = True
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
@@ -72,8 +78,8 @@ class SiteQueue(QObject):
         proofreading.started.connect(self._on_started)
         proofreading.ended.connect(self._on_ended)
         proofreading.changed.connect(self._on_changed)
-        proofreading.previewed.connect(self._on_previewed)
-        proofreading.viewer.dims.events.ndisplay.connect(self._on_ndisplay)
+        proofreading.selected.connect(self._on_selected)
+        proofreading.mode_changed.connect(self._on_mode_changed)
         if proofreading.editor is not None:
             self._on_started()
 
@@ -99,7 +105,7 @@ class SiteQueue(QObject):
             key=_JOB,
             lane=_LANE,
             on_result=self._on_found,
-            on_end=lambda: self.busy_changed.emit(self.is_busy),
+            on_end=self._on_search_ended,
         )
         self.busy_changed.emit(True)
 
@@ -135,7 +141,6 @@ class SiteQueue(QObject):
         if site is not None and proofreading.layer is not None:
             proofreading.drop()
             proofreading.go_to(site.position)
-            self._come_near()
             proofreading.select(site.segments)
         self._mark()
         self.shown.emit(self.current)
@@ -162,7 +167,6 @@ class SiteQueue(QObject):
         finally:
             self._is_deciding = False
         if editor.version != before:
-            self.n_decided += 1
             self.show()
 
     def set_marks(self, on: bool) -> None:
@@ -172,6 +176,7 @@ class SiteQueue(QObject):
 
     def _on_started(self) -> None:
         self.order, self._is_seen, self.is_listed = Order(), False, False
+        self.n_worth = None
         self.listed.emit()
         self.shown.emit(None)
         self.refresh()
@@ -179,8 +184,8 @@ class SiteQueue(QObject):
     def _on_ended(self) -> None:
         self._rest.stop()
         self.proofreading.context.jobs.stop(_JOB)
-        self._sides.remove()
         self.order, self._is_seen, self.is_listed = Order(), False, False
+        self.n_worth = None
         self.listed.emit()
         self.shown.emit(None)
 
@@ -210,62 +215,49 @@ class SiteQueue(QObject):
         if self._held:
             self._kept_back = found
             return
-        self.order.renew(found.sites)
+        self.order.renew(found.sites, editor.state)
         items = editor.history[: editor.position]
         self.order.follow(editor.state, [i.decided for i in items if i.decided is not None])
-        self.is_listed = True
+        self.is_listed, self.n_worth = True, found.n_worth
         self.listed.emit()
         if found.version != editor.version:
             self._rest.start()
 
-    def _on_previewed(self, preview: Preview | None) -> None:
-        if preview is not None:
-            self._sides.hide()  # it has colours of its own
-        else:
-            self._mark()
+    def _on_search_ended(self) -> None:
+        self.is_listed = True  # or there was no list to be had, which was said
+        self.busy_changed.emit(self.is_busy)
 
-    def _on_ndisplay(self, event: Any) -> None:
-        self._mark()
+    def _on_selected(self, selection: tuple[int, ...]) -> None:
+        """Colour the sides no more once something else is looked at."""
+        site = self.current
+        if site is not None and set(selection) != set(site.segments):
+            self._unmark()
 
-    def _come_near(self) -> None:
-        """Look from near enough; who is nearer already stays there."""
-        viewer, layer = self.proofreading.viewer, self.proofreading.layer
-        assert layer is not None
-        if viewer.dims.ndisplay != 2:
-            return
-        field = _FIELD_PX * float(abs(layer.scale[-1]))
-        nearest = min(viewer.canvas.size) / field
-        if viewer.scene.camera.zoom < nearest:
-            viewer.scene.camera.zoom = nearest
+    def _on_mode_changed(self, name: str) -> None:
+        if name != "look":
+            self._unmark()
+
+    def _unmark(self) -> None:
+        self.proofreading.context.jobs.stop(_SIDES_JOB)
+        self.proofreading.show_sides(None)
 
     def _mark(self) -> None:
-        site, proofreading = self.current, self.proofreading
-        editor, layer = proofreading.editor, proofreading.layer
-        if site is None or editor is None or layer is None or not self._marks:
-            self._sides.hide()
+        """Find out, in the background, what is on either side, and colour it."""
+        self._unmark()
+        site, editor = self.current, self.proofreading.editor
+        if site is None or editor is None or not self._marks:
             return
-        if proofreading.preview is None:
-            self._sides.show(editor, layer, site, None)
-            if site.kind == "split":
-                self._look_for_sides(editor, site)
-
-    def _look_for_sides(self, editor: Proofreader, site: Site) -> None:
-        """Find out, in the background, into what a segment would part."""
         self.proofreading.context.jobs.start(
             partial(preview_sides, editor, site),
             title="Looking at both sides",
             key=_SIDES_JOB,
-            lane=_LANE,
+            lane=_SIDES_JOB,
             on_result=partial(self._on_sides, site),
         )
 
-    def _on_sides(self, site: Site, preview: Preview | None) -> None:
-        editor, layer = self.proofreading.editor, self.proofreading.layer
-        is_outdated = self.current is None or key_of(self.current) != key_of(site)
-        if preview is None or editor is None or layer is None or is_outdated or not self._marks:
-            return
-        if self.proofreading.preview is None:
-            self._sides.show(editor, layer, site, preview)
+    def _on_sides(self, site: Site, sides: Preview | None) -> None:
+        if self.current is not None and key_of(self.current) == key_of(site):
+            self.proofreading.show_sides(sides)
 
 
 def queue_of(proofreading: Proofreading) -> SiteQueue:
@@ -275,7 +267,7 @@ def queue_of(proofreading: Proofreading) -> SiteQueue:
 
 
 def find_sites(editor: Proofreader, progress: Progress) -> Found:
-    """Look for suspicious places while edits may go on; those of one version are returned.
+    """Look for suspicious places, while edits may go on.
 
     Parameters
     ----------
@@ -283,26 +275,28 @@ def find_sites(editor: Proofreader, progress: Progress) -> Found:
     progress : Progress
         Of measuring contacts, where that was not done yet.
     """
+    from napari_emseg.proofreading.guidance import site_of
+
     editor.prepare(progress=progress)
-    for k in range(_TRIES):
-        version = editor.version
-        try:
-            return Found(editor.suspicious_sites(LIMIT), version)
-        except Exception:
-            if editor.version == version or k == _TRIES - 1:
-                raise  # it was no edit that came between
-        finally:
-            progress.update(1, 1, "Looking for suspicious places")
-    raise AssertionError("unreachable")
+    version = editor.version
+    found = editor.candidates()
+    progress.update(1, 2, "Looking for suspicious places")
+    size = editor.state.volume.voxel_size_nm
+    sites = [site_of(found, int(k), size) for k in found.order[:LIMIT]]
+    return Found(sites, version, worth_deciding(found.score))
 
 
 def preview_sides(editor: Proofreader, site: Site, progress: Progress) -> Preview | None:
-    """Return what a split at a place would do; None where it cannot be split."""
+    """Return the edit that a place is about; None where it cannot be made."""
     from napari_emseg.proofreading.edit import place_in
 
-    version = editor.version
+    version, state = editor.version, editor.state
     try:
-        return editor.preview("split", [[place_in(editor.state, f)] for f in site.fragments])
+        if site.kind == "merge":
+            return editor.preview("merge", site.segments)
+        return editor.preview(
+            "split", site.points or [[place_in(state, f)] for f in site.fragments]
+        )
     except InputError:
         return None
     except Exception:

@@ -64,6 +64,7 @@ class Proofreading(QObject):
         self.hand: Hand = Hand(self)
         self.selection: tuple[int, ...] = ()
         self.preview: Preview | None = None
+        self._sides: Preview | None = None
         self._source: Layer | None = None
         self._is_setting_mode = False
         context.closed.connect(self._on_context_closed)
@@ -266,6 +267,18 @@ class Proofreading(QObject):
         if preview is not None:
             self.say(preview.words)
 
+    def show_sides(self, sides: Preview | None) -> None:
+        """Colour both sides of a suspicious place as this edit would; it is not proposed."""
+        if sides is not self._sides:
+            self._sides = sides
+            self._show()
+
+    @property
+    def _sides_now(self) -> Preview | None:
+        sides = self._sides
+        is_now = sides is not None and sides.version == self._editor.version
+        return sides if is_now else None
+
     @property
     def _editor(self) -> Proofreader:
         assert self.editor is not None
@@ -282,7 +295,7 @@ class Proofreading(QObject):
         if layer is not None:
             layer.zoom = self.viewer.scene.camera.zoom
             layer.show_points(self.hand.points)
-            layer.show(selection=self.selection, preview=self.preview)
+            layer.show(selection=self.selection, preview=self.preview or self._sides_now)
         self.hinted.emit()
 
     def _propose_later(
