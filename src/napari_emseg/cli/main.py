@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "postprocess": ("napari_emseg.cli.postprocess", "mend, calibrate or filter a boundary map"),
     "segment": ("napari_emseg.cli.segment", "boundary map to labels"),
     "proofread": ("napari_emseg.cli.proofread", "make logged corrections again"),
+    "meshes": ("napari_emseg.cli.meshes", "surfaces and skeletons of segments, as files"),
     "evaluate": ("napari_emseg.cli.evaluate", "score labels against ground truth"),
     "tune": ("napari_emseg.cli.tune", "find the h that scores best"),
     "submit": ("napari_emseg.cli.submit", "write a result as a challenge wants it"),

@@ -15,25 +15,6 @@ Faces = npt.NDArray[np.int32]
 
 
 @kernel
-def occupy(block: Any, segment: Any, factor: Any, first: Any, inside: Any) -> int:
-    """Mark the coarse voxels of `inside` that hold a voxel of the segment; return how many.
-
-    Voxel (0, 0, 0) of `block` lies at voxel `first` of the fine voxels of `inside`.
-    """
-    n_inside = 0
-    for z in range(block.shape[0]):
-        i = (z + first[0]) // factor[0]
-        for y in range(block.shape[1]):
-            j = (y + first[1]) // factor[1]
-            for x in range(block.shape[2]):
-                if block[z, y, x] == segment:
-                    k = (x + first[2]) // factor[2]
-                    n_inside += 1 - inside[i, j, k]
-                    inside[i, j, k] = 1
-    return n_inside
-
-
-@kernel
 def _march(inside: Any, claims: Any, edges: Any, n_triangles: Any, table: Any, number: Any) -> Any:
     """Return vertices (place of their edge in `number`) and triangles of the cubes claimed.
 
@@ -124,7 +105,8 @@ class Marcher:
         z, y, x = local + (corner + 1)[:, None]
         self._keys.append(((z * self._room[1] + y) * self._room[2] + x) * 3 + axis)
         last = np.array(inside.shape)[:, None] - 2
-        self._rims.append(((local <= 1) | (local >= last)).any(axis=0))
+        is_rim: npt.NDArray[np.bool_] = np.any((local <= 1) | (local >= last), axis=0)
+        self._rims.append(is_rim)
         self._faces.append(faces + np.int32(self._n))
         self._n += found.size
 

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_emseg.errors import InputError
-from napari_emseg.morphometry.marching import Marcher, occupy
+from napari_emseg.morphometry.coarse import Factor, check_factor, read_coarse
+from napari_emseg.morphometry.marching import Marcher
 from napari_emseg.morphometry.smoothing import smooth
 from napari_emseg.morphometry.tiles import TILE_PX, Tiles
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.volume import ZYX
 
-Factor = tuple[int, int, int]
 _FACES_PER_TILE = 2400  # of dendrites and axons of mouse cortex, 32 nm voxels
 _MOST_FACES = 4_000_000
 
@@ -96,13 +95,12 @@ def surface_of(
     >>> surface.vertices.min(axis=0), surface.n_faces
     (array([60., 12., 12.], dtype=float32), 8)
     """
-    if any(f < 1 or TILE_PX % f for f in factor):
-        raise InputError(f"Surfaces can be coarser by 1, 2, 4 ... {TILE_PX}, not by {factor}.")
+    check_factor(factor)
     shape = tuple(-(-int(n) // f) for n, f in zip(labels.shape, factor, strict=True))
     marcher = Marcher(shape, tuple(TILE_PX // f for f in factor))
     claims = _claims(tiles, labels.shape)
     for k, tile in enumerate(tiles):
-        inside, corner = _read(labels, segment, tile, np.array(factor))
+        inside, corner = read_coarse(labels, segment, tile, np.array(factor))
         if inside is not None:
             marcher.add(inside, corner, claims[k])
         progress.update(k + 1, len(tiles), "Making surfaces")
@@ -132,7 +130,7 @@ def factor_for(n_tiles: int, voxel_size_nm: ZYX, most_faces: int = _MOST_FACES) 
     Examples
     --------
     >>> factor_for(100, (40, 8, 8)), factor_for(100, (40, 8, 8), 50_000)
-    ((1, 1, 1), (1, 2, 4))
+    ((1, 1, 1), (1, 4, 4))
     """
     factor = np.ones(3, np.int64)
     n_faces = float(n_tiles * _FACES_PER_TILE)
@@ -143,22 +141,6 @@ def factor_for(n_tiles: int, voxel_size_nm: ZYX, most_faces: int = _MOST_FACES) 
         n_faces /= 2 ** (2 / 3)
     z, y, x = (int(f) for f in factor)
     return z, y, x
-
-
-def _read(
-    labels: Any, segment: int, tile: Any, factor: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.uint8] | None, npt.NDArray[np.int64]]:
-    """Read a tile and one coarse voxel around it; None where the segment is not."""
-    n = TILE_PX // factor
-    corner = tile * n - 1
-    start = np.maximum(corner * factor, 0)
-    stop = np.minimum((corner + n + 2) * factor, labels.shape)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
-    block = np.asarray(labels[box])
-    inside = np.zeros(tuple(n + 2), np.uint8)
-    first = start - corner * factor
-    n_inside = occupy(block, block.dtype.type(segment), factor, first, inside)
-    return (inside if n_inside else None), corner
 
 
 def _claims(tiles: Tiles, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
@@ -179,5 +161,5 @@ def _claims(tiles: Tiles, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
         touched = product(*((((-1, 0), (0,), (0, 1))[end]) for end in ends))
         for offset in touched:
             if offset < (0, 0, 0):
-                claims[(slice(None), *ends)] &= ~before[offset]
+                claims[:, ends[0], ends[1], ends[2]] &= ~before[offset]
     return claims

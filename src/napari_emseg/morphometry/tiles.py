@@ -26,6 +26,8 @@ class TileIndex:
         Ids but 0, one for each tile it lies in.
     tiles : (N,) int64
         Those tiles, numbered in C order.
+    n_voxels : (N,) int64
+        Voxels of the id in the tile.
 
     Examples
     --------
@@ -36,13 +38,17 @@ class TileIndex:
            [1, 0, 2]])
     """
 
-    def __init__(self, shape: tuple[int, ...], ids: npt.NDArray[Any], tiles: Tiles) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], ids: npt.NDArray[Any], tiles: Tiles, n_voxels: Tiles
+    ) -> None:
         self.shape = tuple(int(n) for n in shape)
         self.grid = tuple(-(-n // TILE_PX) for n in self.shape)
         order = np.argsort(ids, kind="stable")
         self._ids, starts = np.unique(ids[order], return_index=True)
         self._starts = np.append(starts, ids.size)
         self._tiles = tiles[order]
+        summed = np.append(0, np.cumsum(n_voxels[order]))
+        self.n_voxels: Tiles = np.diff(summed[self._starts])
         self._edited = np.empty(0, np.int64)
 
     @property
@@ -75,8 +81,11 @@ class TileIndex:
         (T, 3) int64
             Tiles (z, y, x), in C order.
         """
+        last = np.iinfo(self._ids.dtype).max
+        wanted = np.array([i for i in ids if 0 < i <= last], self._ids.dtype)
+        if not wanted.size:
+            return np.empty((0, 3), np.int64)
         parts = [self._edited if box is None else np.intersect1d(self._edited, self._in(box))]
-        wanted = np.asarray(list(ids)).astype(self._ids.dtype)
         at = np.searchsorted(self._ids, wanted)
         for k, i in zip(at.tolist(), wanted.tolist(), strict=True):
             if k < self._ids.size and self._ids[k] == i:
@@ -106,22 +115,28 @@ def index_tiles(labels: Any, *, progress: Progress = NO_PROGRESS) -> TileIndex:
     """
     shape = tuple(int(n) for n in labels.shape)
     grid = tuple(-(-n // TILE_PX) for n in shape)
-    ids, tiles = [np.empty(0, np.dtype(labels.dtype))], [np.empty(0, np.int64)]
+    dtype = np.dtype(np.uint8 if np.dtype(labels.dtype) == bool else labels.dtype)
+    found: list[tuple[npt.NDArray[Any], Tiles, Tiles]] = []
     for z in range(grid[0]):
-        slab = np.asarray(labels[z * TILE_PX : (z + 1) * TILE_PX])
+        slab = np.asarray(labels[z * TILE_PX : (z + 1) * TILE_PX]).astype(dtype, copy=False)
         for y in range(grid[1]):
             row = slab[:, y * TILE_PX : (y + 1) * TILE_PX]
             for x in range(grid[2]):
-                found = _distinct(row[:, :, x * TILE_PX : (x + 1) * TILE_PX])
-                ids.append(found)
-                tiles.append(np.full(found.size, (z * grid[1] + y) * grid[2] + x, np.int64))
+                ids, n_voxels = _count(row[:, :, x * TILE_PX : (x + 1) * TILE_PX])
+                tile = (z * grid[1] + y) * grid[2] + x
+                found.append((ids, np.full(ids.size, tile, np.int64), n_voxels))
             progress.update(z * grid[1] + y + 1, grid[0] * grid[1], "Finding segments")
-    return TileIndex(shape, np.concatenate(ids), np.concatenate(tiles))
+    ids, tiles, n_voxels = (np.concatenate(part) for part in zip(*found, strict=True))
+    return TileIndex(shape, ids, tiles, n_voxels)
 
 
-def _distinct(tile: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _count(tile: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Tiles]:
+    """Return the ids of a tile but 0, and how many voxels each has."""
     flat = tile.ravel()
     is_first = np.ones(flat.size, bool)
     np.not_equal(flat[1:], flat[:-1], out=is_first[1:])
-    found = np.unique(flat[is_first])
-    return found[found != 0]
+    starts = np.flatnonzero(is_first)
+    lengths = np.diff(starts, append=flat.size)
+    ids, which = np.unique(flat[starts], return_inverse=True)
+    n_voxels = np.bincount(which, lengths).astype(np.int64)
+    return ids[ids > 0], n_voxels[ids > 0]
