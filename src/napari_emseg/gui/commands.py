@@ -7,6 +7,7 @@ from napari.viewer import Viewer
 from napari_emseg.gui.boundaries_step import BoundariesStep
 from napari_emseg.gui.data_step import DataStep
 from napari_emseg.gui.evaluate_step import EvaluateStep
+from napari_emseg.gui.proofread_step import ProofreadStep
 from napari_emseg.gui.segment_step import SegmentStep
 from napari_emseg.gui.train_step import TrainStep
 from napari_emseg.gui.workspace import open_workspace
@@ -87,6 +88,81 @@ def export_scores(viewer: Viewer) -> None:
     _evaluate(viewer).export()
 
 
+def start_proofreading(viewer: Viewer) -> None:
+    """Correct the labels by clicks."""
+    _proofread(viewer).start()
+
+
+def resume_proofreading(viewer: Viewer) -> None:
+    """Go on with the newest proofreading on disk."""
+    _proofread(viewer).resume()
+
+
+def finish_proofreading(viewer: Viewer) -> None:
+    """End proofreading; the corrected labels become a layer."""
+    _proofread(viewer).finish()
+
+
+def undo_edit(viewer: Viewer) -> None:
+    """Take the last edit of the labels back."""
+    _proofread(viewer).proofreading.undo()
+
+
+def redo_edit(viewer: Viewer) -> None:
+    """Make the edit that was undone last again."""
+    _proofread(viewer).proofreading.redo()
+
+
+def accept_edit(viewer: Viewer) -> None:
+    """Make the edit that is previewed."""
+    _proofread(viewer).proofreading.accept()
+
+
+def drop_edit(viewer: Viewer) -> None:
+    """Forget the edit that is previewed."""
+    _proofread(viewer).proofreading.drop()
+
+
+def merge_segments(viewer: Viewer) -> None:
+    """Let clicks merge segments."""
+    _proofread(viewer).proofreading.set_mode("merge")
+
+
+def split_segment(viewer: Viewer) -> None:
+    """Let clicks on both sides split a segment."""
+    _proofread(viewer).proofreading.set_mode("split")
+
+
+def cut_segment(viewer: Viewer) -> None:
+    """Let a line across a segment split it."""
+    _proofread(viewer).proofreading.set_mode("line")
+
+
+def next_site(viewer: Viewer) -> None:
+    """Go to the next suspicious place."""
+    _run_proofread_action(viewer, "next_site")
+
+
+def previous_site(viewer: Viewer) -> None:
+    """Go to the suspicious place before."""
+    _run_proofread_action(viewer, "previous_site")
+
+
+def lock_segment(viewer: Viewer) -> None:
+    """Lock the selected segment as done, or unlock it."""
+    _run_proofread_action(viewer, "done")
+
+
+def show_keys(viewer: Viewer) -> None:
+    """Show all keys of proofreading."""
+    _run_proofread_action(viewer, "cheat_sheet")
+
+
+def export_corrected(viewer: Viewer) -> None:
+    """Ask for a file and write the corrected labels."""
+    _proofread(viewer).export()
+
+
 def save_session(viewer: Viewer) -> None:
     """Ask for a file and save the session."""
     open_workspace(viewer).session_bar.save()
@@ -132,3 +208,17 @@ def _evaluate(viewer: Viewer) -> EvaluateStep:
     step = open_workspace(viewer).step("evaluate")
     assert isinstance(step, EvaluateStep)
     return step
+
+
+def _proofread(viewer: Viewer) -> ProofreadStep:
+    workspace = open_workspace(viewer)
+    workspace.frames["proofread"].set_open(True)
+    step = workspace.step("proofread")
+    assert isinstance(step, ProofreadStep)
+    return step
+
+
+def _run_proofread_action(viewer: Viewer, action: str) -> None:
+    from napari_emseg.gui.proofread_keys import keys_of
+
+    keys_of(_proofread(viewer).proofreading).run(action)

@@ -70,10 +70,10 @@ def _disc(shades: Shades, middle: tuple[int, int], radius: float, shade: int) ->
 
 
 def _ring(shades: Shades, place: Voxel, radius: int) -> None:
-    wide = max(1, radius // 6)
-    window, away = _distance(shades, place[1:], radius + 2 * wide)
-    shades[window][abs(away - radius) <= 2 * wide] = HATCH
-    shades[window][abs(away - radius) <= wide] = EDGE
+    wide = max(1.2, radius / 7)
+    window, away = _distance(shades, place[1:], radius + wide)
+    shades[window][abs(away - radius) <= wide] = HATCH
+    shades[window][abs(away - radius) <= wide / 2] = EDGE
 
 
 def _distance(

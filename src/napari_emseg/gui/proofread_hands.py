@@ -85,7 +85,7 @@ class MergeHand(Hand):
     def hint(self) -> str:
         listed = ", ".join(map(str, self._chosen[:4])) + ("…" if len(self._chosen) > 4 else "")
         if self._proofreading.preview is not None:
-            return f"{listed} become one: {DECIDE}. A click adds another."
+            return f"{DECIDE}. Click: one more, or leave one out."
         if self._chosen:
             return f"Click what belongs to segment {listed}, or draw across it."
         return "Click two segments that are one cell, or draw across them."
@@ -166,9 +166,9 @@ class SplitHand(Hand):
         if self._proofreading.is_proposing:
             return "Looking for the best cut…"
         if self._proofreading.preview is not None:
-            return f"{DECIDE}. A click adds a point to {colour}, G: the next colour."
+            return f"{DECIDE}. Click: more {colour}; G: another colour."
         if self._clicked:
-            return f"Click the other cell ({colour}) of segment {self._segment}, in any section."
+            return f"Now click the other cell ({colour}), in any section."
         return "Click one of the two cells that were taken for one segment."
 
     @property
@@ -265,12 +265,12 @@ class PaintHand(Hand):
         if layer is None:
             return ""
         if str(layer.mode) == "erase":
-            return "Erase: each stroke is one edit. Ctrl+Z takes it back."
+            return "Each stroke erases. Ctrl+Z takes it back."
         label = int(layer.selected_label)
         words = f"segment {label}" if self._proofreading.is_segment(label) else "a new segment"
         if label == 0:
             words = "nothing: this erases"
-        return f"Paint {words}. L: pick another one, M: a new one, Ctrl+Z takes a stroke back."
+        return f"Each stroke paints {words}. L: pick another, M: a new one."
 
     def take_up(self) -> None:
         proofreading = self._proofreading

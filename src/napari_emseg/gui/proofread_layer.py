@@ -69,6 +69,11 @@ class ProofreadLabels(Labels):  # type: ignore[misc]
         return "labels"
 
     @property
+    def next_segment(self) -> int:
+        """The id that a new segment gets."""
+        return int(self._editor.state.next_segment)
+
+    @property
     def _edited(self) -> EditedLabels:
         edited = self._data
         assert isinstance(edited, EditedLabels)
@@ -226,3 +231,9 @@ class ProofreadLabels(Labels):  # type: ignore[misc]
 def _groups(preview: Preview) -> tuple[int, ...]:
     """Parts in the order of the groups of points, where something is split."""
     return preview.edit.after if preview.edit.operation.startswith("split") else ()
+
+
+@ProofreadLabels.bind_key("M", overwrite=True)  # type: ignore[misc]
+def take_new_segment(layer: ProofreadLabels) -> None:
+    """Paint a new segment from now on."""
+    layer.selected_label = layer.next_segment

@@ -12,10 +12,12 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from napari_emseg.errors import InputError
 from napari_emseg.gui import proofread_keys
 from napari_emseg.gui.context import Context
-from napari_emseg.gui.layers import free_name, volume_of
+from napari_emseg.gui.layers import add_volume, free_name, layer_data, volume_of
+from napari_emseg.gui.proofread_banner import Banner
 from napari_emseg.gui.proofread_hands import HANDS, Hand, SplitHand, Voxel
 from napari_emseg.gui.proofread_modes import LAYER_MODES, MODE_NAMES
 from napari_emseg.gui.proofread_mouse import Mouse
+from napari_emseg.gui.proofread_opening import Material, Opened, begin, go_on
 from napari_emseg.gui.proofread_proposing import compute_preview, takes_long
 from napari_emseg.progress import Progress
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from napari_emseg.gui.proofread_layer import ProofreadLabels
     from napari_emseg.proofreading import Change, Preview, Proofreader
     from napari_emseg.proofreading.guidance import Site
+    from napari_emseg.session.proofreads import ProofreadFolder
     from napari_emseg.volume import Volume
 
 JOB, PREVIEW_JOB = "proofread", "proofread preview"
@@ -42,7 +45,8 @@ class Proofreading(QObject):
     Signals: `started` when the editor and its layer are there, `ended` when they are
     gone; `changed` with a `Change` after each edit, undo, redo or jump; `previewed` with
     a `Preview` or None; `selected` with the ids of segments; `mode_changed` with the name
-    of a mode; `hinted` when the next click will do something else; `said` with a sentence.
+    of a mode; `hinted` when the next click will do something else; `said` with a sentence;
+    `reported` with a `Report` while the start is computed, `prepared` when that has ended.
     """
 
     started = Signal()
@@ -53,19 +57,22 @@ class Proofreading(QObject):
     mode_changed = Signal(str)
     hinted = Signal()
     said = Signal(str)
+    reported = Signal(object)
+    prepared = Signal()
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.context, self.viewer = context, context.viewer
         self.editor: Proofreader | None = None
         self.layer: ProofreadLabels | None = None
-        self.folder: Any = None
+        self.folder: ProofreadFolder | None = None
+        self.name = ""
+        self._banner: Banner | None = None
         self.mode = "look"
         self.hand: Hand = Hand(self)
         self.selection: tuple[int, ...] = ()
         self.preview: Preview | None = None
         self._sides: Preview | None = None
-        self._source: Layer | None = None
         self._is_setting_mode = False
         context.closed.connect(self._on_context_closed)
 
@@ -92,6 +99,15 @@ class Proofreading(QObject):
     def start(self, segmentation_layer: Layer) -> None:
         """Correct a labels layer from now on; computed in the background."""
         self._try(partial(self._start, segmentation_layer))
+
+    def resume(self, folder: ProofreadFolder) -> None:
+        """Go on with a proofreading on disk; computed in the background."""
+
+        def work(progress: Progress) -> Opened | None:
+            return go_on(folder, progress=progress)
+
+        self.finish()
+        self._run(work, None)
 
     def finish(self) -> None:
         """End the corrections; all of them are on disk already."""
@@ -320,13 +336,26 @@ class Proofreading(QObject):
 
     def _start(self, segmentation_layer: Layer) -> None:
         self.finish()
+        context = self.context
         labels = volume_of(segmentation_layer, "labels")
-        boundary = self._boundary(labels)
+        raw = context.volume("raw") if context.layer("raw") is not None else None
+        material = Material(
+            labels=labels,
+            session=context.session.model_copy(),
+            raw=raw if raw is not None and raw.shape == labels.shape else None,
+            boundary=self._boundary(labels),
+            hierarchy=context.hierarchy,
+        )
+        self._run(partial(begin, material), segmentation_layer)
+
+    def _run(self, work: Callable[[Progress], Opened | None], source: Layer | None) -> None:
         self.context.jobs.start(
-            partial(_open, labels, boundary),
+            work,
             title="Preparing to proofread",
             key=JOB,
-            on_result=partial(self._on_opened, segmentation_layer),
+            on_report=self.reported.emit,
+            on_result=partial(self._on_opened, source),
+            on_end=self.prepared.emit,
         )
 
     def _boundary(self, labels: Volume) -> Volume | None:
@@ -336,36 +365,58 @@ class Proofreading(QObject):
         boundary = self.context.volume("boundary")
         return boundary if boundary.shape == labels.shape else None
 
-    def _on_opened(self, source: Layer, editor: Proofreader) -> None:
-        from napari_emseg.gui.proofread_layer import ProofreadLabels
-
-        self.editor, self._source = editor, source
-        editor.on_change(self._on_change)
-        self.layer = layer = ProofreadLabels(
-            editor,
-            on_strokes=self._on_strokes,
-            on_undo=self.undo,
-            on_redo=self.redo,
-            on_refused=self._refuse,
-            name=free_name(self.viewer, f"{source.name} proofread"),
-            scale=source.scale,
-            translate=source.translate,
-            units=source.units,
-            axis_labels=source.axis_labels,
-            opacity=0.5,
-            metadata={"emseg": {"kind": "labels", "proofread": True}},
-        )
-        self.viewer.add_layer(layer)
-        self.context.show_result(layer)
-        source.visible = False
+    def _on_opened(self, source: Layer | None, opened: Opened) -> None:
+        self.finish()
+        like = source or self._show_raw(opened)
+        self.editor, self.folder = opened.editor, opened.folder
+        self.name = opened.folder.name
+        self.editor.on_change(self._on_change)
+        self.layer = layer = self._add_layer(like)
+        if source is not None:
+            source.visible = False
         layer.mouse_drag_callbacks.append(Mouse(self))
         layer.events.mode.connect(self._on_layer_mode_changed)
         layer.events.selected_label.connect(lambda _event: self.hinted.emit())
         self.viewer.layers.events.removed.connect(self._on_layer_removed)
         self.viewer.layers.selection.active = layer
         proofread_keys.bind(self)
+        self._banner = self._banner or Banner(self)
         self.started.emit()
         self._show()
+        for note in opened.notes:
+            self.say(note)
+        if n := self.editor.position:
+            self.say(f"Going on where you stopped: {n} edits are back.")
+
+    def _show_raw(self, opened: Opened) -> Layer | None:
+        """Show what the segmentation is of, unless it is there."""
+        known, raw = self.context.layer("raw"), opened.raw
+        shape = opened.editor.view.shape
+        if known is not None and tuple(known.data.shape) == shape:
+            return known
+        return add_volume(self.viewer, raw) if raw is not None else None
+
+    def _add_layer(self, like: Layer | None) -> ProofreadLabels:
+        from napari_emseg.gui.proofread_layer import ProofreadLabels
+
+        shown = self._editor.state.volume.derive(self._editor.view, kind="labels")
+        _, look, _ = layer_data(shown, like=like)
+        look |= {
+            "name": free_name(self.viewer, f"{self.name} proofread"),
+            "metadata": {"emseg": {"kind": "labels", "proofread": True}},
+            "opacity": 0.5,
+        }
+        layer = ProofreadLabels(
+            self._editor,
+            on_strokes=self._on_strokes,
+            on_undo=self.undo,
+            on_redo=self.redo,
+            on_refused=self._refuse,
+            **look,
+        )
+        self.viewer.add_layer(layer)
+        self.context.show_result(layer)
+        return layer
 
     def _on_change(self, change: Change) -> None:
         still = tuple(s for s in self.selection if self.is_segment(s))
@@ -423,7 +474,7 @@ class Proofreading(QObject):
         self._close_editor()
 
     def _close_editor(self) -> None:
-        editor, self.editor = self.editor, None
+        editor, self.editor, self.folder = self.editor, None, None
         if editor is not None:
             editor.close()
 
@@ -439,14 +490,6 @@ class Proofreading(QObject):
             self._refuse(error)
             return False
         return True
-
-
-def _open(labels: Volume, boundary: Volume | None, progress: Progress) -> Proofreader:
-    from napari_emseg.proofreading import Proofreader
-
-    editor = Proofreader(labels, boundary=boundary, progress=progress)
-    editor.prepare(progress=progress)
-    return editor
 
 
 def proofreading_of(context: Context) -> Proofreading:

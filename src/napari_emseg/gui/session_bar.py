@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from napari_emseg.gui.layers import add_volume, volume_of
 from napari_emseg.gui.live import live_preview_of
 from napari_emseg.gui.painting_keeper import painting_keeper_of
 from napari_emseg.gui.preview_labels import is_preview
+from napari_emseg.gui.proofreading import proofreading_of
 from napari_emseg.gui.proposing import proposing_of
 from napari_emseg.gui.roles import ROLES
 from napari_emseg.session import FILE_SUFFIX, SavedSession
@@ -63,6 +65,7 @@ class SessionBar(QWidget):
     def save_to(self, path: Path) -> None:
         """Save the session, as it is now, in the background."""
         from napari_emseg.session import save_session
+        from napari_emseg.session.proofreads import pack_folder
 
         session = self.context.session
         session.view = session.view.model_copy(update={"section": self.context.section})
@@ -71,6 +74,7 @@ class SessionBar(QWidget):
         done_sections = None if done is None else done.copy()
         hierarchy = self.context.hierarchy
         snapshot = session.model_copy()
+        folder = proofreading_of(self.context).folder
         keeper = painting_keeper_of(self.context)
         noted = keeper.note_saving()
 
@@ -85,6 +89,7 @@ class SessionBar(QWidget):
                 hierarchy=hierarchy,
                 other_labels=others,
                 done_sections=done_sections,
+                proofreading=None if folder is None else pack_folder(folder),
                 progress=progress,
                 **volumes,
             ),
@@ -206,8 +211,18 @@ class SessionBar(QWidget):
         if saved.hierarchy is not None:
             live_preview_of(context).adopt(saved.hierarchy)
         self._show_section(saved.session.view.section)
+        if saved.proofreading is not None:
+            self._go_on_proofreading(saved.proofreading)
         for note in saved.notes:
             show_info(note)
+
+    def _go_on_proofreading(self, packed: Mapping[str, Any]) -> None:
+        from napari_emseg.session.proofreads import unpack_folder
+
+        try:
+            proofreading_of(self.context).resume(unpack_folder(packed))
+        except InputError as error:
+            self.context.refuse(error)
 
     def _show_role(self, role: str, volume: Volume | None) -> None:
         context = self.context

@@ -14,6 +14,7 @@ from napari_emseg.gui.context import Context, context_of
 from napari_emseg.gui.data_step import DataStep
 from napari_emseg.gui.evaluate_step import EvaluateStep
 from napari_emseg.gui.frame import ElidedLabel, StepFrame, line, set_role
+from napari_emseg.gui.proofread_step import ProofreadStep
 from napari_emseg.gui.segment_step import SegmentStep
 from napari_emseg.gui.session_bar import SessionBar
 from napari_emseg.gui.step_widget import StepWidget
@@ -30,8 +31,9 @@ STEPS: tuple[type[StepWidget], ...] = (
     TrainStep,
     SegmentStep,
     EvaluateStep,
+    ProofreadStep,
 )
-_ORDER = tuple(step.name for step in STEPS if step is not TrainStep)
+_ORDER = tuple(step.name for step in STEPS if step not in (TrainStep, ProofreadStep))
 _DUE = ("ready", "out of date", "running", "waiting")
 _OPEN_AT_FIRST = ("data", "boundaries", "segment")
 
@@ -76,7 +78,7 @@ class Dock(QWidget):
         return QSize(PREFERRED_WIDTH, 640)
 
     def step(self, name: str) -> StepWidget:
-        """Return the widget of a step: "data", "boundaries", "train", "segment" or "evaluate"."""
+        """Return the widget of a step: "data", "boundaries", "train", "segment" and so on."""
         widget = self.frames[name].content
         assert isinstance(widget, StepWidget)
         return widget
@@ -137,13 +139,20 @@ class Dock(QWidget):
         train = self.frames.get("train")
         if train is not None and train.is_open:  # opened by somebody who is about to train
             due = "train"
+        elif due in ("", "evaluate") and plan.evaluate.state != "ready" and self._may_proofread():
+            due = "proofread"
         for name, frame in self.frames.items():
             step = self.step(name)
-            words = step.words if isinstance(step, TrainStep) else plan[name].reason
+            is_by_itself = isinstance(step, TrainStep | ProofreadStep)
+            words = step.words if is_by_itself else plan[name].reason  # type: ignore[attr-defined]
             frame.state.setText(words)
             main = step.main_button
             for button in frame.content.findChildren(QPushButton):
                 set_role(button, "next" if name == due and button is main else "")
+
+    def _may_proofread(self) -> bool:
+        step = self.step("proofread") if "proofread" in self.frames else None
+        return isinstance(step, ProofreadStep) and step.is_due
 
     def _on_theme_changed(self, *_: object) -> None:
         self.setStyleSheet(stylesheet(self.context.viewer))
@@ -208,6 +217,12 @@ class EvaluateDock(_SingleStep):
     """Step 4 alone."""
 
     step_type = EvaluateStep
+
+
+class ProofreadDock(_SingleStep):
+    """Step 5 alone."""
+
+    step_type = ProofreadStep
 
 
 def open_workspace(viewer: Viewer) -> Workspace:

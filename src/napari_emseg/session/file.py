@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,8 @@ class SavedSession:
     session : Session
     raw, boundary, labels, ground_truth : Volume or None
     hierarchy : Hierarchy, Partitions or None
+    fragments : Volume or None
+        Where they are not those of the hierarchy: of a proofreading.
     segment_of : ndarray or None
         uint32, length F+1: the segmentation as a table over the fragments.
     other_labels : tuple of Volume
@@ -55,6 +57,8 @@ class SavedSession:
         Which of "raw", "boundary", "labels", "ground_truth" had a volume when the
         session was saved: a role missing here had none, while a role here whose
         volume is None could not be found again. None where an older version saved.
+    proofreading : mapping or None
+        A proofreading that was under way; see :func:`proofreads.unpack_folder`.
     """
 
     session: Session
@@ -68,6 +72,8 @@ class SavedSession:
     done_sections: npt.NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
     roles: frozenset[str] | None = None
+    fragments: Volume | None = None
+    proofreading: Mapping[str, Any] | None = None
 
 
 def save_session(
@@ -82,6 +88,8 @@ def save_session(
     segment_of: npt.NDArray[np.uint32] | None = None,
     other_labels: Sequence[Volume] = (),
     done_sections: npt.NDArray[np.bool_] | None = None,
+    fragments: Volume | None = None,
+    proofreading: Mapping[str, Any] | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Path:
     """Write everything needed to go on another day into one file.
@@ -105,6 +113,10 @@ def save_session(
         Labels that are open besides.
     done_sections : ndarray, optional
         bool, one a section: which of an unfinished `boundary` are predicted.
+    fragments : Volume, optional
+        Over which `segment_of` is, where that is no hierarchy.
+    proofreading : mapping, optional
+        What :func:`proofreads.pack_folder` read.
     progress : Progress, optional
         Told the sections written.
 
@@ -146,6 +158,10 @@ def save_session(
             _write_volume(file.create_group(f"other_labels/{number}"), volume, progress, "labels")
         if done_sections is not None:
             file["done_sections"] = np.asarray(done_sections, bool)
+        if fragments is not None:
+            _write_volume(file.create_group("fragments"), fragments, progress, "fragments")
+        if proofreading is not None:
+            _write_packed(file.create_group("proofreading"), proofreading)
         if hierarchy is not None:
             hierarchy.write(file.create_group("hierarchy"))
         if segment_of is not None:
@@ -213,7 +229,8 @@ def _read_session(file: h5py.File, target: Path) -> SavedSession:
         from napari_emseg.segmentation.partitions import read_grouped
 
         hierarchy = read_grouped(file["hierarchy"])
-    table = _read_table(file, hierarchy)
+    fragments = _read_volume(file["fragments"]) if "fragments" in file else None
+    table = _read_table(file, None if fragments is not None else hierarchy)
     others = file.get("other_labels", {})
     done = np.asarray(file["done_sections"], bool) if "done_sections" in file else None
     boundary = volumes.get("boundary")
@@ -227,6 +244,8 @@ def _read_session(file: h5py.File, target: Path) -> SavedSession:
         done_sections=done,
         notes=tuple(notes),
         roles=_read_roles(file),
+        fragments=fragments,
+        proofreading=_read_packed(file),
         **volumes,
     )
 
@@ -239,6 +258,19 @@ def _read_table(file: h5py.File, hierarchy: Cuttable | None) -> npt.NDArray[np.u
     if table.dtype != np.uint32 or table.shape != (n_ids,) or table[0] != 0:
         raise ValueError("segment_of does not fit the fragments")
     return table
+
+
+def _write_packed(group: h5py.Group, packed: Mapping[str, Any]) -> None:
+    for name, content in packed.items():
+        as_bytes = content if isinstance(content, bytes) else str(content).encode()
+        group.create_dataset(name, data=np.frombuffer(as_bytes, np.uint8), fletcher32=True)
+
+
+def _read_packed(file: h5py.File) -> dict[str, Any] | None:
+    if "proofreading" not in file:
+        return None
+    held = {name: np.asarray(data).tobytes() for name, data in file["proofreading"].items()}
+    return {**held, "place": held["place"].decode()}
 
 
 def _read_roles(file: h5py.File) -> frozenset[str] | None:

@@ -1,0 +1,245 @@
+"""Folders in which a proofreading lies: what it began with, and the log of its edits."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_emseg.errors import InputError
+from napari_emseg.io.atomic import atomic_write
+from napari_emseg.progress import NO_PROGRESS, Progress
+from napari_emseg.session.file import SavedSession, load_session, save_session
+from napari_emseg.steps.fingerprint import has_changed
+
+if TYPE_CHECKING:
+    from napari_emseg.segmentation import Segmentation
+    from napari_emseg.session.model import Session
+    from napari_emseg.volume import Volume
+
+SUFFIX = ".proofread"
+_START, _LOG, _ABOUT = "start.emseg", "edits.jsonl", "about.json"
+_FORMAT = "napari-emseg proofreading"
+_KEPT_UNUSED_S = 30 * 24 * 3600  # a window may have one open for long
+
+
+def proofreads_folder() -> Path:
+    """Return where proofreadings are kept; ``EMSEG_PROOFREADING`` overrides it."""
+    if override := os.environ.get("EMSEG_PROOFREADING"):
+        return Path(override).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("napari-emseg", appauthor=False) / "proofreading"
+
+
+@dataclass(frozen=True)
+class ProofreadFolder:
+    """A proofreading on disk.
+
+    Attributes
+    ----------
+    path : Path
+    name : str
+        Of the labels.
+    known_by : str
+        Fingerprint of the labels it began with.
+    """
+
+    path: Path
+    name: str
+    known_by: str
+
+    @property
+    def log(self) -> Path:
+        """The log of the edits."""
+        return self.path / _LOG
+
+    @property
+    def start(self) -> Path:
+        """A session file with fragments, table, map and what else it began with."""
+        return self.path / _START
+
+    @property
+    def n_edits(self) -> int:
+        """How many edits, undos and redos the log holds."""
+        try:
+            return max(0, self.log.read_bytes().count(b"\n") - 1)
+        except OSError:
+            return 0
+
+    @property
+    def changed(self) -> datetime:
+        """When it was edited last."""
+        newest = self.log if self.log.exists() else self.start
+        return datetime.fromtimestamp(newest.stat().st_mtime, UTC)
+
+    def open(self) -> SavedSession:
+        """Read what it began with.
+
+        Raises
+        ------
+        InputError
+            If that is damaged.
+        """
+        saved = load_session(self.start)
+        if saved.fragments is None or saved.segment_of is None:
+            raise InputError(f"{self.start} holds no fragments: it is of something else.")
+        return saved
+
+
+def create_folder(
+    labels: Volume,
+    segmentation: Segmentation,
+    *,
+    known_by: str,
+    session: Session,
+    raw: Volume | None = None,
+    boundary: Volume | None = None,
+    progress: Progress = NO_PROGRESS,
+) -> ProofreadFolder:
+    """Write what a proofreading begins with; complete or not at all.
+
+    Parameters
+    ----------
+    labels : Volume
+        For its name.
+    segmentation : Segmentation
+        The same over fragments.
+    known_by : str
+        Fingerprint of `labels`.
+    session : Session
+        For the settings, and where files are.
+    raw, boundary : Volume, optional
+    progress : Progress, optional
+        Told the sections written.
+
+    Returns
+    -------
+    ProofreadFolder
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    target = _free_place(labels.name or "labels")
+    about = {"format": _FORMAT, "version": 1, "name": labels.name, "known_by": known_by}
+    with atomic_write(target) as temporary:
+        temporary.mkdir()
+        (temporary / _ABOUT).write_text(json.dumps(about))
+        save_session(
+            temporary / _START,
+            session,
+            raw=raw,
+            boundary=boundary,
+            fragments=segmentation.fragments,
+            segment_of=segmentation.segment_of,
+            progress=progress,
+        )
+    return ProofreadFolder(target, labels.name, known_by)
+
+
+def open_folder(path: str | os.PathLike[str]) -> ProofreadFolder:
+    """Find a proofreading on disk.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    place = Path(path)
+    try:
+        about = json.loads((place / _ABOUT).read_bytes())
+        if about["format"] != _FORMAT or not (place / _START).is_file():
+            raise ValueError
+        return ProofreadFolder(place, str(about["name"]), str(about["known_by"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{place} holds no proofreading.") from error
+
+
+def list_folders() -> list[ProofreadFolder]:
+    """List all proofreadings kept for this user, the one edited last first."""
+    found = []
+    for place in proofreads_folder().glob(f"*{SUFFIX}"):
+        try:
+            found.append(open_folder(place))
+        except InputError:
+            continue
+    return sorted(found, key=lambda folder: folder.changed, reverse=True)
+
+
+def folder_of(known_by: str, name: str = "") -> ProofreadFolder | None:
+    """Find the proofreading of some labels, by their fingerprint; the one edited last.
+
+    Labels of which a fingerprint tells only a sample have to bear the same name, too.
+    """
+    is_exact = not known_by.endswith("-")
+    for folder in list_folders():
+        is_same = folder.known_by and not has_changed(folder.known_by, known_by)
+        if is_same and (is_exact or folder.name == name):
+            return folder
+    return None
+
+
+def pack_folder(folder: ProofreadFolder) -> dict[str, Any]:
+    """Read everything of a proofreading, to take it along in a session file."""
+    parts = {_START: folder.start, _LOG: folder.log, _ABOUT: folder.path / _ABOUT}
+    held = {name: path.read_bytes() for name, path in parts.items() if path.exists()}
+    return {"place": str(folder.path), **held}
+
+
+def unpack_folder(packed: Mapping[str, Any]) -> ProofreadFolder:
+    """Find the proofreading that was packed, or write it anew where it is not there.
+
+    One that was gone on with since is taken as it is: it holds all that was packed.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    place, log = Path(packed["place"]), packed.get(_LOG, b"")
+    try:
+        there = open_folder(place)
+        held = there.log.read_bytes() if there.log.exists() else b""
+        if held.startswith(log) and (place / _ABOUT).read_bytes() == packed[_ABOUT]:
+            return there
+    except InputError:
+        pass
+    target = _free_place(place.name.removesuffix(SUFFIX))
+    with atomic_write(target) as temporary:
+        temporary.mkdir()
+        for name in (_START, _LOG, _ABOUT):
+            if name in packed:
+                (temporary / name).write_bytes(packed[name])
+    return open_folder(target)
+
+
+def remove_unused() -> None:
+    """Remove proofreadings begun long ago in which nothing was edited."""
+    for folder in list_folders():
+        if folder.n_edits == 0 and time.time() - folder.changed.timestamp() > _KEPT_UNUSED_S:
+            shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def _free_place(name: str) -> Path:
+    root = proofreads_folder()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"Cannot make the folder {root} for the edits ({error.strerror}): set "
+            "EMSEG_PROOFREADING to a folder that can be written."
+        ) from error
+    stem = re.sub(r"[^\w.-]+", "_", name).strip("._")[:60] or "labels"
+    number = 1
+    while (place := root / f"{stem}{'' if number == 1 else f'_{number}'}{SUFFIX}").exists():
+        number += 1
+    return place
