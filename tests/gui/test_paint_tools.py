@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from app_model.types import KeyBinding
+from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 
 from napari_emseg.gui.context import context_of
@@ -20,7 +21,17 @@ from napari_emseg.volume import Volume
 
 
 @pytest.fixture
+def viewer() -> Any:
+    """A viewer without a window, but for the test of real keys."""
+    return ViewerModel()
+
+
+@pytest.fixture
 def raw(viewer: Any) -> Any:
+    return add_raw(viewer)
+
+
+def add_raw(viewer: Any) -> Any:
     grey = np.random.default_rng(0).integers(0, 255, (4, 61, 75), np.uint8)
     stack = Volume(grey, name="stack", voxel_size_nm=(50, 8, 8), offset_nm=(100, 16, 40))
     return add_volume(viewer, stack)
@@ -29,8 +40,9 @@ def raw(viewer: Any) -> Any:
 @pytest.fixture
 def tools(viewer: Any, raw: Any, qtbot: Any) -> Iterator[PaintTools]:
     made = PaintTools(context_of(viewer))
-    viewer.window.add_dock_widget(made, name="tools", area="right")
+    qtbot.addWidget(made)
     made.set_layer(add_painting(viewer, raw))
+    made.show()
     qtbot.waitExposed(made)
     yield made
     made.detach()
@@ -90,11 +102,13 @@ def test_a_brush_made_wider_stays_so(tools: PaintTools, qtbot: Any) -> None:
     assert layer.brush_size == 33
 
 
-def test_keys_take_tools_while_they_are_seen(
-    viewer: Any, raw: Any, tools: PaintTools, qtbot: Any
-) -> None:
-    layer = tools.layer
-    assert layer is not None
+def test_keys_take_tools_while_they_are_seen(make_napari_viewer: Any, qtbot: Any) -> None:
+    viewer = make_napari_viewer(show=True)
+    raw, tools = add_raw(viewer), PaintTools(context_of(viewer))
+    viewer.window.add_dock_widget(tools, name="tools", area="right")
+    layer = add_painting(viewer, raw)
+    tools.set_layer(layer)
+    qtbot.waitUntil(tools.isVisible)
     canvas = viewer.window._qt_viewer.canvas.native
     viewer.layers.selection.active = raw
     for tool in TOOLS:
@@ -104,6 +118,8 @@ def test_keys_take_tools_while_they_are_seen(
     layer.mode = "pan_zoom"
     qtbot.keyClick(canvas, Qt.Key.Key_Q)
     assert layer.mode == "pan_zoom"
+    tools.detach()
+    context_of(viewer).close()
 
 
 @pytest.mark.parametrize("closed_first", [0, 1])

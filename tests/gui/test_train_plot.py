@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from napari.components import ViewerModel
 from qtpy.QtGui import QColor, QImage
 
 from napari_emseg.gui.context import Context
@@ -105,7 +106,8 @@ def test_the_last_maps_are_kept() -> None:
     assert shown.tolist() == [0, 0, 7, 0, 5, 6, 7, 8, 9, 10, 0, 12, *[0] * 8]
 
 
-def test_the_map_follows_the_section_in_sight(viewer: Any) -> None:
+def test_the_map_follows_the_section_in_sight() -> None:
+    viewer = ViewerModel()
     context = Context(viewer)
     raw = add_volume(viewer, Volume(np.zeros((6, 20, 30), np.uint8), voxel_size_nm=(50, 4, 4)))
     watch, shown = Watch(), TrainMap(context)

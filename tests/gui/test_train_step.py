@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QPushButton
 from tests.gui.conftest import PATIENCE_MS, save_untrained
@@ -43,21 +44,29 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
 
 
 @pytest.fixture
-def step(
-    viewer: Any, models: Path, monkeypatch: pytest.MonkeyPatch, fake: FakeTraining, qtbot: Any
-) -> Iterator[TrainStep]:
-    """The dock of the step alone."""
+def dock(
+    models: Path,
+    small_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fake: FakeTraining,
+    qtbot: Any,
+) -> Iterator[TrainDock]:
+    """The dock of the step alone, over a viewer without a window of its own."""
+    monkeypatch.setattr("napari_emseg.networks.library.bundled_folder", lambda: small_model)
     monkeypatch.setenv("EMSEG_MODELS", str(models))
-    dock = open_dock(viewer, qtbot)
-    yield train_step(dock)
-    close_dock(dock)
+    made = TrainDock(ViewerModel())
+    qtbot.addWidget(made)
+    made.resize(420, 640)
+    made.show()
+    qtbot.waitExposed(made)
+    yield made
+    close_dock(made)
 
 
-def open_dock(viewer: Any, qtbot: Any) -> TrainDock:
-    dock = TrainDock(viewer)
-    viewer.window.add_dock_widget(dock, name="Train a model", area="right")
-    qtbot.waitExposed(dock)
-    return dock
+@pytest.fixture
+def step(dock: TrainDock) -> TrainStep:
+    """The step in that dock."""
+    return train_step(dock)
 
 
 def close_dock(dock: TrainDock) -> None:
@@ -204,15 +213,15 @@ def test_a_paused_training_can_be_kept_as_it_is(
 
 
 def test_another_day_offers_to_resume(
-    viewer: Any, step: TrainStep, qtbot: Any, models: Path, fake: FakeTraining
+    dock: TrainDock, step: TrainStep, qtbot: Any, models: Path, fake: FakeTraining
 ) -> None:
     layer = ready(step, qtbot)
     click(qtbot, step.train_button)
     qtbot.waitUntil(lambda: fake.done > 5, timeout=PATIENCE_MS)
-    close_dock(step.window().findChild(TrainDock))  # the window is closed while it runs
+    dock.context.close()  # the window is closed while it runs
     model = models / "stack_model.safetensors"
     assert record_path(model).exists()
-    again = Context(viewer)
+    again = Context(step.viewer)
     from napari_emseg.gui.training_job import Training
 
     training = Training(again)
@@ -243,9 +252,11 @@ def test_refusals_are_said_in_one_sentence(
     assert step.training.state == "none"
 
 
-def test_a_model_of_the_library_is_started_from(step: TrainStep, qtbot: Any) -> None:
+def test_a_model_of_the_library_is_started_from(workspace: Workspace, qtbot: Any) -> None:
+    step = train_step(workspace)
+    workspace.frames["train"].set_open(True)
     click(qtbot, step.choices.library_button)
-    library = step.window().findChild(ModelLibrary)
+    library = workspace.window().findChild(ModelLibrary)
     assert library.use_button.text() == "Start from it"
     click(qtbot, library.use_button)
     assert step.wishes.start_from == "untrained"
