@@ -20,6 +20,8 @@ from napari_emseg.training.paper_presets import PAPER
 from napari_emseg.training.presets import (
     PIXEL_NETWORKS,
     PRESETS,
+    QUICK_KEPT,
+    QUICK_KEPT_PAINTED,
     QUICK_MINUTES,
     QUICK_NEW,
     QUICK_TUNED,
@@ -68,6 +70,16 @@ def test_quick_has_minutes_and_a_gentler_rate_from_a_model():
     assert fresh.learning_rate == QUICK_NEW["learning_rate"]
     assert tuned.learning_rate == QUICK_TUNED["learning_rate"] < fresh.learning_rate
     assert preset_params("quick", minutes=0.5).minutes == 0.5
+
+
+def test_quick_keeps_more_of_a_model_where_strokes_are_all_there_is():
+    kept = [
+        preset_params("quick", start_from="default", is_painted=is_painted).start_share
+        for is_painted in (False, True)
+    ]
+    assert kept == [QUICK_KEPT, QUICK_KEPT_PAINTED]
+    assert 0 < QUICK_KEPT < QUICK_KEPT_PAINTED
+    assert preset_params("quick", is_painted=True).start_share == 0  # from nothing
 
 
 def test_thorough_fits_its_steps_to_the_labels():

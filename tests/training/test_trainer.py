@@ -16,7 +16,7 @@ from napari_emseg.errors import InputError
 from napari_emseg.networks import build_network
 from napari_emseg.networks.checkpoint import load_model
 from napari_emseg.progress import Cancelled
-from napari_emseg.training import AugmentParams, TrainParams, train
+from napari_emseg.training import AugmentParams, TrainParams, kept_start, train
 from napari_emseg.training.description import format_sections
 from napari_emseg.training.held_out import describe_held_out
 from napari_emseg.training.hooks import Hook
@@ -294,7 +294,9 @@ def test_training_goes_on_from_the_weights_of_a_model(cells, tiny, tmp_path):
         train([cells], second, params=tuned.model_copy(update={"network": "rdn"}))
 
 
-def test_a_share_of_the_start_stays_in_the_model(cells, tiny, tmp_path):
+def test_a_share_of_the_start_stays_in_the_model(cells, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept_start, "USELESS", -1.0)  # all that is asked for is kept
+    monkeypatch.setattr(kept_start, "USEFUL", 0.0)
     first = tmp_path / "first.safetensors"
     train([cells], first, params=tiny)
     others = {"width": None, "depth": None, "start_from": str(first), "learning_rate": 0.1}
@@ -311,6 +313,27 @@ def test_a_share_of_the_start_stays_in_the_model(cells, tiny, tmp_path):
         if after.is_floating_point():
             expected = torch.lerp(after, start[key], 0.25)
             assert torch.allclose(kept[0.25][key], expected, atol=1e-5)
+
+
+def test_resuming_knows_how_the_start_did(cells, tiny, tmp_path):
+    first = tmp_path / "first.safetensors"
+    train([cells], first, params=tiny)
+    others = {"width": None, "depth": None, "start_from": str(first), "start_share": 0.5}
+    chosen = TrainParams.model_validate({**tiny.model_dump(), **others, "steps": 6})
+    whole, parted = tmp_path / "whole.safetensors", tmp_path / "parted.safetensors"
+    train([cells], whole, params=chosen)
+    with pytest.raises(Cancelled):
+        train([cells], parted, params=chosen, progress=StopAt(2))
+    assert start_seen(parted)[0] == 2
+    train([cells], parted, params=chosen, resume=True)
+    assert start_seen(parted) == start_seen(whole)
+    assert start_seen(whole)[0] == 6
+    assert same_weights(whole, parted)
+
+
+def start_seen(model):
+    with safe_open(model.with_suffix(".training"), "pt") as file:
+        return json.loads(file.metadata()["counters"])["start_seen"]
 
 
 def test_a_share_of_another_network_stays_out(tmp_path, cells, tiny):

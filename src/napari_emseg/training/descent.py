@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from napari_emseg.errors import InputError
 from napari_emseg.inference.device import is_out_of_memory
 from napari_emseg.networks.base import Network
-from napari_emseg.training.averaging import blend, update_average
+from napari_emseg.training.averaging import update_average
 from napari_emseg.training.batches import Batch, BatchSource
+from napari_emseg.training.kept_start import KeptStart
 from napari_emseg.training.objective import Objective
 from napari_emseg.training.optimisers import make_optimiser
 from napari_emseg.training.params import TrainParams
@@ -45,6 +46,8 @@ class Descent:
     network, average : Network
         On the device; `average` is the running mean, in evaluation mode.
     optimiser : torch.optim.Optimizer
+    start : KeptStart or None
+        What it began with, where some of that stays.
     """
 
     def __init__(self, network: Network, params: TrainParams, device: torch.device) -> None:
@@ -52,20 +55,14 @@ class Descent:
         self.device = device
         self.network = network.to(device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval()
-        self._start = self._mixed = None
-        if keeps_start(params):
-            self._start = copy.deepcopy(self.average)
-            self._mixed = copy.deepcopy(self.average)
+        self.start = KeptStart(self.average, params) if keeps_start(params) else None
         self.optimiser = make_optimiser(self.network, params)
         self._objective = Objective(self.network, params)
 
     @property
     def kept(self) -> Network:
         """What is validated, looked at and written: the mean, with its share of the start."""
-        if self._start is None or self._mixed is None:
-            return self.average
-        blend(self.average, self._start, self.params.start_share, self._mixed)
-        return self._mixed
+        return self.average if self.start is None else self.start.mixed_into(self.average)
 
     def step(self, source: BatchSource, *, share: float, step: int) -> Step:
         """Take one step.
@@ -122,6 +119,8 @@ class Descent:
         if images.ndim == 4:
             images = images.contiguous(memory_format=torch.channels_last)
         targets = batch.targets.to(self.device, non_blocking=True)
+        if self.start is not None:
+            self.start.look(images, targets)
         with autocast(self.device, self.params.precision):
             return self._objective(images, targets, step=step)
 

@@ -48,7 +48,7 @@ class Objective:
 
     def __init__(self, network: Network, params: TrainParams) -> None:
         self.params = params
-        self._outputs = _choose_outputs(network, params)
+        self._outputs = choose_outputs(network, params)
         self._boundary_is = 0 if network.offsets else 1
 
     def __call__(self, images: Tensor, targets: Tensor, *, step: int) -> Tensor:
@@ -86,7 +86,7 @@ class Objective:
         )
 
 
-def _choose_outputs(network: Network, params: TrainParams) -> Outputs:
+def choose_outputs(network: Network, params: TrainParams) -> Outputs:
     if params.sampling == "windows":
         return _choose_window_outputs(network)
     if isinstance(network, WindowNetwork) and network.is_slid:

@@ -58,8 +58,8 @@ class NetworkChoice(BaseModel):
         0,
         0.95,
         "Share of the start",
-        "How much of the weights it starts from stays in the model; 0.5 keeps what it knew of "
-        "other tissue.",
+        "How much of the weights it starts from stays in the model at most; 0.5 keeps what it "
+        "knew of other tissue. Less stays of a start that does badly on the new sections.",
         advanced=True,
     )
     maps_from: str = advanced(

@@ -26,13 +26,11 @@ QUICK_AUGMENT: dict[str, Any] = {
 """Weaker changes than those of a long training, which there is no time to profit from."""
 QUICK_NEW: dict[str, Any] = {"learning_rate": 4e-3, "warmup_fraction": 0.15}
 """From nothing: few steps, so large ones."""
-QUICK_TUNED: dict[str, Any] = {
-    "learning_rate": 1e-3,
-    "warmup_fraction": 0.1,
-    "start_share": 0.5,
-}
-"""From the weights of a model: what it knows must not be shaken off in the first steps, nor
-forgotten for two sections (measured in docs/few-sections.md)."""
+QUICK_TUNED: dict[str, Any] = {"learning_rate": 1e-3, "warmup_fraction": 0.1}
+"""From the weights of a model: what it knows must not be shaken off in the first steps."""
+QUICK_KEPT, QUICK_KEPT_PAINTED = 0.25, 0.5
+"""Share of those weights that stays, so that they are not forgotten for two sections: strokes
+teach less than whole sections (measured in docs/few-sections.md)."""
 QUICK_VALIDATION_STEPS = 100
 
 PATCHES_OF_VOLUMES: dict[str, Any] = {"patch_px": 96, "patch_sections": 12, "batch_size": 2}
@@ -75,7 +73,8 @@ def preset_params(
     device : str
     is_painted : bool
         Whether the labels are strokes: how much of either kind is painted says
-        nothing of how much there is, so both kinds weigh the same.
+        nothing of how much there is, so both kinds weigh the same; and they teach
+        less than whole sections, so ``quick`` keeps more of what it starts from.
 
     Raises
     ------
@@ -92,7 +91,7 @@ def preset_params(
     chosen: dict[str, Any] = {"network": network, "start_from": start_from, "device": device}
     match preset:
         case "quick":
-            chosen |= _patches(network) | _quick(start_from) | {"minutes": QUICK_MINUTES}
+            chosen |= _patches(network) | _quick(start_from, is_painted=is_painted)
         case "thorough":
             chosen |= _patches(network) | _thorough(network, start_from, labelled_px)
         case "paper":
@@ -106,9 +105,11 @@ def preset_params(
     return TrainParams.model_validate(chosen)
 
 
-def _quick(start_from: str) -> dict[str, Any]:
+def _quick(start_from: str, *, is_painted: bool) -> dict[str, Any]:
+    kept = {"start_share": QUICK_KEPT_PAINTED if is_painted else QUICK_KEPT}
     return {
-        **(QUICK_TUNED if start_from else QUICK_NEW),
+        **(QUICK_TUNED | kept if start_from else QUICK_NEW),
+        "minutes": QUICK_MINUTES,
         "augment": QUICK_AUGMENT,
         "validation_interval_steps": QUICK_VALIDATION_STEPS,
     }

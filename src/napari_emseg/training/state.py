@@ -51,6 +51,9 @@ class Counters:
         What it was scored on; see :func:`napari_emseg.training.held_out.describe_held_out`.
     learned : dict
         Sections learned from, over all resumptions, by data set.
+    start_seen : list of int
+        How the start did on the first batches; see
+        :class:`napari_emseg.training.kept_start.KeptStart`.
     """
 
     step: int = 0
@@ -66,6 +69,7 @@ class Counters:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     held_out: dict[str, str] = field(default_factory=dict)
     learned: dict[str, list[int]] = field(default_factory=dict)
+    start_seen: list[int] = field(default_factory=list)
 
     def forget_best(self) -> None:
         """Let no score of before count any more."""

@@ -145,6 +145,8 @@ class _Trainer:
             self.state_path, networks=self.networks, optimiser=self.descent.optimiser
         )
         self.counters.learned = add_learned(self.counters.learned, self.pairs)
+        if self.descent.start is not None and self.counters.start_seen:
+            self.descent.start.seen = list(self.counters.start_seen)
 
     def compare_held_out(self) -> None:
         """Let scores of before count only if the same is held out, labelled as it was."""
@@ -231,6 +233,8 @@ class _Trainer:
         self.is_whole = False
         step = self.descent.step(source, share=share, step=counters.step)
         counters.step += 1
+        if self.descent.start is not None:
+            counters.start_seen = list(self.descent.start.seen)
         self.is_whole = True
         counters.seconds += time.monotonic() - started
         stepped_at = time.monotonic()
