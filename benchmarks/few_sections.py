@@ -28,7 +28,7 @@ from typing import Any
 
 import torch
 from _budget import seconds_per_step
-from _few_pages import read_lines, write_page
+from _few_pages import WEAK_START, WEAKLY_STARTED, read_lines, write_page
 from _few_sets import DATA_SETS, ROOT, Labels, choose_sections, label_few, open_pair, score
 
 from napari_emseg.networks.library import find_model
@@ -46,6 +46,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     QUICK: {},
     "none of the start kept": {"start_share": 0.0},
     "a quarter of the start kept": {"start_share": 0.25},
+    "half of the start kept": {"start_share": 0.5},
     "none kept, rate 4e-4": {"start_share": 0.0, "learning_rate": 4e-4},
     "none kept, rate 4e-3": {"start_share": 0.0, "learning_rate": 4e-3},
     "none kept, not resampled": {"start_share": 0.0, "is_native": True},
@@ -142,14 +143,23 @@ def choose_cells(options: argparse.Namespace) -> list[Cell]:
         for data in options.sets
         for base in (f"leave_{data}", DATA_SETS[data].seen_by)
     ]
-    return before + [
-        Cell(data, start, labels, sections, base=f"leave_{data}")
-        for counts in ([n for n in options.sections if n == 2], options.sections)
-        for start in options.starts
-        for sections in counts
-        for labels in options.labels
-        for data in options.sets
+    weak = [
+        Cell(data, "fine-tuned" if labels else "base", labels, 2 if labels else 0, base=WEAK_START)
+        for data in WEAKLY_STARTED
+        for labels in ("", *options.labels)
     ]
+    return (
+        before
+        + weak
+        + [
+            Cell(data, start, labels, sections, base=f"leave_{data}")
+            for counts in ([n for n in options.sections if n == 2], options.sections)
+            for start in options.starts
+            for sections in counts
+            for labels in options.labels
+            for data in options.sets
+        ]
+    )
 
 
 def base_path(name: str, options: argparse.Namespace) -> Path:
