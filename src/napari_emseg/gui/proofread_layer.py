@@ -233,7 +233,9 @@ def _groups(preview: Preview) -> tuple[int, ...]:
     return preview.edit.after if preview.edit.operation.startswith("split") else ()
 
 
-@ProofreadLabels.bind_key("M", overwrite=True)  # type: ignore[misc]
 def take_new_segment(layer: ProofreadLabels) -> None:
     """Paint a new segment from now on."""
     layer.selected_label = layer.next_segment
+
+
+ProofreadLabels.bind_key("M", take_new_segment, overwrite=True)

@@ -109,6 +109,30 @@ class Proofreading(QObject):
         self.finish()
         self._run(work, None)
 
+    def adopt(self, opened: Opened, *, source: Layer | None = None) -> None:
+        """Show an editor that was made ready, in place of the layer `source`."""
+        self.finish()
+        like = source or self._show_raw(opened)
+        self.editor, self.folder = opened.editor, opened.folder
+        self.name = opened.folder.name
+        self.editor.on_change(self._on_change)
+        self.layer = layer = self._add_layer(like)
+        if source is not None:
+            source.visible = False
+        layer.mouse_drag_callbacks.append(Mouse(self))
+        layer.events.mode.connect(self._on_layer_mode_changed)
+        layer.events.selected_label.connect(lambda _event: self.hinted.emit())
+        self.viewer.layers.events.removed.connect(self._on_layer_removed)
+        self.viewer.layers.selection.active = layer
+        proofread_keys.bind(self)
+        self._banner = self._banner or Banner(self)
+        self.started.emit()
+        self._show()
+        for note in opened.notes:
+            self.say(note)
+        if n := self.editor.position:
+            self.say(f"Going on where you stopped: {n} edits are back.")
+
     def finish(self) -> None:
         """End the corrections; all of them are on disk already."""
         self.context.jobs.stop(JOB)
@@ -354,7 +378,7 @@ class Proofreading(QObject):
             title="Preparing to proofread",
             key=JOB,
             on_report=self.reported.emit,
-            on_result=partial(self._on_opened, source),
+            on_result=partial(self.adopt, source=source),
             on_end=self.prepared.emit,
         )
 
@@ -364,29 +388,6 @@ class Proofreading(QObject):
             return None
         boundary = self.context.volume("boundary")
         return boundary if boundary.shape == labels.shape else None
-
-    def _on_opened(self, source: Layer | None, opened: Opened) -> None:
-        self.finish()
-        like = source or self._show_raw(opened)
-        self.editor, self.folder = opened.editor, opened.folder
-        self.name = opened.folder.name
-        self.editor.on_change(self._on_change)
-        self.layer = layer = self._add_layer(like)
-        if source is not None:
-            source.visible = False
-        layer.mouse_drag_callbacks.append(Mouse(self))
-        layer.events.mode.connect(self._on_layer_mode_changed)
-        layer.events.selected_label.connect(lambda _event: self.hinted.emit())
-        self.viewer.layers.events.removed.connect(self._on_layer_removed)
-        self.viewer.layers.selection.active = layer
-        proofread_keys.bind(self)
-        self._banner = self._banner or Banner(self)
-        self.started.emit()
-        self._show()
-        for note in opened.notes:
-            self.say(note)
-        if n := self.editor.position:
-            self.say(f"Going on where you stopped: {n} edits are back.")
 
     def _show_raw(self, opened: Opened) -> Layer | None:
         """Show what the segmentation is of, unless it is there."""
