@@ -100,13 +100,14 @@ def test_a_killed_window_s_paint_is_offered_to_the_next(
     context.set_layer("raw", other)
     offers = painting_offers_of(context)
     qtbot.waitUntil(lambda: bool(offers._left), timeout=PATIENCE_MS)
-    assert not row.is_offering  # it is of another stack
+    assert not row.is_due  # it is of another stack
     context.set_layer("raw", viewer.layers["stack"])
     assert row.isVisibleTo(row.parentWidget())
     words = row.words.text()
     assert words.startswith("'stack painting' was not saved: paint in 2 sections, last painted ")
+    assert row.is_due
     press(qtbot, row.take_button)
-    assert not row.is_offering
+    assert not row.is_due
     qtbot.waitUntil(lambda: wishes_of(context).layer("labels") is not None, timeout=PATIENCE_MS)
     layer: Any = wishes_of(context).layer("labels")
     expected = add_painting(viewer, viewer.layers["stack"])
@@ -182,7 +183,7 @@ def test_what_is_deleted_or_thrown_away_can_be_had_back_for_a_while(
     assert row.words.text() == "'stack painting' was thrown away: paint in 1 section."
     assert len(list(paintings_folder.glob("*/*.npz"))) == 1
     offers._expire()
-    assert not row.is_offering
+    assert offers.present == []
     assert list(paintings_folder.iterdir()) == []
 
 

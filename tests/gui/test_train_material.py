@@ -105,7 +105,7 @@ REFUSALS: list[tuple[Any, str]] = [
     (Material(RAW, paint(), "labels"), "'strokes' is empty: label"),
     (Material(RAW, paint(1, values=(7,)), "labels"), "holds the number 7 only"),
     (Material(RAW, paint(1), "painted", held_out="1"), "Every labelled section is held out"),
-    (Material(RAW, paint(1), "painted", sections="0"), "Nothing is labelled in the sections"),
+    (Material(RAW, paint(1), "painted", sections="0"), "There are no labels in section 0 of"),
     (
         Material(RAW, paint(1, depth=9), "painted"),
         "'strokes' is 9 × 20 × 31 voxels but the stack 7 × 20 × 31",

@@ -31,9 +31,9 @@ class TakeBack(QWidget):
         self._show()
 
     @property
-    def is_offering(self) -> bool:
-        """Whether there is anything to take back."""
-        return bool(self._offers.present)
+    def is_due(self) -> bool:
+        """Whether there is paint that was not saved, and nobody has said what becomes of it."""
+        return any(offer.deleted is None for offer in self._offers.present)
 
     def take_back(self) -> None:
         """Put the paint that is offered into a layer."""

@@ -48,7 +48,7 @@ class TrainChoices(QWidget):
         self.start = StartCombo(
             context,
             name="start from",
-            first=("the model chosen in Boundaries", CHOSEN),
+            first=("the model in Boundaries", CHOSEN),
             accepts=can_start_from,
         )
         self.start.setToolTip(
@@ -103,7 +103,8 @@ class TrainChoices(QWidget):
         """Open the library of models, to start from one of them."""
         from napari_emseg.gui.model_library import open_model_library
 
-        chosen = self._wishes.full_choice().start_from
+        chosen = self.start.currentData()
+        chosen = "" if chosen == CHOSEN else chosen
         open_model_library(
             self._context, use=self._start_from, use_text="Start from it", model=chosen
         )

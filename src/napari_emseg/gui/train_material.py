@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_emseg.errors import InputError
 from napari_emseg.sectionwise import SectionwiseArray
+from napari_emseg.training.description import format_sections
 from napari_emseg.training.painting import MEMBRANE, painted_sections
 from napari_emseg.training.pairs import LabelsKind, TrainingPair
 from napari_emseg.volume import Volume
@@ -181,15 +182,15 @@ def _check(pair: TrainingPair, layer: str) -> None:
     seen = _values_in(pair)
     if not seen:
         raise InputError(
-            f"Nothing is labelled in the sections to learn from in '{layer}': label them, or "
-            "choose others under Sections."
+            f"There are no labels in {_describe(pair.train_sections)} of '{layer}': label some, or "
+            "clear 'Learn from' below."
         )
     if len(seen) > 1:
         return
     if pair.labels_kind == "labels":
         raise InputError(
-            f"'{layer}' holds the number {seen.pop()} only, so it shows no boundary: if these are "
-            "strokes or membranes, choose so under 'They are'."
+            f"'{layer}' holds the number {seen.pop()} only, which shows no boundary: say what it "
+            "is under 'They are'."
         )
     if seen == {MEMBRANE}:
         raise InputError(
@@ -198,6 +199,10 @@ def _check(pair: TrainingPair, layer: str) -> None:
     raise InputError(
         f"Only cells are painted in '{layer}': press Membrane and draw along a few membranes too."
     )
+
+
+def _describe(sections: tuple[int, ...]) -> str:
+    return f"section{'s' if len(sections) > 1 else ''} {format_sections(sections)}"
 
 
 def _values_in(pair: TrainingPair) -> set[int]:

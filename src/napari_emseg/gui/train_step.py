@@ -45,7 +45,7 @@ class TrainStep(StepWidget):
         self.model_name.setAccessibleName("name of the model")
         self.model_name.setToolTip("What the new model is called in the list of models")
         self.rows.addLayout(row("Name", self.model_name))
-        self.expect = note(lines=2)
+        self.expect = note(lines=3)  # of the smaller font there is now: two later
         self.rows.addWidget(self.expect)
         self._add_buttons()
         self.watch = TrainWatch(context, self.training)
@@ -79,7 +79,7 @@ class TrainStep(StepWidget):
                 return "paused: press Resume, or keep it as it is"
             case "finished":
                 return f"finished: '{self.training.name}' is in the library"
-        if self.take_back.is_offering:
+        if self.take_back.is_due:
             return "paint that was not saved: take it back"
         return "ready: press Train" if self.outlook.now.is_ready else TEASER
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
+from napari_emseg.gui.known_models import known_models_of
 from napari_emseg.gui.painting_layer import add_painting, dress, is_painting
 from napari_emseg.gui.train_data import TrainData, guess_kind
 from napari_emseg.gui.train_material import Material
 from napari_emseg.steps.params import parse_params
-from napari_emseg.steps.train import TrainChoice
+from napari_emseg.steps.train import DEFAULT, TrainChoice
 from napari_emseg.training.pairs import LabelsKind
 
 if TYPE_CHECKING:
@@ -146,10 +148,21 @@ class TrainWishes(QObject):
         return [data.material() for data in self.all_data()]
 
     def full_choice(self) -> TrainChoice:
-        """Return how to train, with the name of the model that it starts from."""
+        """Return how to train, with the name of the model that it starts from.
+
+        Raises
+        ------
+        InputError
+            If that model is gone.
+        """
         start = self.start_from
         if start == CHOSEN:
             start = self._context.session.predict.model
+        is_known = start in ("", DEFAULT) or known_models_of(self._context).find(start)
+        if not is_known and not Path(start).is_file():
+            raise InputError(
+                f"There is no model '{start}' any more: choose another one under Start from."
+            )
         return self.choice.model_copy(update={"start_from": start})
 
     def _on_inserted(self, event: Any) -> None:

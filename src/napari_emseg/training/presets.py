@@ -139,7 +139,7 @@ def _patches(network: str) -> dict[str, Any]:
 def _of_paper(network: str) -> dict[str, Any]:
     if network not in PAPER:
         raise InputError(
-            f"No paper says how to train '{network}'; choose another preset, or one of "
-            f"{', '.join(sorted(PAPER))}."
+            f"No paper says how to train '{network}': choose another preset, or a network whose "
+            "paper does, such as n4 or fusionnet."
         )
     return PAPER[network]
