@@ -117,6 +117,8 @@ class CheatSheet(QDialog):
         sides = QHBoxLayout()
         sides.setSpacing(28)
         left, right = QVBoxLayout(), QVBoxLayout()
+        for side in (left, right):
+            side.setSpacing(2)
         for group in GROUPS:
             side = left if group in _LEFT else right
             side.addWidget(_heading(group))

@@ -64,7 +64,9 @@ class HistoryModel(TableModel):
         self._position = position
         self.dataChanged.emit(self.index(0, 0), self.index(n, len(_COLUMNS) - 1))
 
-    def rowCount(self, parent: QModelIndex | None = None) -> int:
+    @property
+    def n_rows(self) -> int:
+        """One for each edit, and the start."""
         return len(self._items) + 1
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
@@ -153,7 +155,7 @@ def summarise(n: int, position: int) -> str:
     ('12 edits; a click goes back to one', '10 of 12 edits; the next one replaces the grey ones')
     """
     if n == 0:
-        return "No edits yet. Each one will stand here, and can be taken back."
+        return "No edits yet; each one will stand here."
     edits = f"{n:,} edit" + ("" if n == 1 else "s")
     if position < n:
         return f"{position:,} of {edits}; the next one replaces the grey ones"

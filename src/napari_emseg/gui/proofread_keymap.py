@@ -161,7 +161,7 @@ def normal(key: str) -> str:
         raise InputError(f"“{key}” is not a key: press one key, with Shift if need be.") from error
     last = last.capitalize() if len(last) > 1 else last.upper()
     last = _LONG.get(last, last)
-    if not last or last in named.values():
+    if not (len(last) == 1 or last.isalnum()) or last in named.values():
         raise InputError(f"“{key}” is not a key: press one key, with Shift if need be.")
     return "+".join([*(word for word in _MODIFIERS if word in held), last])
 

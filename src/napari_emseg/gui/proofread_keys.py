@@ -13,13 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app_model.types import KeyCode
+from napari._app_model import get_app_model
 from qtpy.QtCore import QEvent, QObject, Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import (  # type: ignore[attr-defined]
-    QAction,
-    QKeyEvent,
-    QKeySequence,
-    QShortcut,
-)
+from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QLineEdit, QPushButton, QWidget
 
 from napari_emseg.errors import InputError
@@ -70,7 +66,7 @@ class Keys(QObject):
         self._proofreading = proofreading
         self.map = Keymap(ACTIONS)
         self._bound: list[tuple[weakref.ref[Any], str, Callable[[Any], None]]] = []
-        self._shortcuts: list[QShortcut] = []
+        self._listener: OddKeys | None = None
 
     def key_of(self, action: str) -> str:
         """Return the key of an action, "" for what has none."""
@@ -99,12 +95,12 @@ class Keys(QObject):
         for action in ACTIONS:
             key = self.key_of(action.id)
             if _is_odd(key):
-                self._add_shortcut(key, action.id)
                 continue
             if layer is not None:
                 self._bind_to(layer, key, action.id)
             if key not in _SHARED and not any(str(held) == key for held in viewer.keymap):
                 self._bind_to(viewer, key, action.id)
+        self._listener = OddKeys(viewer.window._qt_viewer.canvas.native, self)
 
     def release(self) -> None:
         """Give the keys back."""
@@ -114,10 +110,9 @@ class Keys(QObject):
             if held.get(key) is function and provider is not None:
                 provider.bind_key(key, None)
         self._bound.clear()
-        for shortcut in self._shortcuts:
-            shortcut.setEnabled(False)
-            shortcut.deleteLater()
-        self._shortcuts.clear()
+        if self._listener is not None:
+            self._listener.end()
+            self._listener = None
 
     def run(self, action: str) -> None:
         """Do what an action does, while something is being proofread."""
@@ -146,13 +141,6 @@ class Keys(QObject):
                 naparis(provider)
             return
         self.run(action)
-
-    def _add_shortcut(self, key: str, action: str) -> None:
-        """Listen to a sign that lies elsewhere on each keyboard, wherever in the window."""
-        window = self._proofreading.viewer.window._qt_window
-        shortcut = QShortcut(QKeySequence(key), window)
-        shortcut.activated.connect(partial(self.run, action))
-        self._shortcuts.append(shortcut)
 
     def _renew(self) -> None:
         if self._bound:
@@ -196,11 +184,38 @@ def napari_keys(proofreading: Proofreading) -> dict[str, str]:
         for part in kind.__mro__:
             for key, function in getattr(part, "class_keymap", {}).items():
                 found[str(key)] = getattr(function, "__name__", "").replace("_", " ")
-    for menu in viewer.window._qt_window.findChildren(QAction):
-        for sequence in menu.shortcuts():
-            with suppress(InputError):
-                found[normal(sequence.toString())] = menu.text().replace("&", "")
+    app = get_app_model()
+    for rule in app.keybindings:  # of the menus
+        found[str(rule.keybinding)] = app.commands[rule.command_id].title
     return found
+
+
+class OddKeys(QObject):
+    """Listens on the canvas for signs that lie elsewhere on each keyboard, as "?" does.
+
+    napari cannot tell them apart.
+
+    Parameters
+    ----------
+    canvas : QWidget
+    keys : Keys
+    """
+
+    def __init__(self, canvas: QWidget, keys: Keys) -> None:
+        super().__init__()
+        self._canvas, self._keys = canvas, keys
+        canvas.installEventFilter(self)
+
+    def end(self) -> None:
+        """Listen no more."""
+        with suppress(RuntimeError):  # the canvas may be gone
+            self._canvas.removeEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if event is None or event.type() != QEvent.Type.KeyPress:
+            return False
+        key = key_pressed(event) if isinstance(event, QKeyEvent) else ""
+        return bool(key) and _is_odd(key) and self._keys.press(key)
 
 
 class KeyListener(QObject):

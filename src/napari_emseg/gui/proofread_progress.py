@@ -47,6 +47,7 @@ class ProgressPanel(QWidget):
         self.bar.setFixedHeight(6)
         self.share, self.pace, self.left = ElidedLabel(), ElidedLabel(), ElidedLabel()
         self.score = ElidedLabel()
+        self.bar.setToolTip("Share of the segmented volume that is marked as done")
         self._table: TruthTable | None = None
         self._known_by: tuple[Any, ...] = ()
         self._first: dict[str, float] = {}
@@ -207,26 +208,28 @@ def describe_left(n_worth: int, decision_s: float | None) -> str:
 
     Examples
     --------
-    >>> describe_left(340, 9.0), describe_left(340, None), describe_left(0, 9.0)
-    ('about 340 decisions worth it, 51 min at your pace', 'about 340 decisions worth it', 'nothing')
+    >>> describe_left(340, 9.0)
+    'about 340 decisions are worth it, 51 min at your pace'
+    >>> describe_left(1, None), describe_left(0, 9.0)
+    ('about 1 decision is worth it', 'nothing')
     """
     if not n_worth:
         return "nothing"
-    words = f"about {n_worth:,} decision" + ("" if n_worth == 1 else "s") + " worth it"
+    words = f"about {n_worth:,} decision" + (" is" if n_worth == 1 else "s are") + " worth it"
     if decision_s is None:
         return words
     return f"{words}, {format_seconds(n_worth * decision_s)} at your pace"
 
 
 def describe_scores(now: dict[str, float], first: dict[str, float]) -> str:
-    """Say the scores, and what they were at the start.
+    """Say what the scores were at the start, and what they are now.
 
     Examples
     --------
     >>> now = {"voi_split": 0.5, "voi_merge": 0.25, "adapted_rand_error": 0.1}
     >>> describe_scores(now, {**now, "voi_split": 1.0})
-    'VOI 0.750 bits (was 1.250), Rand error 0.100 (was 0.100)'
+    'VOI 1.250 → 0.750, Rand error 0.100 → 0.100'
     """
     voi, before = (s["voi_split"] + s["voi_merge"] for s in (now, first))
     error, first_error = now["adapted_rand_error"], first["adapted_rand_error"]
-    return f"VOI {voi:.3f} bits (was {before:.3f}), Rand error {error:.3f} (was {first_error:.3f})"
+    return f"VOI {before:.3f} → {voi:.3f}, Rand error {first_error:.3f} → {error:.3f}"

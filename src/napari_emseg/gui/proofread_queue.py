@@ -57,7 +57,9 @@ class QueueModel(TableModel):
         """What is listed."""
         return self._queue.order
 
-    def rowCount(self, parent: QModelIndex | None = None) -> int:
+    @property
+    def n_rows(self) -> int:
+        """One for each place."""
         return len(self.order.sites)
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
@@ -115,7 +117,7 @@ class QueuePanel(QWidget):
         assert chosen is not None
         chosen.currentRowChanged.connect(self._on_row_changed)
         self.table.installEventFilter(self)
-        self.words = note(lines=3)
+        self.words = note(lines=4)
         self.buttons = {
             action.removeprefix("site_"): key_button(proofreading, action, text, tip)
             for action, text, tip in _DECISIONS

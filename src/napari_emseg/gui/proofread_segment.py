@@ -67,7 +67,9 @@ class NeighbourModel(TableModel):
         self.neighbours, self.voxel_size_nm = neighbours, voxel_size_nm
         self.endResetModel()
 
-    def rowCount(self, parent: QModelIndex | None = None) -> int:
+    @property
+    def n_rows(self) -> int:
+        """One for each neighbour."""
         return len(self.neighbours)
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:

@@ -28,8 +28,16 @@ class TableModel(QAbstractTableModel):
         super().__init__()
         self._columns = tuple(columns)
 
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        raise NotImplementedError
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else self.n_rows
+
     def columnCount(self, parent: QModelIndex | None = None) -> int:
-        return len(self._columns)
+        return 0 if parent is not None and parent.isValid() else len(self._columns)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:
         if orientation != Qt.Orientation.Horizontal:
