@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import json
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from napari_emseg.cli import main
 from napari_emseg.io import open_volume, save_volume
 from napari_emseg.networks.checkpoint import load_model
+from napari_emseg.networks.picture import read_picture
 from napari_emseg.training.presets import QUICK_NEW
 from napari_emseg.volume import Volume
 
@@ -47,6 +50,17 @@ def test_the_report_tells_how_long_the_network_waited(stack, capsys):
     assert 0 <= report["waited_share"] <= 1
     assert main(["train", "raw.tif", "labels.tif", "n.safetensors", *SMALL]) == 0
     assert "of it waiting for data" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flags", [(), ("--network", "unet3d", "--patch-sections", "2")])
+def test_the_model_shows_what_it_makes_of_a_section(flags, stack, capsys):
+    train(capsys, *flags)
+    with Image.open(BytesIO(read_picture(stack / "m.safetensors") or b"")) as picture:
+        seen, found = np.asarray(picture)[:, :44], np.asarray(picture)[:, 48:]
+    raw = open_volume(stack / "raw.tif").read(3)  # held out
+    assert np.corrcoef(seen.ravel(), raw.ravel())[0, 1] > 0.99
+    assert found.shape == raw.shape
+    assert found.std() > 0
 
 
 def test_folds_give_a_model_each_and_mean_scores(stack, capsys):

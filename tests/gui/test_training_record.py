@@ -68,6 +68,7 @@ def test_a_training_of_another_program_that_lives_is_left_alone(tmp_path: Path) 
 def test_what_is_only_needed_to_go_on_is_removed(tmp_path: Path) -> None:
     model = leave_unfinished(tmp_path, "a")
     model.write_bytes(b"weights")
+    model.with_suffix(".curve.jsonl").write_text("{}")
     forget(model)
     assert list(tmp_path.iterdir()) == [model]
     forget(model)

@@ -209,6 +209,7 @@ def _train_one(
     progress: Progress,
 ) -> dict[str, Any]:
     from napari_emseg.training import train
+    from napari_emseg.training.portrait import add_portrait
 
     result = train(
         pairs,
@@ -219,6 +220,7 @@ def _train_one(
         resume=args.resume,
         hooks=_hooks(args),
     )
+    add_portrait(result.model_path, pairs, device=params.device)
     return _report(result)
 
 
@@ -231,6 +233,7 @@ def _train_folds(
     progress: Progress,
 ) -> dict[str, Any]:
     from napari_emseg.training.cross_validation import cross_validate
+    from napari_emseg.training.portrait import add_portrait
 
     done = cross_validate(
         pairs,
@@ -242,6 +245,8 @@ def _train_folds(
         resume=args.resume,
         make_hooks=lambda fold: _hooks(args, f"fold{fold}"),
     )
+    for result in done.results:
+        add_portrait(result.model_path, pairs, device=params.device)
     return {"folds": [_report(result) for result in done.results], "scores": done.scores}
 
 

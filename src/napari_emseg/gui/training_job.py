@@ -22,7 +22,6 @@ from napari_emseg.gui.training_record import (
     find_unfinished,
     forget,
     place_for,
-    record_path,
 )
 from napari_emseg.progress import Progress
 from napari_emseg.steps.train import TrainChoice, params_of
@@ -178,7 +177,7 @@ class Training(QObject):
         assert self.model_path is not None
         is_saved = self.model_path.with_suffix(STATE_SUFFIX).exists()
         if not is_saved:
-            record_path(self.model_path).unlink(missing_ok=True)
+            forget(self.model_path)
         self.state = "paused" if is_saved else "none"
         self.changed.emit()
 

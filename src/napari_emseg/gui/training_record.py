@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from napari_emseg.errors import InputError
 from napari_emseg.io.atomic import atomic_write, check_file_place
 from napari_emseg.steps.train import TrainChoice
-from napari_emseg.training.result import STATE_SUFFIX
+from napari_emseg.training.result import CURVE_SUFFIX, STATE_SUFFIX
 
 SUFFIX = ".safetensors"
 _RECORD_SUFFIX = f"{STATE_SUFFIX}.json"
@@ -90,9 +90,9 @@ def find_unfinished(folder: Path) -> tuple[Path, TrainingRecord] | None:
 
 
 def forget(model_path: Path) -> None:
-    """Remove what is only needed to go on with a training."""
-    for path in (record_path(model_path), model_path.with_suffix(STATE_SUFFIX)):
-        path.unlink(missing_ok=True)
+    """Remove what is only needed to go on with a training, or to watch it."""
+    for suffix in (_RECORD_SUFFIX, STATE_SUFFIX, CURVE_SUFFIX):
+        model_path.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def place_for(title: str, folder: Path, taken: Iterable[str]) -> Path:
