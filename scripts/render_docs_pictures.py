@@ -184,9 +184,28 @@ def picture_steps(raw: Any, truth: Any, *, is_fast: bool) -> None:
     workspace.frames["segment"].set_open(False)
     steps["evaluate"].error_list.step(1)
     photo.window("5_errors")
+    picture_proofreading(workspace, photo)
     viewer.theme = "light"
     photo.window("light_theme")
     viewer.close()
+
+
+def picture_proofreading(workspace: Any, photo: Photographer) -> None:
+    """Look at a suspicious place, and at the keys."""
+    from napari_emseg.gui.cheat_sheet import CheatSheet
+    from napari_emseg.gui.proofread_sites import queue_of
+    from napari_emseg.gui.proofreading import proofreading_of
+
+    for name, frame in workspace.frames.items():
+        frame.set_open(name == "proofread")
+    step: Any = workspace.step("proofread")
+    proofreading = proofreading_of(workspace.context)
+    queue = queue_of(proofreading)
+    step.start()
+    wait_until(lambda: proofreading.is_active and bool(queue.order.sites))
+    queue.step(1)
+    photo.window("6_proofread")
+    photo.widget("keys", CheatSheet(proofreading))
 
 
 if __name__ == "__main__":
