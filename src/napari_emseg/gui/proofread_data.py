@@ -49,6 +49,7 @@ class EditedLabels:
     def __init__(self, editor: Proofreader, on_write: Callable[[], object] | None = None) -> None:
         self._editor, self.on_write = editor, on_write
         self._draft: dict[int, Labels] = {}  # whole sections with a stroke on them
+        self._written: dict[int, npt.NDArray[np.bool_]] = {}  # which of their voxels
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,17 +84,17 @@ class EditedLabels:
     def __setitem__(self, key: Any, values: Any) -> None:
         z, rest = self._parts(key)
         if isinstance(z, int):
-            self._open(z)[rest] = values
+            self._write(z, rest, values)
         elif isinstance(z, slice):
             chosen = range(*z.indices(len(self)))
             shape = (len(chosen), *self._section(0)[rest].shape)
             for k, value in zip(chosen, np.broadcast_to(values, shape), strict=True):
-                self._open(k)[rest] = value
+                self._write(k, rest, value)
         else:
             z, rows, columns, values = np.broadcast_arrays(z, *rest, values)
             for k in np.unique(z).tolist():
                 here = z == k
-                self._open(int(k))[rows[here], columns[here]] = values[here]
+                self._write(int(k), (rows[here], columns[here]), values[here])
         if self.on_write is not None:
             self.on_write()
 
@@ -110,24 +111,28 @@ class EditedLabels:
     def forget(self) -> None:
         """Drop the draft."""
         self._draft.clear()
+        self._written.clear()
 
     def take(self) -> list[Stroke]:
         """Return what was written, one stroke for each label, and drop the draft."""
         changes = {}
         for z, section in sorted(self._draft.items()):
-            is_new = section != self._editor.view[z]
+            is_new = self._written[z] & (section != self._editor.view[z])
             if is_new.any():
-                changes[z] = np.where(is_new, section, 0), is_new
-        self._draft.clear()
+                changes[z] = section, is_new
+        self.forget()
         if not changes:
             return []
         labels = np.unique(np.concatenate([s[new] for s, new in changes.values()])).tolist()
         return [_stroke(changes, label) for label in labels]
 
-    def _open(self, z: int) -> Labels:
+    def _write(self, z: int, place: tuple[Any, ...], values: Any) -> None:
         if z not in self._draft:
             self._draft[z] = np.array(self._editor.view[z])
-        return self._draft[z]
+            self._written[z] = np.zeros(self.shape[1:], bool)
+        # napari writes whole boxes: what is as it was is no part of the stroke.
+        self._written[z][place] |= self._draft[z][place] != values
+        self._draft[z][place] = values
 
     def _section(self, z: int) -> Labels:
         found: Labels = self._draft[z] if z in self._draft else self._editor.view[z]

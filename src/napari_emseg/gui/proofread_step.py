@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QButtonGroup, QComboBox, QFileDialog, QHBoxLayout, QToolButton, QWidget
 
+from napari_emseg.gui import proofread_keys
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import ElidedLabel, Fold, ProgressRow, button, column, note, row
 from napari_emseg.gui.jobs import Report
@@ -15,12 +16,14 @@ from napari_emseg.gui.proofread_export import export_labels, labels_as_layer
 from napari_emseg.gui.proofread_modes import MODES
 from napari_emseg.gui.proofreading import Proofreading, proofreading_of
 from napari_emseg.gui.step_widget import StepWidget
-from napari_emseg.session.proofreads import ProofreadFolder, list_folders
+from napari_emseg.session.proofreads import list_folders
 
 _MOST_LISTED = 12
+_KEYS = {"look": "drop", "merge": "merge", "split": "split", "line": "line"}  # of the modes
 _PANELS = (
     ("proofread_segment", "SegmentPanel", ""),
     ("proofread_queue", "QueuePanel", ""),
+    ("proofread_progress", "ProgressPanel", "Progress"),
     ("proofread_history", "HistoryPanel", "History"),
     ("proofread_surfaces", "SurfacesPanel", "3D surfaces"),
 )
@@ -57,7 +60,7 @@ class ProofreadStep(StepWidget):
             return f"{n} edit{'' if n == 1 else 's'}, all on disk" if n else "click, or press a key"
         if self.context.layer("segmentation") is not None:
             return "ready: press Start proofreading"
-        if self.folders:
+        if self.earlier.count():
             return "ready: go on where you stopped"
         return "waiting for labels: press Write labels"
 
@@ -65,11 +68,6 @@ class ProofreadStep(StepWidget):
     def is_due(self) -> bool:
         """Whether this is what comes next, when all other steps are done."""
         return self.start_button.isEnabled() and self.proofreading.editor is None
-
-    @property
-    def folders(self) -> list[ProofreadFolder]:
-        """Proofreadings on disk with edits, the newest first."""
-        return [folder for folder in self._known if folder.n_edits]
 
     def start(self) -> None:
         """Start proofreading the chosen labels."""
@@ -135,13 +133,14 @@ class ProofreadStep(StepWidget):
     def _make_working(self) -> QWidget:
         content = QWidget()
         self._work_rows = column(content)
+        proofread_keys.KeyListener(content, self.proofreading)
         self.mode_buttons = QButtonGroup(self)
         modes = QHBoxLayout()
         modes.setSpacing(4)
         for mode in MODES:
             made = QToolButton()
             made.setText(mode.title)
-            made.setToolTip(mode.tip)
+            proofread_keys.tell_key(self.proofreading, made, _KEYS.get(mode.name, ""), mode.tip)
             made.setCheckable(True)
             made.setProperty("role", "tool")
             made.setProperty("mode", mode.name)
@@ -192,8 +191,7 @@ class ProofreadStep(StepWidget):
 
     def _connect(self) -> None:
         proofreading = self.proofreading
-        self._known = list_folders()[:_MOST_LISTED]
-        self._list_earlier()
+        self.refresh_earlier()
         for signal in (proofreading.started, proofreading.ended, proofreading.previewed):
             signal.connect(self._show_state)
         proofreading.mode_changed.connect(self._show_state)
@@ -203,11 +201,13 @@ class ProofreadStep(StepWidget):
         proofreading.prepared.connect(self._on_prepared)
         self.context.layer_changed.connect(self._show_state)
 
-    def _list_earlier(self) -> None:
+    def refresh_earlier(self) -> None:
+        """List the proofreadings on disk anew."""
         self.earlier.clear()
-        for folder in self.folders:
-            when = folder.changed.astimezone().strftime("%d %b %H:%M")
-            self.earlier.addItem(f"{folder.name}, {folder.n_edits} edits, {when}", folder)
+        for folder in list_folders()[:_MOST_LISTED]:
+            if n := folder.n_edits:
+                when = folder.changed.astimezone().strftime("%d %b %H:%M")
+                self.earlier.addItem(f"{folder.name}, {n} edits, {when}", folder)
 
     def _show_state(self, *_: object) -> None:
         proofreading = self.proofreading
@@ -219,7 +219,7 @@ class ProofreadStep(StepWidget):
         self.working.setVisible(is_active)
         has_labels = self.context.layer("segmentation") is not None
         self.start_button.setEnabled(has_labels and not proofreading.is_starting)
-        self.earlier_row.setVisible(bool(self.folders) and not is_active)
+        self.earlier_row.setVisible(self.earlier.count() > 0)
         for made in self.mode_buttons.buttons():
             made.setChecked(made.property("mode") == proofreading.mode)
         has_preview = proofreading.preview is not None
@@ -232,6 +232,5 @@ class ProofreadStep(StepWidget):
 
     def _on_prepared(self) -> None:
         self.progress.idle()
-        self._known = list_folders()[:_MOST_LISTED]
-        self._list_earlier()
+        self.refresh_earlier()
         self._show_state()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -102,12 +102,13 @@ class Proofreading(QObject):
 
     def resume(self, folder: ProofreadFolder) -> None:
         """Go on with a proofreading on disk; computed in the background."""
-
-        def work(progress: Progress) -> Opened | None:
-            return go_on(folder, progress=progress)
-
         self.finish()
-        self._run(work, None)
+        self._run(partial(_resume, folder), None)
+
+    def resume_packed(self, packed: Mapping[str, Any]) -> None:
+        """Go on with a proofreading that came in a session file."""
+        self.finish()
+        self._run(partial(_unpack, packed), None)
 
     def adopt(self, opened: Opened, *, source: Layer | None = None) -> None:
         """Show an editor that was made ready, in place of the layer `source`."""
@@ -491,6 +492,16 @@ class Proofreading(QObject):
             self._refuse(error)
             return False
         return True
+
+
+def _resume(folder: ProofreadFolder, progress: Progress) -> Opened | None:
+    return go_on(folder, progress=progress)
+
+
+def _unpack(packed: Mapping[str, Any], progress: Progress) -> Opened | None:
+    from napari_emseg.session.proofreads import unpack_folder
+
+    return go_on(unpack_folder(packed), progress=progress)
 
 
 def proofreading_of(context: Context) -> Proofreading:

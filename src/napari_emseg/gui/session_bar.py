@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -212,17 +211,9 @@ class SessionBar(QWidget):
             live_preview_of(context).adopt(saved.hierarchy)
         self._show_section(saved.session.view.section)
         if saved.proofreading is not None:
-            self._go_on_proofreading(saved.proofreading)
+            proofreading_of(context).resume_packed(saved.proofreading)
         for note in saved.notes:
             show_info(note)
-
-    def _go_on_proofreading(self, packed: Mapping[str, Any]) -> None:
-        from napari_emseg.session.proofreads import unpack_folder
-
-        try:
-            proofreading_of(self.context).resume(unpack_folder(packed))
-        except InputError as error:
-            self.context.refuse(error)
 
     def _show_role(self, role: str, volume: Volume | None) -> None:
         context = self.context
