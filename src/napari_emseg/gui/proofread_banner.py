@@ -61,6 +61,8 @@ class Banner(QLabel):
         layer = proofreading.layer
         if layer is None:
             return ""
+        if proofreading.viewer.dims.ndisplay == 3:
+            return "This is the 3D view: click a surface to go to that place in its section."
         if proofreading.viewer.layers.selection.active is not layer:
             return f"Another layer is selected: select “{layer.name}” to go on."
         return proofreading.hint
