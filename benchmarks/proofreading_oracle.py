@@ -19,6 +19,11 @@ from typing import Any
 import numpy as np
 
 ORDERS = ("ours", "random", "largest error")
+# What ours knows beforehand of merges: learned by proofreading_prior.py from the other volume.
+PRIORS = {
+    "gala_fib": (4.02, -1.3, -5.5, -1.43, 0.13, -0.42, 0.83, -1.04, -0.32, 0.18, 0.0),
+    "fib25": (6.34, -4.49, -7.5, -1.58, 0.76, -0.52, 0.68, -0.83, -0.98, 0.59, 0.0),
+}
 
 
 def load(name: str, options: argparse.Namespace) -> tuple[Any, Any]:
@@ -29,26 +34,18 @@ def load(name: str, options: argparse.Namespace) -> tuple[Any, Any]:
         folder = options.data / "gala_fib"
         boundary = open_volume(folder / "train_boundary.tif", kind="boundary")
         return boundary, open_volume(folder / "train_neurons.tif", kind="labels")
-    if name == "snemi_mini":
-        folder = options.data / "snemi_mini"
-        inverted = open_volume(folder / "boundary_prob_raw.tif").read().astype(np.float32) / 255
-        boundary = Volume(1 - inverted, kind="boundary", voxel_size_nm=(30, 6, 6))
-        ids = open_volume(folder / "labels.tif", kind="labels").read()
-        truth = np.where(ids == 1, 0, ids)  # 1 is the gap between cells
-        return boundary, Volume(truth, kind="labels", voxel_size_nm=(30, 6, 6))
     truth = open_volume(options.data / "fib25" / "neurons_z000-169.tif", kind="labels")
     whole = open_volume(options.fib_map, kind="boundary")
     part = whole.read(slice(0, truth.shape[0]))
     return Volume(part, kind="boundary", voxel_size_nm=(10, 10, 10)), truth
 
 
-def segment(boundary: Any, options: argparse.Namespace) -> Any:
+def agglomerate(boundary: Any) -> Any:
     from napari_emseg import build_hierarchy
     from napari_emseg.segmentation import group
 
     hierarchy = build_hierarchy(boundary, sigma_px=1.0, mode="3d")
-    grouped = group(hierarchy, boundary, grouping="mean_boundary")
-    return grouped.cut(options.threshold, options.min_size)
+    return group(hierarchy, boundary, grouping="mean_boundary")
 
 
 def decisions_to_halve(voi: np.ndarray, lowest: float) -> int | None:
@@ -62,7 +59,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     from napari_emseg.proofreading.simulation import simulate
 
     boundary, truth = load(name, options)
-    segmentation = segment(boundary, options)
+    segmentation = agglomerate(boundary).cut(options.threshold, options.min_size)
     curves: dict[str, Any] = {}
     for order in ORDERS:
         n = options.decisions * (options.random_times if order == "random" else 1)

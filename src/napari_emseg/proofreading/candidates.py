@@ -130,7 +130,7 @@ def find_candidates(survey: Survey, belief: Belief) -> Candidates:
     features = merge_features(survey, pairs, scale, shown)
     merges = Judged(features, belief.probability("merge", features), bits)
     necks, jumps = find_necks(survey), _open_jumps(survey)
-    features = split_features(necks, scale)
+    features = split_features(necks)
     splits = Judged(
         features,
         1 - belief.probability("split", features),

@@ -239,11 +239,11 @@ def measure_change(old: Ids, new: Ids, wall: Wall, box: Box) -> Edges:
     differs, levels = old != new, wall.levels(box)
 
     def sections(ids: Ids) -> Callable[[int], Any]:
-        return lambda k: (ids[k], levels[k], differs[k])
+        return lambda k: (np.ascontiguousarray(ids[k]), levels[k], differs[k])
 
     origin = (box[0].start, box[1].start, box[2].start)
-    gained = _run(old.shape[0], sections(np.ascontiguousarray(new)), origin, NO_PROGRESS)
-    lost = _run(old.shape[0], sections(np.ascontiguousarray(old)), origin, NO_PROGRESS)
+    gained = _run(old.shape[0], sections(new), origin, NO_PROGRESS)
+    lost = _run(old.shape[0], sections(old), origin, NO_PROGRESS)
     return add_edges(gained, lost.negated())
 
 

@@ -69,6 +69,35 @@ class Site:
         return self.probability * self.bits
 
 
+def best_sites(found: Candidates, limit: int, voxel_size_nm: ZYX | None = None) -> list[Site]:
+    """Return the best sites; of cuts that part the same two ends, the best one only.
+
+    Parameters
+    ----------
+    found : Candidates
+    limit : int
+    voxel_size_nm : (z, y, x), optional
+
+    Returns
+    -------
+    list of Site
+    """
+    trees, sites = found.necks.trees, list[Site]()
+    is_shown = np.zeros(trees.parent.size, bool)
+    for k in found.order.tolist():
+        if len(sites) >= limit:
+            break
+        question, row = found.at(k)
+        if question == "split" and is_shown[found.necks.node[row]]:
+            continue
+        site = site_of(found, k, voxel_size_nm)
+        sites.append(site)
+        if question == "split":
+            one, two = (np.array([f], np.uint32) for f in site.fragments)
+            is_shown |= trees.on_the_way(one, two)
+    return sites
+
+
 def site_of(found: Candidates, k: int, voxel_size_nm: ZYX | None = None) -> Site:
     """Return one of the candidates with its position and words.
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from napari_emseg.proofreading.runs import Ids
 
+_END = 2**32
+
 
 class Members:
     """Fragments of each segment.
@@ -43,7 +45,10 @@ class Members:
         """Return the fragments of a segment, ascending; none where there is no such segment."""
         if segment in self._edited:
             return self._edited[segment]
-        k = int(np.searchsorted(self._segments, segment))
+        if not 0 <= segment < _END:
+            return np.empty(0, np.uint32)
+        # of the same type, or all segments would be converted
+        k = int(np.searchsorted(self._segments, np.uint32(segment)))
         if k == self._segments.size or self._segments[k] != segment:
             return np.empty(0, np.uint32)
         return self._order[self._starts[k] : self._starts[k + 1]]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_emseg.proofreading.runs import VoxelRuns
+from napari_emseg.jit import kernel
+from napari_emseg.proofreading.runs import Box, Ids, VoxelRuns
+from napari_emseg.proofreading.tiles import TILE_PX, PackedTile, Tile, pack, touched_tiles, unpack
 
-Ids = npt.NDArray[np.uint32]
-# Neurites are thin: tiles much larger than their cross-section would mostly hold copies.
-TILE_PX = 64
-_Tiles = dict[int, dict[tuple[int, int], Ids]]
+_Tiles = dict[int, dict[tuple[int, int], Tile]]
+_HOT_TILES = 1024  # 17 MB; those written before are packed,
+_PACKED_AT_ONCE = 400  # not all in one edit: it must stay quick
 
 
 class PatchedFragments:
@@ -44,6 +46,7 @@ class PatchedFragments:
     def __init__(self, base: Any) -> None:
         self.base = base
         self._tiles: _Tiles = {}
+        self._hot: dict[tuple[int, int, int], None] = {}
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -94,8 +97,21 @@ class PatchedFragments:
         copy._tiles = {z: dict(row) for z, row in self._tiles.items()}
         return copy
 
-    def write(self, runs: VoxelRuns) -> None:
+    def write(self, runs: VoxelRuns, margin: int = 0) -> tuple[Box, Ids, Ids]:
         """Give voxels their new fragment.
+
+        Parameters
+        ----------
+        runs : VoxelRuns
+        margin : int
+            Voxels to be read around them, too.
+
+        Returns
+        -------
+        box : Box
+            Where in the volume; whole tiles.
+        old, new : (z, y, x) uint32
+            What was there, and what is now.
 
         Raises
         ------
@@ -103,43 +119,35 @@ class PatchedFragments:
             If a voxel is not of its old fragment or outside; then nothing is changed.
         """
         runs.check(self.shape)
-        box = runs.box[1:]
-        planes: list[tuple[int, Ids, npt.NDArray[np.bool_]]] = []
-        for z, inside, old, new in runs.sections():
-            plane = np.array(self[(z, *box)], np.uint32)
-            touched = np.zeros(plane.shape, bool)
-            if (plane.reshape(-1)[inside] != old).any():
-                raise ValueError(f"voxels of section {z} are of other fragments than the edit says")
-            plane.reshape(-1)[inside] = new
-            touched.reshape(-1)[inside] = True
-            planes.append((z, plane, touched))
-        for z, plane, touched in planes:
-            self._lay(z, box[0].start, box[1].start, plane, touched)
+        box = _whole_tiles(runs.box, self.shape, margin)
+        old: Ids = self[box]
+        new = old.copy()
+        corner = np.subtract(runs.origin, [part.start for part in box])
+        sizes = np.array(runs.shape, np.int64)
+        wrong = _write_runs(new, corner, sizes, runs.start, runs.length, runs.old, runs.new)
+        if wrong >= 0:
+            z = box[0].start + wrong
+            raise ValueError(f"voxels of section {z} are of other fragments than the edit says")
+        for k, z in enumerate(range(box[0].start, box[0].stop)):
+            self._lay(z, box, old[k], new[k])
+        self._pack_cold()
+        return box, old, new
 
-    def _lay(self, z: int, y: int, x: int, plane: Ids, touched: npt.NDArray[np.bool_]) -> None:
-        """Replace the tiles of section `z` under the touched voxels of a plane at (y, x)."""
-        row = self._tiles.setdefault(z, {})
-        for i in range(y // TILE_PX, (y + plane.shape[0] - 1) // TILE_PX + 1):
-            for j in range(x // TILE_PX, (x + plane.shape[1] - 1) // TILE_PX + 1):
-                first_y, first_x = i * TILE_PX - y, j * TILE_PX - x
-                from_y, from_x = max(first_y, 0), max(first_x, 0)
-                part = (slice(from_y, first_y + TILE_PX), slice(from_x, first_x + TILE_PX))
-                if not touched[part].any():
-                    continue
-                tile = self._tile(z, i, j).copy()
-                values = plane[part]
-                to_y, to_x = from_y - first_y, from_x - first_x
-                tile[to_y : to_y + values.shape[0], to_x : to_x + values.shape[1]] = values
-                row[i, j] = tile
+    def _lay(self, z: int, box: Box, old: Ids, new: Ids) -> None:
+        """Replace the tiles of section `z` in which a pixel of a box changes."""
+        first_y, first_x = box[1].start // TILE_PX, box[2].start // TILE_PX
+        for i, j in np.argwhere(touched_tiles(old, new)).tolist():
+            y, x = i * TILE_PX, j * TILE_PX
+            place = (first_y + i, first_x + j)
+            self._tiles.setdefault(z, {})[place] = new[y : y + TILE_PX, x : x + TILE_PX].copy()
+            self._hot.pop((z, *place), None)
+            self._hot[z, *place] = None
 
-    def _tile(self, z: int, i: int, j: int) -> Ids:
-        there = self._tiles.get(z, {}).get((i, j))
-        if there is not None:
-            return there
-        y, x = i * TILE_PX, j * TILE_PX
-        _, n_y, n_x = self.shape
-        below = self.base[z, y : min(y + TILE_PX, n_y), x : min(x + TILE_PX, n_x)]
-        return np.asarray(below).astype(np.uint32)
+    def _pack_cold(self) -> None:
+        for _ in range(min(len(self._hot) - _HOT_TILES, _PACKED_AT_ONCE)):
+            z, i, j = next(iter(self._hot))
+            del self._hot[z, i, j]
+            self._tiles[z][i, j] = pack(unpack(self._tiles[z][i, j]))
 
     def _read(self, sections: range, rows: range, columns: range) -> Ids:
         box = tuple(slice(r.start, max(r.start, r.stop)) for r in (sections, rows, columns))
@@ -150,10 +158,14 @@ class PatchedFragments:
         elif patched:
             base = base.copy()
         for k, row in patched:
-            for (i, j), tile in row.items():
-                to_y, from_y = _overlap(rows, i * TILE_PX, tile.shape[0])
-                to_x, from_x = _overlap(columns, j * TILE_PX, tile.shape[1])
-                base[k, to_y, to_x] = tile[from_y, from_x]
+            for (i, j), tile in _tiles_in(row, rows, columns):
+                to_y, from_y = _overlap(rows, i * TILE_PX, TILE_PX)
+                to_x, from_x = _overlap(columns, j * TILE_PX, TILE_PX)
+                base[k, to_y, to_x] = (
+                    tile.fragments[tile.which[from_y, from_x]]
+                    if isinstance(tile, PackedTile)
+                    else tile[from_y, from_x]
+                )
         return base
 
     def _at_points(self, key: Any) -> Ids:
@@ -161,6 +173,33 @@ class PatchedFragments:
         z, y, x = np.broadcast_arrays(*(np.asarray(k) for k in key))
         flat = zip(z.ravel().tolist(), y.ravel().tolist(), x.ravel().tolist(), strict=True)
         return np.array([self[p] for p in flat], np.uint32).reshape(z.shape)
+
+
+def _whole_tiles(box: Box, shape: tuple[int, int, int], margin: int) -> Box:
+    """Return the box of whole tiles, as far as there are voxels, around another box."""
+    z, y, x = (
+        slice(max(0, part.start - margin), min(n, part.stop + margin))
+        for part, n in zip(box, shape, strict=True)
+    )
+    y, x = (
+        slice(part.start // TILE_PX * TILE_PX, min(n, -(-part.stop // TILE_PX) * TILE_PX))
+        for part, n in zip((y, x), shape[1:], strict=True)
+    )
+    return z, y, x
+
+
+def _tiles_in(
+    row: dict[tuple[int, int], Tile], rows: range, columns: range
+) -> Iterable[tuple[tuple[int, int], Tile]]:
+    """Return the tiles of a section that may reach into a part of it."""
+    if not rows or not columns:
+        return ()
+    i_stop, j_stop = rows.stop // TILE_PX + 1, columns.stop // TILE_PX + 1
+    i_first, j_first = rows.start // TILE_PX, columns.start // TILE_PX
+    if (i_stop - i_first) * (j_stop - j_first) >= len(row):
+        return row.items()
+    places = ((i, j) for i in range(i_first, i_stop) for j in range(j_first, j_stop))
+    return [(place, row[place]) for place in places if place in row]
 
 
 def _ranges_of(
@@ -202,3 +241,21 @@ def _overlap(indices: range, first: int, n: int) -> tuple[slice, slice]:
     stop = max(start, min(indices.stop, first + n))
     to = slice(start - indices.start, stop - indices.start)
     return to, slice(start - first, stop - first)
+
+
+@kernel
+def _write_runs(
+    ids: Any, corner: Any, sizes: Any, start: Any, length: Any, old: Any, new: Any
+) -> int:
+    """Write runs into a box at a corner; return where a voxel is not of its old fragment, or -1."""
+    n_y, n_x = sizes[1], sizes[2]
+    for k in range(start.size):
+        first = np.int64(start[k])
+        x = corner[2] + first % n_x
+        y = corner[1] + (first // n_x) % n_y
+        z = corner[0] + first // (n_x * n_y)
+        for i in range(x, x + length[k]):
+            if ids[z, y, i] != old[k]:
+                return int(z)
+            ids[z, y, i] = new[k]
+    return -1

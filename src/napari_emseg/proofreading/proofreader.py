@@ -18,7 +18,7 @@ from napari_emseg.proofreading.candidates import Candidates, find_candidates
 from napari_emseg.proofreading.delta import encode
 from napari_emseg.proofreading.edit import Edit, place_in
 from napari_emseg.proofreading.entries import item_of, make_entry, make_move
-from napari_emseg.proofreading.guidance import Site, site_of
+from napari_emseg.proofreading.guidance import Site, best_sites
 from napari_emseg.proofreading.history import Change, History, HistoryItem
 from napari_emseg.proofreading.labels import as_segmentation
 from napari_emseg.proofreading.log import MOVES, EditLog, check_header, make_header, read_log
@@ -275,9 +275,7 @@ class Proofreader(Shorthands):
         -------
         list of Site
         """
-        found = self.candidates(belief=belief)
-        size = self.state.volume.voxel_size_nm
-        return [site_of(found, int(k), size) for k in found.order[:limit]]
+        return best_sites(self.candidates(belief=belief), limit, self.state.volume.voxel_size_nm)
 
     def candidates(self, *, belief: Belief | None = None) -> Candidates:
         """Return all that could be asked, with what it is judged by; safe in another thread."""

@@ -25,6 +25,7 @@ _TINY_NM3 = 1e6  # a thousandth of a cubic micrometre
 _TINY_VOXELS = 1000
 _FLAT_VOXELS = 3.0
 _HIGH_RANK = 0.35
+_HIGH_WALL = 0.5
 
 
 def cause_of(found: Candidates, question: Question, k: int, voxel_nm3: float | None) -> Cause:
@@ -43,7 +44,7 @@ def cause_of(found: Candidates, question: Question, k: int, voxel_nm3: float | N
         return "jump"
     features = found.judged[question].features[k]
     if question == "split":
-        return "wall inside" if features[1] >= _HIGH_RANK else "neck"
+        return "wall inside" if features[1] >= _HIGH_WALL else "neck"
     size, survey = found.survey.segment_size, found.survey
     smaller = min((found.pairs.a[k], found.pairs.b[k]), key=lambda s: int(size[s]))
     if features[10]:

@@ -74,7 +74,9 @@ class VoxelRuns:
         )
         n_box = self.shape[0] * self.shape[1] * self.shape[2]
         is_ordered = bool((self.length > 0).all() and (ends[:-1] <= self.start[1:]).all())
-        if not (is_inside and is_ordered and ends[-1] <= n_box):
+        if is_inside:  # each run ends with its row
+            is_ordered &= bool((self.start % self.shape[2] + self.length <= self.shape[2]).all())
+        if not (is_inside and is_ordered and self.start[0] >= 0 and ends[-1] <= n_box):
             raise ValueError("its voxels lie outside the volume")
 
     def sections(self) -> Iterator[tuple[int, npt.NDArray[np.int64], Ids, Ids]]:

@@ -216,15 +216,16 @@ class State:
             self.next_segment = int(segments[is_new].max()) + 1
 
     def _change_voxels(self, runs: VoxelRuns) -> None:
-        box = box_around(runs, self.fragments.shape)
-        old = self.fragments[box] if self._contacts is not None else None
-        self.fragments.write(runs)
+        box, old, new = self.fragments.write(runs, margin=1)
         self.voxel_version += 1
         self._grow(int(runs.new.max()) + 1)
         self.extents.change(runs)
-        if self._contacts is not None and old is not None:
-            new = self.fragments[box]
-            self._contacts.change(measure_change(old, new, self.wall, box))
+        if self._contacts is not None:
+            around = box_around(runs, self.fragments.shape)
+            inner = tuple(
+                slice(a.start - b.start, a.stop - b.start) for a, b in zip(around, box, strict=True)
+            )
+            self._contacts.change(measure_change(old[inner], new[inner], self.wall, around))
             self.profiles.change(runs)
 
     def _grow(self, n: int) -> None:

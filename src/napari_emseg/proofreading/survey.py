@@ -108,8 +108,8 @@ class Survey:
     def ends_inside(self) -> Mask:
         """Whether each segment by id touches no border of the volume, as a neurite should."""
         last = np.array(self.shape) - 1
-        at_border: Mask = ((self.box_low <= 0) | (self.box_high >= last)).any(axis=1)
-        return np.logical_not(at_border)
+        inside: Mask = np.all((self.box_low > 0) & (self.box_high < last), axis=1)
+        return inside
 
 
 def take_survey(
