@@ -261,7 +261,7 @@ def test_a_truth_that_says_nothing_is_refused_in_words() -> None:
     fragments = Volume(ROOMS, kind="fragments")
     with pytest.raises(InputError, match="is empty"):
         TruthTable(fragments, Volume(np.zeros(SHAPE, np.uint32), kind="labels"))
-    with pytest.raises(InputError, match="choose one of this stack"):
+    with pytest.raises(InputError, match="of another stack"):
         TruthTable(fragments, Volume(np.ones((1, 2, 2), np.uint32), kind="labels"))
 
 

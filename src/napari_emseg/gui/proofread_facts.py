@@ -137,7 +137,7 @@ def middle_of(state: State, segment: int) -> Triple:
     return place_of(state, segment)
 
 
-def describe_size(n_voxels: float, voxel_size_nm: ZYX | None) -> str:
+def describe_size(n_voxels: float, voxel_size_nm: ZYX | None, digits: int = 3) -> str:
     """Write a volume, in um3 where the size of voxels is known.
 
     Examples
@@ -147,7 +147,7 @@ def describe_size(n_voxels: float, voxel_size_nm: ZYX | None) -> str:
     """
     if voxel_size_nm is None:
         return f"{n_voxels:,.0f} voxels"
-    return f"{_three_digits(n_voxels * float(np.prod(voxel_size_nm)) / 1e9)} µm³"
+    return f"{_rounded(n_voxels * float(np.prod(voxel_size_nm)) / 1e9, digits)} µm³"
 
 
 def describe_contact(n_faces: int, voxel_size_nm: ZYX | None) -> str:
@@ -161,7 +161,7 @@ def describe_contact(n_faces: int, voxel_size_nm: ZYX | None) -> str:
     if voxel_size_nm is None or max(voxel_size_nm) > _CUBE * min(voxel_size_nm):
         return f"{n_faces:,} faces"
     side_nm = float(np.prod(voxel_size_nm)) ** (1 / 3)
-    return f"{_three_digits(n_faces * side_nm**2 / 1e6)} µm²"
+    return f"{_rounded(n_faces * side_nm**2 / 1e6)} µm²"
 
 
 def describe(facts: Facts, voxel_size_nm: ZYX | None) -> str:
@@ -216,7 +216,7 @@ def place_wanted(words: str, state: State, voxel_size_nm: ZYX | None) -> Triple 
     return z, y, x
 
 
-def _three_digits(value: float) -> str:
-    if value >= 100:
+def _rounded(value: float, digits: int = 3) -> str:
+    if value >= 10**digits / 10:
         return f"{value:,.0f}"
-    return f"{value:.3g}" if value >= 0.001 else "< 0.001"
+    return f"{value:.{digits}g}" if value >= 0.001 else "< 0.001"

@@ -37,6 +37,7 @@ __all__ = [
     "keys_of",
     "napari_keys",
     "release",
+    "tell_key",
 ]
 
 _SHARED = ("Enter", "Escape")  # napari's while it draws a polygon
@@ -275,6 +276,18 @@ def key_button(
     keys.changed.connect(label)
     label()
     return made
+
+
+def tell_key(proofreading: Proofreading, widget: QWidget, action: str, tip: str) -> None:
+    """Let the tooltip of a widget say what it does, and by which key."""
+    keys = keys_of(proofreading)
+
+    def label() -> None:
+        key = shown(keys.key_of(action))
+        widget.setToolTip(f"{tip} (key {key})" if key else tip)
+
+    keys.changed.connect(label)
+    label()
 
 
 def _is_odd(key: str) -> bool:

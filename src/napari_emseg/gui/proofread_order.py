@@ -56,7 +56,7 @@ class Order:
         old = {key_of(site): site for site in self.sites}
         late = [new.get(k) or old.get(k) for k in self._late if k not in known]
         self.sites = [*passed, *rest, *(site for site in late if site is not None)]
-        self._measure(state)
+        self.sites = [self._measured(site, state) for site in self.sites]
         if self.at < 0 and self.sites:
             self.at = 0
 
@@ -79,7 +79,9 @@ class Order:
         self._late[key_of(site)] = None
         self.sites.append(self.sites.pop(self.at))
 
-    def follow(self, state: State, decided: Iterable[Pair]) -> bool:
+    def follow(
+        self, state: State, decided: Iterable[Pair], touched: Iterable[int] | None = None
+    ) -> bool:
         """Leave out what is settled now, and bring back what no longer is.
 
         Parameters
@@ -87,6 +89,8 @@ class Order:
         state : State
         decided : iterable of (int, int)
             Pairs of fragments at whose contact was decided.
+        touched : iterable of int, optional
+            Segments that changed; by default all may have.
 
         Returns
         -------
@@ -94,25 +98,31 @@ class Order:
             Whether a place came back; it is the present one.
         """
         settled = {_ascending(pair) for pair in decided}
+        changed = None if touched is None else set(touched)
         sites: list[Site] = []
         at = self.at
         for row, site in enumerate(self.sites):
             if is_open(site, state, settled):
-                sites.append(as_of_now(site, state))
+                is_same = changed is not None and changed.isdisjoint(site.segments)
+                sites.append(site if is_same else self._measured(site, state))
                 continue
             self._gone[key_of(site)] = (site, len(sites))
             at -= row < self.at
         self.sites, self.at = sites, min(at, len(sites) - 1)
-        self._measure(state)
         return self._bring_back(state, settled)
 
-    def _measure(self, state: State) -> None:
-        n_voxels = int(state.extents.size[1 : state.next_fragment].sum())
-        for site in self.sites:
-            sizes = [state.size(segment) for segment in site.segments]
-            self._at_stake[key_of(site)] = (
-                min(sizes) if len(sizes) > 1 else smaller_part(site.bits * n_voxels, sizes[0])
-            )
+    def _measured(self, site: Site, state: State) -> Site:
+        """Return a place with the segments its fragments are in now, the larger one first."""
+        found = {int(state.segment_of[f]) for f in site.fragments}
+        sizes = {segment: state.size(segment) for segment in found}
+        segments = tuple(sorted(found, key=lambda s: (-sizes[s], s)))
+        if len(segments) > 1:
+            smaller = sizes[segments[-1]]
+        else:
+            n_voxels = int(state.extents.size[1 : state.next_fragment].sum())
+            smaller = smaller_part(site.bits * n_voxels, sizes[segments[0]])
+        self._at_stake[key_of(site)] = smaller
+        return site if segments == site.segments else replace(site, segments=segments)
 
     def _bring_back(self, state: State, settled: set[Pair]) -> bool:
         is_back = False
@@ -121,7 +131,7 @@ class Order:
                 del self._gone[key]
                 if all(key_of(other) != key for other in self.sites):
                     self.at = min(row, len(self.sites))
-                    self.sites.insert(self.at, as_of_now(site, state))
+                    self.sites.insert(self.at, self._measured(site, state))
                     is_back = True
         return is_back
 
@@ -170,13 +180,6 @@ def is_open(site: Site, state: State, settled: set[Pair]) -> bool:
     if not one or not two or {one, two} & (state.done | state.set_aside):
         return False
     return (one != two) == (site.kind == "merge")
-
-
-def as_of_now(site: Site, state: State) -> Site:
-    """Return a place with the segments its fragments are in now, the larger one first."""
-    found = {int(state.segment_of[f]) for f in site.fragments}
-    segments = tuple(sorted(found, key=lambda s: (-state.size(s), s)))
-    return site if segments == site.segments else replace(site, segments=segments)
 
 
 def _ascending(pair: Sequence[int]) -> Pair:

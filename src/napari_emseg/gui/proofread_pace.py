@@ -98,7 +98,7 @@ class TruthTable:
     Parameters
     ----------
     fragments, truth : Volume
-        (z, y, x) ids; where the truth is 0 nothing is known.
+        (z, y, x) ids; where the truth is 0, or has no sections, nothing is known.
     sections : (first, stop), optional
     progress : Progress
         Called once per section.
@@ -106,7 +106,7 @@ class TruthTable:
     Raises
     ------
     InputError
-        If the shapes differ, or the truth is 0 everywhere.
+        If sections differ in shape, or the truth is 0 everywhere.
 
     Examples
     --------
@@ -127,14 +127,12 @@ class TruthTable:
     ) -> None:
         from napari_emseg.evaluation.contingency import ContingencyBuilder
 
-        if fragments.shape != truth.shape:
-            raise InputError(
-                f"The ground truth has {truth.shape} voxels, the segments {fragments.shape}: "
-                "choose one of this stack in step 4."
-            )
+        if fragments.shape[1:] != truth.shape[1:]:
+            raise InputError("The ground truth is of another stack: choose one in step 4.")
         builder = ContingencyBuilder()
         first, stop = sections or (0, fragments.shape[0])
-        for z in range(first, min(stop, fragments.shape[0])):
+        stop = min(stop, fragments.shape[0], truth.shape[0])
+        for z in range(first, stop):
             known = np.asarray(truth.data[z])
             if known.any():
                 builder.add(np.asarray(fragments.data[z]), known)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _JOB = "proofread score"
 _REST_MS = 150
 _ROLE = "ground_truth"
-_NO_TRUTH = "Choose a ground truth in step 4 to see the score after each edit."
-_NOT_3D = "The score after each edit needs 3D labels as ground truth (step 4)."
+_NO_TRUTH = "choose a ground truth in step 4"
+_NOT_3D = "choose 3D labels as truth in step 4"
 
 
 class ProgressPanel(QWidget):
@@ -181,10 +181,10 @@ def describe_share(share: float, n_segments: int) -> str:
     Examples
     --------
     >>> describe_share(0.125, 3)
-    '12.5 % of the segmented volume, 3 segments'
+    '12.5 % of the volume, 3 segments'
     """
     noun = "segment" if n_segments == 1 else "segments"
-    return f"{100 * share:.1f} % of the segmented volume, {n_segments:,} {noun}"
+    return f"{100 * share:.1f} % of the volume, {n_segments:,} {noun}"
 
 
 def describe_pace(pace: Pace) -> str:

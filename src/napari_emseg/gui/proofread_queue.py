@@ -24,11 +24,10 @@ if TYPE_CHECKING:
 
 ROWS_SEEN = 5
 _COLUMNS = (
-    Column("is it", "one cell: two segments may belong together; two cells: one may not", 84),
+    Column("is it", "one cell: two segments may belong together; two cells: one may not", 78),
     Column("segments", "Ids of what is asked about"),
-    Column("at stake", "Size of the smaller side, which would change hands", 92),
+    Column("at stake", "Size of the smaller side, which would change hands", 84),
     Column("likely", "How likely something is wrong there; learns from your decisions", 52),
-    Column("section", "Where to look", 56),
 )
 _QUESTION = {"merge": "one cell?", "split": "two cells?"}
 _DECISIONS = (
@@ -69,7 +68,7 @@ class QueueModel(TableModel):
         if role == kinds.DisplayRole:
             return self._words(site)[index.column()]
         if role == kinds.ToolTipRole:
-            return site.reason
+            return f"Section {site.position[0]}. {site.reason}"
         if role == kinds.TextAlignmentRole and index.column() >= 2:
             return RIGHT
         if role == kinds.FontRole and self.order.is_late(site):
@@ -87,9 +86,8 @@ class QueueModel(TableModel):
         return (
             _QUESTION[site.kind],
             " + ".join(map(str, site.segments)),
-            describe_size(self.order.at_stake(site), self.voxel_size_nm),
+            describe_size(self.order.at_stake(site), self.voxel_size_nm, digits=2),
             f"{100 * site.probability:.0f} %",
-            str(site.position[0]),
         )
 
 
@@ -126,6 +124,9 @@ class QueuePanel(QWidget):
             proofreading, "previous_site", "◀", "The place before; P does it too in this list"
         )
         self.next_button = key_button(proofreading, "next_site", "Next ▶", "Go to the next place")
+        self.keys_button = key_button(
+            proofreading, "cheat_sheet", "Keys", "All keys at a glance; they can be changed"
+        )
         self._lay_out()
         self.queue.listed.connect(self._show_list)
         self.queue.shown.connect(self._show_site)
@@ -158,7 +159,7 @@ class QueuePanel(QWidget):
         for place in range(len(self.buttons)):
             decisions.setStretch(place, 1)
         rows.addLayout(decisions)
-        walk = row("", self.previous_button, self.next_button)
+        walk = row("", self.previous_button, self.next_button, self.keys_button)
         walk.setStretch(1, 1)
         rows.addLayout(walk)
 

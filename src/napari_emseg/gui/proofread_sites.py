@@ -196,7 +196,7 @@ class SiteQueue(QObject):
         before = self.current
         items = editor.history[: editor.position]
         decided = [item.decided for item in items if item.decided is not None]
-        is_back = self.order.follow(editor.state, decided)
+        is_back = self.order.follow(editor.state, decided, change.segments)
         self.listed.emit()
         now = self.order.current
         if is_back:
