@@ -120,6 +120,12 @@ class Contacts:
         """Add faces, or take negative ones away."""
         self._changes = add_edges(self._changes, edges)
 
+    @property
+    def change_bytes(self) -> int:
+        """Memory of the changes."""
+        edges = self._changes
+        return sum(part.nbytes for part in (edges.a, edges.b, *edges.sums))
+
     def within(self, fragments: Ids, changes: Edges | None = None) -> Edges:
         """Return the contacts between some fragments.
 

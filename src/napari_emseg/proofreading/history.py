@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from napari_emseg.proofreading.belief import Lesson
@@ -66,6 +67,14 @@ class HistoryItem:
     lesson: Lesson | None = None
 
     @property
+    def n_bytes(self) -> int:
+        """Its memory; numbers and short texts that many edits share are counted each time."""
+        parts: list[object] = [self, vars(self), *vars(self).values(), *self.before, *self.after]
+        if self.lesson is not None:
+            parts += [vars(self.lesson), self.lesson.features, *self.lesson.features]
+        return sum(sys.getsizeof(part) for part in parts)
+
+    @property
     def delta(self) -> Delta:
         """What it changed."""
         return decode(self.packed)
@@ -94,9 +103,9 @@ class History:
         self.version = 0
 
     @property
-    def packed_bytes(self) -> int:
-        """Memory of the deltas."""
-        return sum(len(item.packed) for item in self.items)
+    def n_bytes(self) -> int:
+        """Memory of all edits."""
+        return sum(item.n_bytes for item in self.items)
 
     def make(self, item: HistoryItem) -> Change:
         """Make an edit; those that were undone can no longer be redone."""

@@ -137,6 +137,12 @@ class ProfileBook:
         self._changes = add_profiles(self._changes, profiles_of_change(runs))
 
     @property
+    def change_bytes(self) -> int:
+        """Memory of the changes."""
+        rows = self._changes
+        return sum(part.nbytes for part in (rows.owner, rows.section, rows.area, rows.place))
+
+    @property
     def summed(self) -> Callable[[], Profiles]:
         """What returns all profiles as they are now, later and in any thread."""
         measured, changes = self._measured, self._changes

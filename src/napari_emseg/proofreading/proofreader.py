@@ -185,8 +185,8 @@ class Proofreader(Shorthands):
 
     @property
     def history_bytes(self) -> int:
-        """Memory of the history."""
-        return self._history.packed_bytes
+        """Memory of the history: what was told of each edit, and its packed delta."""
+        return self._history.n_bytes
 
     def header(self) -> dict[str, Any]:
         """Return the first line of a log of this segmentation."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_emseg.jit import kernel
 from napari_emseg.proofreading.runs import Ids
 
-N_COLOURS = 97  # a prime: ids that follow each other regularly do not share a colour
+N_COLOURS = 49  # as many as napari has, so that segments keep the colours of their labels layer
 N_GROUPS = 4
 LOCKED = N_COLOURS  # added to the colour of a locked segment
 ASIDE = 2 * N_COLOURS + 1
@@ -96,12 +96,12 @@ def shade(
     Returns
     -------
     (..., y, x) uint8
-        0 background, 1..97 colours, 98..194 the same of locked segments, and so on.
+        0 background, 1..49 colours, 50..98 the same of locked segments, and so on.
 
     Examples
     --------
-    >>> shade(np.array([[0, 1, 98, 5]]), Special.of(locked=[5]), with_edges=False)
-    array([[  0,   1,   1, 102]], dtype=uint8)
+    >>> shade(np.array([[0, 1, 50, 5]]), Special.of(locked=[5]), with_edges=False)
+    array([[ 0,  1,  1, 54]], dtype=uint8)
     """
     flat = np.ascontiguousarray(labels, np.uint32).reshape(-1, labels.shape[-1])
     out = np.empty(flat.shape, np.uint8)

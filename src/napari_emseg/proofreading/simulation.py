@@ -106,6 +106,10 @@ class Truth:
         owner[cells[ascending] // n_objects] = cells[ascending] % n_objects
         return owner
 
+    def lowest(self) -> tuple[float, float]:
+        """Return the scores where each fragment is with the object it lies in most."""
+        return self.scores((self.owner + 1).astype(np.uint32))
+
     def scores(self, segment_of: npt.NDArray[np.uint32]) -> tuple[float, float]:
         """Return VOI in bits and adapted Rand error of a table, over the known voxels."""
         segment = segment_of[self._fragment].astype(np.int64)
@@ -131,6 +135,7 @@ def simulate(
     seed: int = 0,
     learn: bool = True,
     prior: Belief | None = None,
+    until_voi: float | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Simulation:
     """Let an oracle answer one site after the other.
@@ -150,6 +155,8 @@ def simulate(
         Whether our order learns from the answers.
     prior : Belief, optional
         What our order knows beforehand; learns with it.
+    until_voi : float, optional
+        Ends when the variation of information is this low.
     progress : Progress
         Called once per decision.
 
@@ -163,7 +170,7 @@ def simulate(
     decided: list[tuple[int, int]] = []
     for k in range(n_decisions):
         found = find_candidates(take_survey(editor.state, decided), belief)
-        if found.n == 0:
+        if found.n == 0 or (until_voi is not None and scores[-1][0] <= until_voi):
             break
         if order == "ours":
             chosen = int(found.order[0])

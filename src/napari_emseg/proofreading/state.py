@@ -132,6 +132,13 @@ class State:
                 if version == self.voxel_version:
                     self._profiles, self._contacts = profiles, Contacts(edges)
 
+    @property
+    def change_bytes(self) -> int:
+        """Memory of what edits of voxels changed: tiles, contacts and profiles."""
+        parts = self.fragments.patch_bytes
+        parts += self._contacts.change_bytes if self._contacts is not None else 0
+        return parts + (self._profiles.change_bytes if self._profiles is not None else 0)
+
     def segment_at(self, position: Triple) -> int:
         """Return the segment at a voxel; 0 is nothing."""
         return int(self._table[self.fragment_at(position)])
