@@ -35,7 +35,7 @@ class PatchedFragments:
     >>> from napari_emseg.proofreading.runs import find_runs
     >>> base = np.array([[[1, 1, 2]]], np.uint32)
     >>> fragments = PatchedFragments(base)
-    >>> fragments.write(find_runs((0, 0, 0), base, np.array([[[1, 3, 2]]], np.uint32)))
+    >>> _ = fragments.write(find_runs((0, 0, 0), base, np.array([[[1, 3, 2]]], np.uint32)))
     >>> fragments[0], base
     (array([[1, 3, 2]], dtype=uint32), array([[[1, 1, 2]]], dtype=uint32))
     """
