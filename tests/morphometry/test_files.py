@@ -15,6 +15,7 @@ from napari_emseg.errors import InputError
 from napari_emseg.morphometry import Shapes, find_shapes, save_meshes, save_skeletons, simplify
 from napari_emseg.morphometry.measures import volume_nm3
 from napari_emseg.morphometry.skeletons import parents_of
+from napari_emseg.progress import Cancelled
 
 SIZE_NM = (40.0, 8.0, 4.0)
 OFFSET_NM = (100.0, 0.0, -20.0)
@@ -113,6 +114,15 @@ def test_simplified_surface_has_fewer_triangles_and_the_same_volume(shapes: Shap
     simple = simplify(whole, whole.n_faces // 4)
     assert simple.n_faces <= whole.n_faces // 4
     assert volume_nm3(simple) == pytest.approx(volume_nm3(whole), rel=0.02)
+
+
+def test_simplifying_can_be_stopped(shapes: Shapes) -> None:
+    class Stop:
+        def update(self, done: int, total: int, message: str = "") -> None:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        simplify(shapes.surface(9), 100, progress=Stop())
 
 
 def test_refusals_are_one_sentence_and_leave_nothing(tmp_path: Path, shapes: Shapes) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_emseg.morphometry import Shapes, Surface, TileIndex, index_tiles, simplify
+from napari_emseg.morphometry import Shapes, Surface, TileIndex, index_tiles
 from napari_emseg.progress import Progress
 from napari_emseg.segmentation import SegmentView
 
@@ -158,7 +158,7 @@ def make_surfaces(
         if quick:
             surface = shapes.quick_surface(segment, most_faces=share, progress=_Part(progress))
         else:
-            surface = simplify(shapes.surface(segment, progress=_Part(progress)), share)
+            surface = shapes.surface(segment, most_faces=share, progress=_Part(progress))
         made[segment] = surface
         progress.update(k + 1, len(segments), "Making surfaces")
     return made

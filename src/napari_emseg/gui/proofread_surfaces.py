@@ -13,14 +13,14 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QSlider, QWidget
 
 from napari_emseg.errors import InputError
-from napari_emseg.gui.frame import ElidedLabel, button, column, note, row
+from napari_emseg.gui.frame import ElidedLabel, button, column, row
 from napari_emseg.gui.jobs import FILES
 from napari_emseg.gui.proofread_actions import requests_of
 from napari_emseg.gui.proofread_colours import CHANGED_COLOURS, KEPT_COLOUR
 from napari_emseg.gui.proofread_keys import KeyListener, keys_of
 from napari_emseg.gui.proofread_shapes import Moment, Whereabouts, make_surfaces
 from napari_emseg.gui.surface_scene import SurfaceScene
-from napari_emseg.morphometry import Shapes, Surface, TileIndex
+from napari_emseg.morphometry import Shapes, Surface, TileIndex, can_simplify
 from napari_emseg.progress import Progress
 
 if TYPE_CHECKING:
@@ -132,7 +132,6 @@ class SurfacesPanel(QWidget):
         self.section.valueChanged.connect(self._on_section_moved)
         self.section_row = QWidget()
         inside = column(self.section_row)
-        inside.addWidget(note("Click a surface to go to that place in its section."))
         inside.addLayout(row("Section", self.section))
         rows.addWidget(self.section_row)
         surfaces = button(
@@ -255,7 +254,7 @@ class SurfacesPanel(QWidget):
         if missing:
             self._start(Moment.of(editor, missing), missing, self._quick, quick=True)
             return
-        rough = tuple(s for s in self.segments if s not in self._fine)
+        rough = tuple(s for s in self.segments if s not in self._fine and can_simplify())
         self._display({s: self._fine.get(s) or self._quick[s] for s in self.segments}, None)
         if rough:
             self._start(Moment.of(editor, rough), rough, self._fine, quick=False)

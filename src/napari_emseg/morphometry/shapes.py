@@ -70,7 +70,7 @@ class Shapes:
         tiles = self.tiles_of(segment)
         factor = factor_for(len(tiles), self.voxel_size_nm)
         surface = self._surface(segment, tiles, factor, progress)
-        return surface if most_faces is None else simplify(surface, most_faces)
+        return surface if most_faces is None else simplify(surface, most_faces, progress=progress)
 
     def quick_surface(
         self, segment: int, *, most_faces: int = QUICK_FACES, progress: Progress = NO_PROGRESS

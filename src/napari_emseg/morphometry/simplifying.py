@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
 from napari_emseg.morphometry.surfaces import Surface
+from napari_emseg.progress import NO_PROGRESS, Progress
+
+_CHILD = Path(__file__).with_name("simplifying_child.py")
+_LOOK_S = 0.1
 
 
 def can_simplify() -> bool:
@@ -14,11 +21,13 @@ def can_simplify() -> bool:
     return find_spec("fast_simplification") is not None
 
 
-def simplify(surface: Surface, most_faces: int) -> Surface:
+def simplify(surface: Surface, most_faces: int, *, progress: Progress = NO_PROGRESS) -> Surface:
     """Merge triangles where that changes the shape least.
 
     Edges are collapsed by quadric errors (Garland and Heckbert, "Surface simplification
-    using quadric error metrics", SIGGRAPH 1997), by the library fast-simplification.
+    using quadric error metrics", SIGGRAPH 1997), by the library fast-simplification. It
+    holds Python's lock for seconds, so it runs in a process of its own and windows stay
+    alive.
 
     Parameters
     ----------
@@ -26,6 +35,8 @@ def simplify(surface: Surface, most_faces: int) -> Surface:
     most_faces : int
         About so many triangles at most. Where the library is not installed, and where
         there are fewer, the surface is returned as it is.
+    progress : Progress
+        Called ten times a second.
 
     Returns
     -------
@@ -39,13 +50,39 @@ def simplify(surface: Surface, most_faces: int) -> Surface:
     """
     if surface.n_faces <= most_faces or not can_simplify():
         return surface
-    import fast_simplification
-
     # Coordinates around the middle keep their digits in float32.
     middle = surface.vertices.mean(axis=0)
-    vertices, faces = fast_simplification.simplify(
-        np.ascontiguousarray(surface.vertices - middle),
-        np.ascontiguousarray(surface.faces),
-        target_count=most_faces,
+    head = np.array([len(surface.vertices), surface.n_faces, most_faces], np.int64)
+    parts = (head, (surface.vertices - middle).astype(np.float32), surface.faces)
+    answer = _ask(b"".join(np.ascontiguousarray(part).tobytes() for part in parts), progress)
+    n_vertices, n_faces = np.frombuffer(answer, np.int64, 2).tolist()
+    vertices = np.frombuffer(answer, np.float32, 3 * n_vertices, 16).reshape(-1, 3)
+    faces = np.frombuffer(answer, np.int32, 3 * n_faces, 16 + 12 * n_vertices).reshape(-1, 3)
+    return Surface(vertices + middle, faces.copy())
+
+
+def _ask(question: bytes, progress: Progress) -> bytes:
+    """Give the child its input and wait for its answer; a stop ends it."""
+    child = subprocess.Popen(
+        [sys.executable, "-P", str(_CHILD)],  # -P: modules beside the script are not for it
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
     )
-    return Surface(vertices.astype(np.float32) + middle, faces.astype(np.int32))
+    to_send: bytes | None = question
+    try:
+        while True:
+            try:
+                answer, words = child.communicate(to_send, timeout=_LOOK_S)
+                break
+            except subprocess.TimeoutExpired:
+                to_send = None  # the rest of it is sent all the same
+                progress.update(0, 1, "Simplifying surfaces")
+    except BaseException:
+        child.kill()
+        child.communicate()
+        raise
+    if child.returncode:
+        raise RuntimeError(f"simplifying a surface failed: {words.decode(errors='replace')[-500:]}")
+    return answer
