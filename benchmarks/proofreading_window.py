@@ -27,6 +27,7 @@ from proofreading import N_WHOLE, Stopwatch, _inside, make_fragments, make_map
 LIMIT_MS = 50.0
 SECTION = 50
 TICK_MS = 5
+PATIENCE_S = 5.0
 
 
 class Window:
@@ -71,9 +72,9 @@ class Window:
         from qtpy.QtWidgets import QApplication
 
         def run() -> None:
-            before = self.n_drawn
+            before, end = self.n_drawn, time.monotonic() + PATIENCE_S
             action()
-            while self.n_drawn == before:
+            while self.n_drawn == before and time.monotonic() < end:
                 QApplication.processEvents()
 
         return run
@@ -112,7 +113,7 @@ def time_edits(window: Window, n: int) -> Stopwatch:
     for k in range(n // 2 + 2):
         name = "" if k >= 2 else "warm up "
         y, x = (int(v) for v in random.integers(100, 900, 2))
-        label = layer.selected_label = int(visible[k])
+        label = layer.selected_label = layer.next_segment
         timed(f"{name}stroke", partial(layer.paint, (SECTION, y, x), label))
         proofreading.undo()
     return watch

@@ -139,7 +139,7 @@ def test_a_day_of_proofreading(
     proofreading.set_mode("look")
 
     # The places are walked through, and one is decided.
-    queue = step.panels["proofread_queue"]
+    queue = step.panels["QueuePanel"]
     assert queue.isVisible()
     from napari_emseg.gui.proofread_sites import queue_of
 
@@ -187,7 +187,7 @@ def test_a_killed_window_loses_nothing(
     )
     assert child.stdout is not None
     said = 0
-    while said < 3:  # somewhere in the middle of its work
+    while said < 2:  # somewhere in the middle of its work
         said = int(child.stdout.readline())
     os.kill(child.pid, signal.SIGKILL)
     child.wait()

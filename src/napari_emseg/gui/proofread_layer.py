@@ -29,7 +29,7 @@ class ProofreadLabels(Labels):  # type: ignore[misc]
     ----------
     editor : Proofreader
     on_strokes : callable
-        Called with the strokes that were painted.
+        Called with the layer and the strokes that were painted.
     on_undo, on_redo : callable
         Called instead of napari's own undo and redo.
     on_refused : callable
@@ -42,7 +42,7 @@ class ProofreadLabels(Labels):  # type: ignore[misc]
         self,
         editor: Proofreader,
         *,
-        on_strokes: Callable[[list[Stroke]], object],
+        on_strokes: Callable[[ProofreadLabels, list[Stroke]], object],
         on_undo: Callable[[], object],
         on_redo: Callable[[], object],
         on_refused: Callable[[InputError], object],
@@ -168,7 +168,7 @@ class ProofreadLabels(Labels):  # type: ignore[misc]
                 )
             )
         elif strokes:
-            self._on_strokes(strokes)
+            self._on_strokes(self, strokes)
         self.repaint()
 
     def _raw_to_displayed(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from napari_emseg.session.proofreads import (
     create_folder,
     folder_of,
     remove_unused,
+    unpack_folder,
 )
 from napari_emseg.steps.fingerprint import fingerprint
 
@@ -79,7 +81,7 @@ def begin(material: Material, progress: Progress = NO_PROGRESS) -> Opened:
 
     remove_unused()
     labels = material.labels
-    known_by = fingerprint(labels, progress=progress)
+    known_by = fingerprint(labels)
     before = folder_of(known_by, labels.name)
     if before is not None:
         opened = go_on(before, boundary=material.boundary, like=labels, progress=progress)
@@ -134,6 +136,16 @@ def go_on(
     chosen = boundary if boundary is not None else saved.boundary
     editor = _edit(segmentation, chosen, folder, progress)
     return Opened(editor, folder, saved.raw, saved.notes)
+
+
+def go_on_alone(folder: ProofreadFolder, progress: Progress = NO_PROGRESS) -> Opened | None:
+    """Go on with a proofreading on disk, by the map that lies there too."""
+    return go_on(folder, progress=progress)
+
+
+def go_on_packed(packed: Mapping[str, Any], progress: Progress = NO_PROGRESS) -> Opened | None:
+    """Go on with a proofreading that came in a session file."""
+    return go_on(unpack_folder(packed), progress=progress)
 
 
 def _edit(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 from qtpy.QtWidgets import QButtonGroup, QComboBox, QFileDialog, QHBoxLayout, QToolButton, QWidget
@@ -13,19 +12,24 @@ from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import ElidedLabel, Fold, ProgressRow, button, column, note, row
 from napari_emseg.gui.jobs import Report
 from napari_emseg.gui.proofread_export import export_labels, labels_as_layer
+from napari_emseg.gui.proofread_history import HistoryPanel
 from napari_emseg.gui.proofread_modes import MODES
+from napari_emseg.gui.proofread_progress import ProgressPanel
+from napari_emseg.gui.proofread_queue import QueuePanel
+from napari_emseg.gui.proofread_segment import SegmentPanel
+from napari_emseg.gui.proofread_surfaces import SurfacesPanel
 from napari_emseg.gui.proofreading import Proofreading, proofreading_of
 from napari_emseg.gui.step_widget import StepWidget
 from napari_emseg.session.proofreads import list_folders
 
 _MOST_LISTED = 12
 _KEYS = {"look": "drop", "merge": "merge", "split": "split", "line": "line"}  # of the modes
-_PANELS = (
-    ("proofread_segment", "SegmentPanel", ""),
-    ("proofread_queue", "QueuePanel", ""),
-    ("proofread_progress", "ProgressPanel", "Progress"),
-    ("proofread_history", "HistoryPanel", "History"),
-    ("proofread_surfaces", "SurfacesPanel", "3D surfaces"),
+_PANELS: tuple[tuple[type[QWidget], str], ...] = (
+    (SegmentPanel, ""),
+    (QueuePanel, ""),
+    (HistoryPanel, "History"),
+    (SurfacesPanel, "3D surfaces"),
+    (ProgressPanel, "Progress"),
 )
 _PATTERNS = "TIFF (*.tif);;HDF5 (*.h5);;Zarr (*.zarr)"
 
@@ -75,6 +79,7 @@ class ProofreadStep(StepWidget):
         if layer is not None:
             self.progress.show_report(0, 0, "preparing…")
             self.proofreading.start(layer)
+            self._show_state()
 
     def resume(self) -> None:
         """Go on with the proofreading that is chosen in the list."""
@@ -82,6 +87,7 @@ class ProofreadStep(StepWidget):
         if folder is not None:
             self.progress.show_report(0, 0, "opening…")
             self.proofreading.resume(folder)
+            self._show_state()
 
     def stop(self) -> None:
         """Stop preparing."""
@@ -155,7 +161,7 @@ class ProofreadStep(StepWidget):
         decision.addWidget(self.accept_button, 1)
         decision.addWidget(self.drop_button, 1)
         self._work_rows.addLayout(decision)
-        self.said = note(" ", lines=2)
+        self.said = note(" ", lines=3)
         self._work_rows.addWidget(self.said)
         return content
 
@@ -163,14 +169,9 @@ class ProofreadStep(StepWidget):
         """Make what lies under the modes, when something is proofread for the first time."""
         if self.panels:
             return
-        for module, class_name, title in _PANELS:
-            try:
-                made = getattr(import_module(f"napari_emseg.gui.{module}"), class_name)(
-                    self.proofreading
-                )
-            except (ImportError, AttributeError):
-                continue
-            self.panels[module] = made
+        for kind, title in _PANELS:
+            made = kind(self.proofreading)  # type: ignore[arg-type]
+            self.panels[kind.__name__] = made
             self._work_rows.addWidget(Fold(title, made) if title else made)
         self._work_rows.addWidget(self._make_ends())
 
@@ -194,7 +195,8 @@ class ProofreadStep(StepWidget):
         self.refresh_earlier()
         for signal in (proofreading.started, proofreading.ended, proofreading.previewed):
             signal.connect(self._show_state)
-        proofreading.mode_changed.connect(self._show_state)
+        proofreading.ended.connect(self.refresh_earlier)
+        proofreading.hinted.connect(self._show_mode)
         proofreading.changed.connect(self._show_state)
         proofreading.said.connect(self.said.setText)
         proofreading.reported.connect(self._on_reported)
@@ -208,6 +210,7 @@ class ProofreadStep(StepWidget):
             if n := folder.n_edits:
                 when = folder.changed.astimezone().strftime("%d %b %H:%M")
                 self.earlier.addItem(f"{folder.name}, {n} edits, {when}", folder)
+        self.earlier_row.setVisible(self.earlier.count() > 0)
 
     def _show_state(self, *_: object) -> None:
         proofreading = self.proofreading
@@ -219,13 +222,18 @@ class ProofreadStep(StepWidget):
         self.working.setVisible(is_active)
         has_labels = self.context.layer("segmentation") is not None
         self.start_button.setEnabled(has_labels and not proofreading.is_starting)
+        self.resume_button.setEnabled(not proofreading.is_starting)
         self.earlier_row.setVisible(self.earlier.count() > 0)
+        self._show_mode()
+        self.context.plan_changed.emit()
+
+    def _show_mode(self) -> None:
+        proofreading = self.proofreading
         for made in self.mode_buttons.buttons():
             made.setChecked(made.property("mode") == proofreading.mode)
         has_preview = proofreading.preview is not None
         self.accept_button.setEnabled(has_preview)
         self.drop_button.setEnabled(has_preview or proofreading.hand.is_pending)
-        self.context.plan_changed.emit()
 
     def _on_reported(self, report: Report) -> None:
         self.progress.show_report(report.done, report.total, report.message.lower())

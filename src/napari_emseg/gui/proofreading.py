@@ -12,27 +12,25 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from napari_emseg.errors import InputError
 from napari_emseg.gui import proofread_keys
 from napari_emseg.gui.context import Context
-from napari_emseg.gui.layers import add_volume, free_name, layer_data, volume_of
 from napari_emseg.gui.proofread_banner import Banner
 from napari_emseg.gui.proofread_hands import HANDS, Hand, SplitHand, Voxel
-from napari_emseg.gui.proofread_modes import LAYER_MODES, MODE_NAMES
+from napari_emseg.gui.proofread_modes import MODE_NAMES
 from napari_emseg.gui.proofread_mouse import Mouse
-from napari_emseg.gui.proofread_opening import Material, Opened, begin, go_on
+from napari_emseg.gui.proofread_opening import Opened, begin, go_on_alone, go_on_packed
 from napari_emseg.gui.proofread_proposing import compute_preview, takes_long
+from napari_emseg.gui.proofread_showing import make_layer, material_for, show_raw
+from napari_emseg.gui.proofread_tools import Tools
 from napari_emseg.progress import Progress
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-    from napari_emseg.gui.proofread_data import Stroke
     from napari_emseg.gui.proofread_layer import ProofreadLabels
     from napari_emseg.proofreading import Change, Preview, Proofreader
     from napari_emseg.proofreading.guidance import Site
     from napari_emseg.session.proofreads import ProofreadFolder
-    from napari_emseg.volume import Volume
 
 JOB, PREVIEW_JOB = "proofread", "proofread preview"
-_PAINTING = ("paint", "erase", "fill", "polygon")
 _FIELD_PX = (80, 600)  # less or more than that is seen across: go_to zooms
 _GOOD_FIELD_PX = 300
 
@@ -73,7 +71,7 @@ class Proofreading(QObject):
         self.selection: tuple[int, ...] = ()
         self.preview: Preview | None = None
         self._sides: Preview | None = None
-        self._is_setting_mode = False
+        self._tools: Tools | None = None
         context.closed.connect(self._on_context_closed)
 
     @property
@@ -103,26 +101,27 @@ class Proofreading(QObject):
     def resume(self, folder: ProofreadFolder) -> None:
         """Go on with a proofreading on disk; computed in the background."""
         self.finish()
-        self._run(partial(_resume, folder), None)
+        self._run(partial(go_on_alone, folder), None)
 
     def resume_packed(self, packed: Mapping[str, Any]) -> None:
         """Go on with a proofreading that came in a session file."""
         self.finish()
-        self._run(partial(_unpack, packed), None)
+        self._run(partial(go_on_packed, packed), None)
 
     def adopt(self, opened: Opened, *, source: Layer | None = None) -> None:
         """Show an editor that was made ready, in place of the layer `source`."""
         self.finish()
-        like = source or self._show_raw(opened)
+        like = source or show_raw(self.context, opened)
         self.editor, self.folder = opened.editor, opened.folder
         self.name = opened.folder.name
         self.editor.on_change(self._on_change)
-        self.layer = layer = self._add_layer(like)
+        self.layer = layer = make_layer(self, like)
+        self.viewer.add_layer(layer)
+        self.context.show_result(layer)
         if source is not None:
             source.visible = False
         layer.mouse_drag_callbacks.append(Mouse(self))
-        layer.events.mode.connect(self._on_layer_mode_changed)
-        layer.events.selected_label.connect(lambda _event: self.hinted.emit())
+        self._tools = Tools(self, layer)
         self.viewer.layers.events.removed.connect(self._on_layer_removed)
         self.viewer.layers.selection.active = layer
         proofread_keys.bind(self)
@@ -162,10 +161,20 @@ class Proofreading(QObject):
             self.drop()
             self.hand.clear()
             self.mode, self.hand = name, HANDS[name](self)
-            self._set_layer_mode(name)
+            if self._tools is not None:
+                self._tools.take(name)
             self.hand.take_up()
             self._show()
             self.mode_changed.emit(name)
+
+    def follow_tool(self, name: str) -> None:
+        """Note that napari's tools were changed by hand, which goes with this mode."""
+        if name == "paint":
+            self.set_mode(name)
+        elif name != self.mode:
+            self.mode, self.hand = name, HANDS[name](self)
+            self.mode_changed.emit(name)
+        self.hinted.emit()
 
     def select(self, segments: Sequence[int]) -> None:
         """Select segments, the first chosen first; none deselects."""
@@ -211,10 +220,13 @@ class Proofreading(QObject):
     def drop(self) -> None:
         """Forget the edit that is previewed, and clicks that are none yet."""
         self.context.jobs.stop(PREVIEW_JOB)
-        if self.preview is not None or self.hand.is_pending:
+        had_preview = self.preview is not None
+        if had_preview or self.hand.is_pending:
             self._set_preview(None)
             self.hand.clear()
             self._show()
+        if had_preview:
+            self.say("Dropped: nothing was changed.")
 
     def next_group(self) -> None:
         """Let the next points of a split be on the next cell."""
@@ -236,7 +248,7 @@ class Proofreading(QObject):
         if self.editor is None:
             return
         self.drop()
-        self._try(lambda: self._editor.commit(self._editor.preview(operation, *args, **options)))
+        self.commit(operation, *args, **options)
 
     def decide(self, site: Site, decision: str) -> None:
         """Make what was decided at a suspicious place: "merge", "split" or "keep"."""
@@ -306,7 +318,7 @@ class Proofreading(QObject):
         self._set_preview(preview)
         self._show()
         if preview is not None:
-            self.say(preview.words)
+            self.say(f"Preview: {preview.words}")
 
     def show_sides(self, sides: Preview | None) -> None:
         """Colour both sides of a suspicious place as this edit would; it is not proposed."""
@@ -354,23 +366,14 @@ class Proofreading(QObject):
 
     def _on_proposed(self, made: Preview | InputError | None) -> None:
         if isinstance(made, InputError):
-            self._refuse(made)
+            self.refuse(made)
             self.hand.take_back() if self.hand.is_pending else None
         elif made is not None and self.editor is not None:
             self.show_preview(made)
 
     def _start(self, segmentation_layer: Layer) -> None:
+        material = material_for(self.context, segmentation_layer)
         self.finish()
-        context = self.context
-        labels = volume_of(segmentation_layer, "labels")
-        raw = context.volume("raw") if context.layer("raw") is not None else None
-        material = Material(
-            labels=labels,
-            session=context.session.model_copy(),
-            raw=raw if raw is not None and raw.shape == labels.shape else None,
-            boundary=self._boundary(labels),
-            hierarchy=context.hierarchy,
-        )
         self._run(partial(begin, material), segmentation_layer)
 
     def _run(self, work: Callable[[Progress], Opened | None], source: Layer | None) -> None:
@@ -383,43 +386,6 @@ class Proofreading(QObject):
             on_end=self.prepared.emit,
         )
 
-    def _boundary(self, labels: Volume) -> Volume | None:
-        layer = self.context.layer("boundary")
-        if layer is None or not self.context.is_boundary_complete:
-            return None
-        boundary = self.context.volume("boundary")
-        return boundary if boundary.shape == labels.shape else None
-
-    def _show_raw(self, opened: Opened) -> Layer | None:
-        """Show what the segmentation is of, unless it is there."""
-        known, raw = self.context.layer("raw"), opened.raw
-        shape = opened.editor.view.shape
-        if known is not None and tuple(known.data.shape) == shape:
-            return known
-        return add_volume(self.viewer, raw) if raw is not None else None
-
-    def _add_layer(self, like: Layer | None) -> ProofreadLabels:
-        from napari_emseg.gui.proofread_layer import ProofreadLabels
-
-        shown = self._editor.state.volume.derive(self._editor.view, kind="labels")
-        _, look, _ = layer_data(shown, like=like)
-        look |= {
-            "name": free_name(self.viewer, f"{self.name} proofread"),
-            "metadata": {"emseg": {"kind": "labels", "proofread": True}},
-            "opacity": 0.5,
-        }
-        layer = ProofreadLabels(
-            self._editor,
-            on_strokes=self._on_strokes,
-            on_undo=self.undo,
-            on_redo=self.redo,
-            on_refused=self._refuse,
-            **look,
-        )
-        self.viewer.add_layer(layer)
-        self.context.show_result(layer)
-        return layer
-
     def _on_change(self, change: Change) -> None:
         still = tuple(s for s in self.selection if self.is_segment(s))
         if still != self.selection:
@@ -428,42 +394,6 @@ class Proofreading(QObject):
         self._show()
         self.changed.emit(change)
         self.say(change.words)
-
-    def _on_strokes(self, strokes: Sequence[Stroke]) -> None:
-        for stroke in strokes:
-            self._try(partial(self._paint, stroke))
-
-    def _paint(self, stroke: Stroke) -> None:
-        is_new = stroke.label != 0 and not self.is_segment(stroke.label)
-        segment = None if is_new else stroke.label
-        editor, layer = self._editor, self.layer
-        made = editor.commit(editor.preview("paint", stroke.mask, segment, origin=stroke.origin))
-        if is_new and layer is not None and int(layer.selected_label) == stroke.label:
-            layer.selected_label = made.edit.after[0]
-        self.hinted.emit()
-
-    def _set_layer_mode(self, name: str) -> None:
-        assert self.layer is not None
-        wanted = LAYER_MODES[name]
-        if name == "paint" and str(self.layer.mode) in _PAINTING:
-            return
-        self._is_setting_mode = True
-        try:
-            self.layer.mode = wanted
-        finally:
-            self._is_setting_mode = False
-
-    def _on_layer_mode_changed(self, _event: Any) -> None:
-        """Follow the tools of napari: its brush is the mode Paint."""
-        if self._is_setting_mode or self.layer is None:
-            return
-        is_painting = str(self.layer.mode) in _PAINTING
-        if is_painting:
-            self.set_mode("paint")
-        elif self.mode == "paint":
-            self.mode, self.hand = "look", Hand(self)
-            self.mode_changed.emit("look")
-        self.hinted.emit()
 
     def _on_layer_removed(self, event: Any) -> None:
         if event.value is self.layer:
@@ -480,7 +410,15 @@ class Proofreading(QObject):
         if editor is not None:
             editor.close()
 
-    def _refuse(self, error: InputError) -> None:
+    def commit(self, operation: str, *args: Any, **options: Any) -> Preview | None:
+        """Make an edit and return it; None where it was refused, in words."""
+        made: list[Preview] = []
+        editor = self._editor
+        self._try(lambda: made.append(editor.commit(editor.preview(operation, *args, **options))))
+        return made[0] if made else None
+
+    def refuse(self, error: InputError) -> None:
+        """Tell the user why something was not done."""
         self.context.refuse(error)
         self.say(str(error))
 
@@ -489,19 +427,9 @@ class Proofreading(QObject):
         try:
             action()
         except InputError as error:
-            self._refuse(error)
+            self.refuse(error)
             return False
         return True
-
-
-def _resume(folder: ProofreadFolder, progress: Progress) -> Opened | None:
-    return go_on(folder, progress=progress)
-
-
-def _unpack(packed: Mapping[str, Any], progress: Progress) -> Opened | None:
-    from napari_emseg.session.proofreads import unpack_folder
-
-    return go_on(unpack_folder(packed), progress=progress)
 
 
 def proofreading_of(context: Context) -> Proofreading:
