@@ -75,6 +75,8 @@ def test_what_was_kept_is_not_asked_again_and_is_in_the_log(tmp_path: Path) -> N
     assert len(again.suspicious_sites()) == 1
     carried = carry_over(tmp_path / "log", _rooms(1, 2, 3, 4).segmentation)
     assert carried.not_carried == ()
+    assert carried.editor.belief.n_learned == 2
+    assert [site.segments for site in carried.editor.suspicious_sites()] == [(3, 4)]
 
 
 def test_locked_and_set_aside_segments_are_left_alone() -> None:

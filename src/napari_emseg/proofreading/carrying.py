@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -116,7 +116,7 @@ def carry_over(
     for k, entry in enumerate(entries):
         places = positions_of(entry, editor.state)
         try:
-            preview = _again(editor, entry, places)
+            preview = _with_lesson(editor, _again(editor, entry, places), entry, places)
             stamp = (str(entry["who"]), str(entry["time"]))
             editor.commit(preview, seconds=float(entry["seconds"]), stamp=stamp)
         except NeedlessError:
@@ -161,6 +161,17 @@ def _again(editor: Proofreader, entry: Entry, places: Places) -> Preview:
     if operation not in _AGAIN:
         raise InputError(f"There is no edit '{operation}' in this version.")
     return _AGAIN[operation](editor, entry, places)
+
+
+def _with_lesson(editor: Proofreader, preview: Preview, entry: Entry, places: Places) -> Preview:
+    """Keep what a decision taught, and that it was made."""
+    lesson = entry["arguments"].get("lesson")
+    if lesson is None or len(places) < 2:
+        return preview
+    state = editor.state
+    fragments = [state.fragment_at(group[0]) for group in places[:2]]
+    arguments = {**preview.edit.arguments, "fragments": fragments, "lesson": lesson}
+    return Preview(state, replace(preview.edit, arguments=arguments), editor.version)
 
 
 def _merge(editor: Proofreader, entry: Entry, places: Places) -> Preview:
