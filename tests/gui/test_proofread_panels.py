@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_emseg.gui.cheat_sheet import CheatSheet, open_cheat_sheet
 from napari_emseg.gui.context import context_of
@@ -20,6 +20,7 @@ from napari_emseg.gui.proofread_keys import ACTIONS, keys_of, napari_keys
 from napari_emseg.gui.proofread_progress import ProgressPanel
 from napari_emseg.gui.proofread_queue import QueuePanel
 from napari_emseg.gui.proofread_segment import SegmentPanel
+from napari_emseg.gui.proofread_sites import Found
 from napari_emseg.gui.proofreading import Proofreading, proofreading_of
 from napari_emseg.volume import Volume
 
@@ -85,6 +86,7 @@ def test_a_walk_with_the_keys(bench: Bench) -> None:
     """Next, merge, undo brings the place back; a neighbour; the history; the keys' own rules."""
     _no_key_is_naparis(bench)
     _decide_with_keys(bench)
+    _the_list_waits_for_the_mouse(bench)
     _merge_a_neighbour(bench)
     _keys_work_in_the_dock(bench)
     _polygons_keep_their_keys(bench)
@@ -125,8 +127,24 @@ def _decide_with_keys(bench: Bench) -> None:
     assert queue.order.is_late(queue.order.sites[-1])
 
 
+def _the_list_waits_for_the_mouse(bench: Bench) -> None:
+    queue, editor = bench.queue.queue, bench.proofreading.editor
+    assert editor is not None
+    before = queue.order.sites
+    QApplication.sendEvent(bench.queue.table, QEvent(QEvent.Type.Enter))
+    queue.found(Found([], editor.version, 0))
+    assert queue.order.sites is before
+    QApplication.sendEvent(bench.queue.table, QEvent(QEvent.Type.Leave))
+    assert queue.order.sites != before  # only what was walked through is left
+
+
 def _merge_a_neighbour(bench: Bench) -> None:
     proofreading, panel = bench.proofreading, bench.segment
+    bench.press("Shift+G")
+    assert bench.viewer.window._qt_window.focusWidget() is panel.wanted
+    panel.wanted.setText("44")
+    panel.jump()
+    assert proofreading.selection != (44,)
     panel.wanted.setText("4")
     panel.jump()
     assert proofreading.selection == (4,)

@@ -69,8 +69,9 @@ def _mode(name: str) -> Callable[[Proofreading], None]:
 
 
 def _drop(proofreading: Proofreading) -> None:
-    """Drop the preview; where there is none, the points or the mode; then the selection."""
-    if proofreading.preview is not None:
+    """Drop the preview and what was clicked for it; then the mode; then the selection."""
+    is_pending = proofreading.hand.is_pending or proofreading.is_proposing
+    if proofreading.preview is not None or is_pending:
         proofreading.drop()
     elif proofreading.mode != "look":
         proofreading.set_mode("look")

@@ -49,7 +49,9 @@ class Order:
 
     def renew(self, found: Sequence[Site], state: State) -> None:
         """Take a new list, best first; what was walked through keeps its row."""
-        new = {key_of(site): site for site in found}
+        new: dict[Key, Site] = {}
+        for site in found:
+            new.setdefault(key_of(site), site)
         passed = [new.get(key_of(site), site) for site in self.sites[: self.at + 1]]
         known = {key_of(site) for site in passed}
         rest = [site for key, site in new.items() if key not in known and key not in self._late]

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QLabel, QLineEdit, QWidget
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.compact_table import RIGHT, Column
-from napari_emseg.gui.frame import ElidedLabel, button, column, note, row, set_role
+from napari_emseg.gui.frame import ElidedLabel, button, column, row
 from napari_emseg.gui.proofread_actions import requests_of
 from napari_emseg.gui.proofread_facts import (
     Neighbour,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari_emseg.proofreading import Proofreader
     from napari_emseg.volume import ZYX
 
-ROWS_SEEN = 4
+ROWS_SEEN = 3
 _JOB, _LANE = "proofread neighbours", "proofread neighbours"
 _SWATCH_PX = 12
 _MERGE = 3
@@ -138,7 +138,6 @@ class SegmentPanel(QWidget):
         self.wanted.setPlaceholderText("id, or z, y, x")
         self.wanted.returnPressed.connect(self.jump)
         self.go_button = button("Go", self.jump, "Go to this segment or position")
-        self.words = note()
         self._lay_out()
         self._connect()
         self._show(self.proofreading.selection)
@@ -152,9 +151,9 @@ class SegmentPanel(QWidget):
         try:
             found = place_wanted(words, editor.state, self._voxel_size)
         except InputError as error:
-            self._say(str(error), is_refusal=True)
+            self.proofreading.said.emit(str(error))
+            self.wanted.selectAll()
             return
-        self._say("")
         place = middle_of(editor.state, found) if isinstance(found, int) else found
         self.proofreading.go_to(place)
         segment = found if isinstance(found, int) else self.proofreading.segment_at(place)
@@ -176,7 +175,6 @@ class SegmentPanel(QWidget):
         rows.addLayout(buttons)
         rows.addWidget(self.table)
         rows.addLayout(row("Go to", self.wanted, self.go_button))
-        rows.addWidget(self.words)
 
     def _connect(self) -> None:
         proofreading = self.proofreading
@@ -271,10 +269,6 @@ class SegmentPanel(QWidget):
     def _back_to_canvas(self) -> None:
         """Let the keys mean what they say on the canvas again."""
         self.setFocus()
-
-    def _say(self, words: str, *, is_refusal: bool = False) -> None:
-        self.words.setText(words)
-        set_role(self.words, "warning" if is_refusal else "quiet")
 
 
 def look_around(editor: Proofreader, segment: int, progress: Progress) -> tuple[Neighbour, ...]:

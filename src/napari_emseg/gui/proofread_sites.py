@@ -104,7 +104,7 @@ class SiteQueue(QObject):
             title="Looking for suspicious places",
             key=_JOB,
             lane=_LANE,
-            on_result=self._on_found,
+            on_result=self.found,
             on_end=self._on_search_ended,
         )
         self.busy_changed.emit(True)
@@ -114,7 +114,23 @@ class SiteQueue(QObject):
         self._held = is_held
         if not is_held and self._kept_back is not None:
             found, self._kept_back = self._kept_back, None
-            self._on_found(found)
+            self.found(found)
+
+    def found(self, found: Found) -> None:
+        """Take a new list, once the mouse is not over the present one."""
+        editor = self.proofreading.editor
+        if editor is None:
+            return
+        if self._held:
+            self._kept_back = found
+            return
+        self.order.renew(found.sites, editor.state)
+        items = editor.history[: editor.position]
+        self.order.follow(editor.state, [i.decided for i in items if i.decided is not None])
+        self.is_listed, self.n_worth = True, found.n_worth
+        self.listed.emit()
+        if found.version != editor.version:
+            self._rest.start()
 
     def step(self, by: int) -> None:
         """Go to the next place (1) or the one before (-1)."""
@@ -208,21 +224,6 @@ class SiteQueue(QObject):
                 self.shown.emit(None)
         self._rest.start()
 
-    def _on_found(self, found: Found) -> None:
-        editor = self.proofreading.editor
-        if editor is None:
-            return
-        if self._held:
-            self._kept_back = found
-            return
-        self.order.renew(found.sites, editor.state)
-        items = editor.history[: editor.position]
-        self.order.follow(editor.state, [i.decided for i in items if i.decided is not None])
-        self.is_listed, self.n_worth = True, found.n_worth
-        self.listed.emit()
-        if found.version != editor.version:
-            self._rest.start()
-
     def _on_search_ended(self) -> None:
         self.is_listed = True  # or there was no list to be had, which was said
         self.busy_changed.emit(self.is_busy)
@@ -275,15 +276,14 @@ def find_sites(editor: Proofreader, progress: Progress) -> Found:
     progress : Progress
         Of measuring contacts, where that was not done yet.
     """
-    from napari_emseg.proofreading.guidance import site_of
+    from napari_emseg.proofreading.guidance import best_sites
 
     editor.prepare(progress=progress)
     version = editor.version
     found = editor.candidates()
     progress.update(1, 2, "Looking for suspicious places")
     size = editor.state.volume.voxel_size_nm
-    sites = [site_of(found, int(k), size) for k in found.order[:LIMIT]]
-    return Found(sites, version, worth_deciding(found.score))
+    return Found(best_sites(found, LIMIT, size), version, worth_deciding(found.score))
 
 
 def preview_sides(editor: Proofreader, site: Site, progress: Progress) -> Preview | None:
