@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_emseg.proofreading.patched import TILE_PX, PatchedFragments
-from napari_emseg.proofreading.runs import find_runs
+from napari_emseg.proofreading import patched
+from napari_emseg.proofreading.patched import PatchedFragments
+from napari_emseg.proofreading.runs import VoxelRuns, find_runs
+from napari_emseg.proofreading.tiles import TILE_PX
 
 SHAPE = (3, 2 * TILE_PX + 7, TILE_PX + 5)
 
@@ -82,3 +84,30 @@ def test_places_that_are_none_are_refused() -> None:
         fragments[2]
     with pytest.raises(IndexError):
         fragments[0, 0, 0, 0]
+
+
+def test_tiles_that_are_not_in_use_are_packed_and_read_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(patched, "_HOT_TILES", 2)
+    base = np.random.default_rng(0).integers(1, 9, (3, 150, 170)).astype(np.uint32)
+    base[2, :64, :64] = np.arange(64 * 64).reshape(64, 64) + 10  # too many ids to pack
+    fragments, expected = PatchedFragments(base), base.copy()
+    before = fragments.snapshot()
+    for z, y, x in [(0, 10, 10), (0, 70, 100), (1, 140, 160), (2, 3, 3), (2, 100, 20), (0, 12, 9)]:
+        new = expected[z : z + 1, y : y + 5, x : x + 5] + 5000
+        old = expected[z : z + 1, y : y + 5, x : x + 5]
+        fragments.write(find_runs((z, y, x), old, new.astype(np.uint32)))
+        expected[z, y : y + 5, x : x + 5] += 5000
+        np.testing.assert_array_equal(fragments[...], expected)
+        np.testing.assert_array_equal(fragments[:, 60:150:7, 5], expected[:, 60:150:7, 5])
+    np.testing.assert_array_equal(before[...], base)
+    tile = 64 * 64 * 4
+    assert fragments.patch_bytes < 5 * tile  # of 5 tiles, two in use and one that cannot be packed
+
+
+def test_a_run_that_leaves_its_row_is_refused() -> None:
+    one, two = np.array([1], np.uint32), np.array([2], np.uint32)
+    wrong = VoxelRuns((0, 0, 0), (1, 2, 3), np.array([2]), np.array([2]), one, two)
+    with pytest.raises(ValueError, match="outside the volume"):
+        PatchedFragments(np.ones((1, 4, 4), np.uint32)).write(wrong)

@@ -22,6 +22,7 @@ from napari_emseg.volume import Volume
 
 Order = Literal["ours", "random", "largest error"]
 Floats = npt.NDArray[np.float64]
+_AT_RANDOM = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,19 +167,20 @@ def simulate(
     """
     belief, asked = prior or Belief(), _Asked(editor, truth)
     random = np.random.default_rng(seed)
-    scores, answers = [asked.known.scores(editor.state.segment_of)], []
+    scores = [asked.known.scores(editor.state.segment_of)]
+    answers: list[str] = []
     decided: list[tuple[int, int]] = []
-    for k in range(n_decisions):
-        found = find_candidates(take_survey(editor.state, decided), belief)
-        if found.n == 0 or (until_voi is not None and scores[-1][0] <= until_voi):
-            break
-        if order == "ours":
-            chosen = int(found.order[0])
-        elif order == "random":
-            chosen = int(random.integers(found.n))
-        else:
-            chosen = asked.largest_error(found)
+    listed: list[tuple[Candidates, int]] = []
+    while len(answers) < n_decisions and (until_voi is None or scores[-1][0] > until_voi):
+        if not listed:
+            found = find_candidates(take_survey(editor.state, decided), belief)
+            if found.n == 0:
+                break
+            listed = [(found, k) for k in _choose(found, order, asked, random)]
+        found, chosen = listed.pop()
         site = site_of(found, chosen)
+        if not asked.applies(site):
+            continue
         answer = asked.answer(found, chosen, site)
         decided.append(site.fragments)  # whatever the answer
         if learn and order == "ours":
@@ -186,9 +188,20 @@ def simulate(
             belief.learn(Lesson(site.question, site.features, is_one_cell))
         answers.append(answer)
         scores.append(asked.known.scores(editor.state.segment_of))
-        progress.update(k + 1, n_decisions, "Asking the oracle")
+        progress.update(len(answers), n_decisions, "Asking the oracle")
     voi, error = np.array(scores).T
     return Simulation(voi, error, tuple(answers))
+
+
+def _choose(
+    found: Candidates, order: Order, asked: _Asked, random: np.random.Generator
+) -> list[int]:
+    """Return what is asked next; at random, a few before looking anew."""
+    if order == "ours":
+        return [int(found.order[0])]
+    if order == "largest error":
+        return [asked.largest_error(found)]
+    return [int(k) for k in random.permutation(found.n)[:_AT_RANDOM]]
 
 
 class _Asked:
@@ -207,6 +220,12 @@ class _Asked:
             self._known = Truth(fragments, self._truth, state.next_fragment - 1)
             self._version = state.voxel_version
         return self._known
+
+    def applies(self, site: Site) -> bool:
+        """Whether a site is as it was when it was listed."""
+        table = self._editor.state.segment_of
+        here = {int(table[f]) for f in site.fragments}
+        return here == set(site.segments) and 0 not in here
 
     def answer(self, found: Candidates, chosen: int, site: Site) -> str:
         """Make the edit that the truth asks for, if any; say what was decided."""
