@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -63,26 +64,34 @@ def simplify(surface: Surface, most_faces: int, *, progress: Progress = NO_PROGR
 
 def _ask(question: bytes, progress: Progress) -> bytes:
     """Give the child its input and wait for its answer; a stop ends it."""
-    child = subprocess.Popen(
-        [sys.executable, "-P", str(_CHILD)],  # -P: modules beside the script are not for it
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-    )
-    to_send: bytes | None = question
-    try:
-        while True:
-            try:
-                answer, words = child.communicate(to_send, timeout=_LOOK_S)
-                break
-            except subprocess.TimeoutExpired:
-                to_send = None  # the rest of it is sent all the same
-                progress.update(0, 1, "Simplifying surfaces")
-    except BaseException:
-        child.kill()
-        child.communicate()
-        raise
-    if child.returncode:
-        raise RuntimeError(f"simplifying a surface failed: {words.decode(errors='replace')[-500:]}")
-    return answer
+    with TemporaryFile() as asked, TemporaryFile() as answered, TemporaryFile() as said:
+        asked.write(question)
+        asked.seek(0)
+        child = subprocess.Popen(
+            [sys.executable, "-P", str(_CHILD)],  # -P: modules beside the script are not for it
+            stdin=asked,
+            stdout=answered,
+            stderr=said,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        try:
+            _wait(child, progress)
+        except BaseException:
+            child.kill()
+            child.wait()
+            raise
+        answered.seek(0)
+        said.seek(0)
+        if child.returncode:
+            words = said.read().decode(errors="replace")
+            raise RuntimeError(f"simplifying a surface failed: {words[-500:]}")
+        return answered.read()
+
+
+def _wait(child: subprocess.Popen[bytes], progress: Progress) -> None:
+    while True:
+        try:
+            child.wait(_LOOK_S)
+            return
+        except subprocess.TimeoutExpired:
+            progress.update(0, 1, "Simplifying surfaces")
