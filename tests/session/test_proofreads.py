@@ -119,3 +119,17 @@ def test_only_old_ones_without_edits_are_removed() -> None:
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no proofreading"):
         open_folder(tmp_path)
+
+
+def test_the_shell_makes_the_edits_of_a_folder_again(tmp_path: Path) -> None:
+    from napari_emseg import open_volume
+    from napari_emseg.cli.main import main
+
+    folder = make(some_labels())
+    editor = edit(folder)
+    editor.merge([3, 5])
+    editor.close()
+    out = tmp_path / "out.tif"
+    arguments = [str(folder.log), str(folder.start), str(out), "--quiet"]
+    assert main(["proofread", "replay", *arguments]) == 0
+    assert np.array_equal(open_volume(out, kind="labels").read(), editor.view[...])

@@ -144,9 +144,11 @@ def _open(args: argparse.Namespace) -> tuple[Segmentation | Volume, Volume | Non
     from napari_emseg.session.file import load_session
 
     saved = load_session(args.segmentation)
-    if saved.hierarchy is not None and saved.segment_of is not None:
-        segmentation = Segmentation(saved.hierarchy.fragments, saved.segment_of)
-        return segmentation, boundary or saved.boundary
+    fragments = saved.fragments
+    if fragments is None and saved.hierarchy is not None:
+        fragments = saved.hierarchy.fragments
+    if fragments is not None and saved.segment_of is not None:
+        return Segmentation(fragments, saved.segment_of), boundary or saved.boundary
     if saved.labels is not None:
         return saved.labels, boundary or saved.boundary
     raise InputError(f"{args.segmentation} holds no segmentation: segment its map first.")

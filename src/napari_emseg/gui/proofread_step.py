@@ -9,7 +9,16 @@ from qtpy.QtWidgets import QButtonGroup, QComboBox, QFileDialog, QHBoxLayout, QT
 
 from napari_emseg.gui import proofread_keys
 from napari_emseg.gui.context import Context
-from napari_emseg.gui.frame import ElidedLabel, Fold, ProgressRow, button, column, note, row
+from napari_emseg.gui.frame import (
+    ElidedLabel,
+    Fold,
+    ProgressRow,
+    StepFrame,
+    button,
+    column,
+    note,
+    row,
+)
 from napari_emseg.gui.jobs import Report
 from napari_emseg.gui.proofread_export import export_labels, labels_as_layer
 from napari_emseg.gui.proofread_history import HistoryPanel
@@ -193,11 +202,11 @@ class ProofreadStep(StepWidget):
     def _connect(self) -> None:
         proofreading = self.proofreading
         self.refresh_earlier()
-        for signal in (proofreading.started, proofreading.ended, proofreading.previewed):
+        for signal in (proofreading.started, proofreading.ended):
             signal.connect(self._show_state)
         proofreading.ended.connect(self.refresh_earlier)
         proofreading.hinted.connect(self._show_mode)
-        proofreading.changed.connect(self._show_state)
+        proofreading.changed.connect(self._on_changed)
         proofreading.said.connect(self.said.setText)
         proofreading.reported.connect(self._on_reported)
         proofreading.prepared.connect(self._on_prepared)
@@ -234,6 +243,12 @@ class ProofreadStep(StepWidget):
         has_preview = proofreading.preview is not None
         self.accept_button.setEnabled(has_preview)
         self.drop_button.setEnabled(has_preview or proofreading.hand.is_pending)
+
+    def _on_changed(self, _change: object) -> None:
+        """Count the edits; the plan of the other steps, which takes longer, is as it was."""
+        frame = self.parentWidget()
+        if isinstance(frame, StepFrame):
+            frame.state.setText(self.words)
 
     def _on_reported(self, report: Report) -> None:
         self.progress.show_report(report.done, report.total, report.message.lower())

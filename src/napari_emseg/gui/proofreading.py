@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui import proofread_keys
@@ -72,6 +72,10 @@ class Proofreading(QObject):
         self.preview: Preview | None = None
         self._sides: Preview | None = None
         self._tools: Tools | None = None
+        self._drawing = QTimer(self)
+        self._drawing.setSingleShot(True)
+        self._drawing.setInterval(0)
+        self._drawing.timeout.connect(self._draw)
         context.closed.connect(self._on_context_closed)
 
     @property
@@ -343,7 +347,10 @@ class Proofreading(QObject):
             self.previewed.emit(preview)
 
     def _show(self) -> None:
-        """Draw selection, points and preview, and say what the next click does."""
+        """Draw selection, points and preview, once for all that comes in one go."""
+        self._drawing.start()
+
+    def _draw(self) -> None:
         layer = self.layer
         if layer is not None:
             layer.zoom = self.viewer.scene.camera.zoom
