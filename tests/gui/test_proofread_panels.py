@@ -16,7 +16,7 @@ from napari_emseg.gui.context import context_of
 from napari_emseg.gui.frame import column
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.proofread_history import HistoryPanel
-from napari_emseg.gui.proofread_keys import ACTIONS, keys_of, napari_keys
+from napari_emseg.gui.proofread_keys import ACTIONS, KeyListener, keys_of, napari_keys
 from napari_emseg.gui.proofread_progress import ProgressPanel
 from napari_emseg.gui.proofread_queue import QueuePanel
 from napari_emseg.gui.proofread_segment import SegmentPanel
@@ -55,6 +55,7 @@ class Bench:
         self.progress = ProgressPanel(self.proofreading)
         for panel in (self.segment, self.queue, self.history, self.progress):
             rows.addWidget(panel)
+        KeyListener(self.dock, self.proofreading)  # as in the step, beside those of the panels
         viewer.window.add_dock_widget(self.dock, name="panels", area="right")
         self.canvas = viewer.window._qt_viewer.canvas.native
         self.wait(lambda: self.queue.queue.is_listed)
@@ -169,6 +170,10 @@ def _keys_work_in_the_dock(bench: Bench) -> None:
     bench.press("D", bench.queue.table)
     assert editor.state.done == {3}
     assert "50.0 %" in bench.progress.share.text()
+    bench.press("F", bench.history)  # napari's own
+    assert proofreading.layer is not None
+    assert str(proofreading.layer.mode) == "fill"
+    proofreading.set_mode("look")
     bench.press("D", bench.segment.name)  # a letter of a name is no key
     assert editor.state.done == {3}
     bench.press("Ctrl+Z", bench.history)

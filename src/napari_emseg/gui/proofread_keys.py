@@ -101,7 +101,7 @@ class Keys(QObject):
                 self._bind_to(layer, key, action.id)
             if key not in _SHARED and not any(str(held) == key for held in viewer.keymap):
                 self._bind_to(viewer, key, action.id)
-        self._listener = OddKeys(viewer.window._qt_viewer.canvas.native, self)
+        self._listener = OddKeys(canvas_of(self._proofreading), self)
 
     def release(self) -> None:
         """Give the keys back."""
@@ -191,6 +191,12 @@ def napari_keys(proofreading: Proofreading) -> dict[str, str]:
     return found
 
 
+def canvas_of(proofreading: Proofreading) -> QWidget:
+    """Return the widget that napari draws in, and whose keys it listens to."""
+    canvas: QWidget = proofreading.viewer.window._qt_viewer.canvas.native
+    return canvas
+
+
 class OddKeys(QObject):
     """Listens on the canvas for signs that lie elsewhere on each keyboard, as "?" does.
 
@@ -240,12 +246,15 @@ class KeyListener(QObject):
         if isinstance(QApplication.focusWidget(), QLineEdit | QAbstractSpinBox):
             return False
         key = key_pressed(event)
+        if not key or self._proofreading.editor is None:
+            return False
         if key == "Ctrl+Z":
             self._proofreading.undo()
         elif key == "Ctrl+Shift+Z":
             self._proofreading.redo()
-        else:
-            return bool(key) and keys_of(self._proofreading).press(key)
+        elif not keys_of(self._proofreading).press(key):  # napari's, which listens on the canvas
+            copy = QKeyEvent(event.type(), event.key(), event.modifiers(), event.text())
+            QApplication.sendEvent(canvas_of(self._proofreading), copy)
         return True
 
 

@@ -24,7 +24,7 @@ from napari_emseg.gui.proofread_facts import (
     place_wanted,
 )
 from napari_emseg.gui.proofread_keymap import shown
-from napari_emseg.gui.proofread_keys import KeyListener, key_button, keys_of
+from napari_emseg.gui.proofread_keys import KeyListener, canvas_of, key_button, keys_of
 from napari_emseg.gui.proofread_table import TableModel, TableView
 from napari_emseg.progress import Progress
 
@@ -267,8 +267,7 @@ class SegmentPanel(QWidget):
             self._back_to_canvas()
 
     def _back_to_canvas(self) -> None:
-        """Let the keys mean what they say on the canvas again."""
-        self.setFocus()
+        canvas_of(self.proofreading).setFocus()
 
 
 def look_around(editor: Proofreader, segment: int, progress: Progress) -> tuple[Neighbour, ...]:
