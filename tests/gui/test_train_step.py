@@ -17,7 +17,9 @@ from tests.gui.train_fakes import FakeTraining, open_stack, paint_some, raw_stac
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.model_library import ModelLibrary
+from napari_emseg.gui.painting_journal import About, PaintingJournal
 from napari_emseg.gui.painting_layer import is_painting
+from napari_emseg.gui.painting_offers import painting_offers_of
 from napari_emseg.gui.predicting import predicting_of
 from napari_emseg.gui.train_step import TrainStep
 from napari_emseg.gui.training_record import record_path
@@ -231,6 +233,27 @@ def test_another_day_offers_to_resume(
     assert training.record.data == ("stack",)
     assert layer.data.any()
     again.close()
+
+
+def test_paint_that_was_not_saved_is_the_next_thing_to_look_at(
+    step: TrainStep, qtbot: Any, paintings_folder: Path
+) -> None:
+    open_stack(step)
+    raw = step.context.session.raw
+    assert raw is not None
+    about = About(
+        layer="mine", shape=raw.shape, dtype="|u1", stack=raw.name, fingerprint=raw.fingerprint
+    )
+    left = PaintingJournal.create(about)
+    left.keep(np.ones(raw.shape, np.uint8), (1, 3), about)
+    left.release()
+    painting_offers_of(step.context)._look()
+    qtbot.waitUntil(lambda: step.words.startswith("paint that was not saved"))
+    assert next_button(step) == "Take it back"
+    click(qtbot, step.take_back.take_button)
+    qtbot.waitUntil(lambda: step.wishes.layer("labels") is not None)
+    assert not step.take_back.isVisible()
+    assert next_button(step) != "Take it back"
 
 
 def test_refusals_are_said_in_one_sentence(

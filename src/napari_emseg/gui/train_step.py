@@ -75,12 +75,13 @@ class TrainStep(StepWidget):
                 return f"running: {round(100 * self.training.share)} % done"
             case "pausing" | "finishing":
                 return "stopping"
+        if self.take_back.is_due:
+            return "paint that was not saved: take it back"
+        match self.training.state:
             case "paused":
                 return "paused: press Resume, or keep it as it is"
             case "finished":
                 return f"finished: '{self.training.name}' is in the library"
-        if self.take_back.is_due:
-            return "paint that was not saved: take it back"
         return "ready: press Train" if self.outlook.now.is_ready else TEASER
 
     def new_painting(self) -> None:
@@ -150,7 +151,7 @@ class TrainStep(StepWidget):
         self.training.changed.connect(self._show_training)
         self.training.reported.connect(self._on_reported)
         self.tools.counted.connect(self.outlook.refresh_soon)
-        painting_offers_of(self.context).changed.connect(self.context.plan_changed)
+        painting_offers_of(self.context).changed.connect(self._show_next)
         self.outlook.changed.connect(self._show_outlook)
         self.context.session.events.predict.connect(self.outlook.refresh_soon)
         self.context.geometry_changed.connect(self.outlook.refresh_soon)
@@ -232,7 +233,9 @@ class TrainStep(StepWidget):
 
     def _show_next(self) -> None:
         """Mark the usual next thing to do."""
-        if self.training.state == "finished" and not self._is_tried:
+        if self.take_back.is_due:
+            self.main_button = self.take_back.take_button
+        elif self.training.state == "finished" and not self._is_tried:
             self.main_button = self.predict_button
         elif self.wishes.layer("labels") is None:
             self.main_button = self.paint_button
