@@ -320,6 +320,13 @@ def _add_section(
             larger = np.zeros((contacts.size, 4))
             larger[:n] = more[:n]
             more = larger
+        if not (
+            is_everywhere
+            or _has_any(only[y])
+            or (y > 0 and _has_any(only[y - 1]))
+            or (has_above and _has_any(only_above[y]))
+        ):
+            continue
         for x in range(n_x):
             i, value = ids[y, x], np.float64(levels[y, x])
             if i == 0:
@@ -343,6 +350,16 @@ def _add_section(
                     last_x, n = add_face(contacts, slots, n, last_x, i, j, face)
                     _add_more(more, last_x, face, z, corner[1] + y, corner[2] + x)
     return contacts, slots, more, n
+
+
+@kernel
+def _has_any(row: Any) -> bool:
+    found = False
+    for x in range(row.size):
+        if row[x]:
+            found = True
+            break
+    return found
 
 
 @kernel

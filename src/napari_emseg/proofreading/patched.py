@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_emseg.jit import kernel
 from napari_emseg.proofreading.runs import Box, Ids, VoxelRuns
-from napari_emseg.proofreading.tiles import TILE_PX, PackedTile, Tile, pack, touched_tiles, unpack
+from napari_emseg.proofreading.tiles import TILE_PX, PackedTile, Tile, pack, unpack
 
 _Tiles = dict[int, dict[tuple[int, int], Tile]]
 _HOT_TILES = 1024  # 17 MB; those written before are packed,
@@ -124,19 +124,21 @@ class PatchedFragments:
         new = old.copy()
         corner = np.subtract(runs.origin, [part.start for part in box])
         sizes = np.array(runs.shape, np.int64)
-        wrong = _write_runs(new, corner, sizes, runs.start, runs.length, runs.old, runs.new)
+        touched = np.zeros((len(new), *(-(-n // TILE_PX) for n in new.shape[1:])), np.bool_)
+        parts = (runs.start, runs.length, runs.old, runs.new)
+        wrong = _write_runs(new, corner, sizes, *parts, touched)
         if wrong >= 0:
             z = box[0].start + wrong
             raise ValueError(f"voxels of section {z} are of other fragments than the edit says")
         for k, z in enumerate(range(box[0].start, box[0].stop)):
-            self._lay(z, box, old[k], new[k])
+            self._lay(z, box, new[k], touched[k])
         self._pack_cold()
         return box, old, new
 
-    def _lay(self, z: int, box: Box, old: Ids, new: Ids) -> None:
-        """Replace the tiles of section `z` in which a pixel of a box changes."""
+    def _lay(self, z: int, box: Box, new: Ids, touched: npt.NDArray[np.bool_]) -> None:
+        """Replace the touched tiles of section `z` by those of a plane."""
         first_y, first_x = box[1].start // TILE_PX, box[2].start // TILE_PX
-        for i, j in np.argwhere(touched_tiles(old, new)).tolist():
+        for i, j in np.argwhere(touched).tolist():
             y, x = i * TILE_PX, j * TILE_PX
             place = (first_y + i, first_x + j)
             self._tiles.setdefault(z, {})[place] = new[y : y + TILE_PX, x : x + TILE_PX].copy()
@@ -237,6 +239,8 @@ def _unit_steps(indices: range) -> tuple[range, slice]:
 
 def _overlap(indices: range, first: int, n: int) -> tuple[slice, slice]:
     """Return which of `indices` lie in ``first .. first + n``, and where there."""
+    if indices.start <= first and first + n <= indices.stop:
+        return slice(first - indices.start, first - indices.start + n), slice(0, n)
     start = max(indices.start, first)
     stop = max(start, min(indices.stop, first + n))
     to = slice(start - indices.start, stop - indices.start)
@@ -245,15 +249,27 @@ def _overlap(indices: range, first: int, n: int) -> tuple[slice, slice]:
 
 @kernel
 def _write_runs(
-    ids: Any, corner: Any, sizes: Any, start: Any, length: Any, old: Any, new: Any
+    ids: Any,
+    corner: Any,
+    sizes: Any,
+    start: Any,
+    length: Any,
+    old: Any,
+    new: Any,
+    touched: Any,
 ) -> int:
-    """Write runs into a box at a corner; return where a voxel is not of its old fragment, or -1."""
+    """Write runs into a box of whole tiles at a corner, and mark the tiles.
+
+    Return the section in which a voxel is not of its old fragment, or -1.
+    """
     n_y, n_x = sizes[1], sizes[2]
     for k in range(start.size):
         first = np.int64(start[k])
         x = corner[2] + first % n_x
         y = corner[1] + (first // n_x) % n_y
         z = corner[0] + first // (n_x * n_y)
+        for j in range(x // TILE_PX, (x + length[k] - 1) // TILE_PX + 1):
+            touched[z, y // TILE_PX, j] = True
         for i in range(x, x + length[k]):
             if ids[z, y, i] != old[k]:
                 return int(z)

@@ -61,14 +61,6 @@ def unpack(tile: Tile) -> Ids:
     return tile.fragments[tile.which] if isinstance(tile, PackedTile) else tile
 
 
-def touched_tiles(old: Ids, new: Ids) -> npt.NDArray[np.bool_]:
-    """Return in which tiles of two planes, which begin with a whole one, a pixel differs."""
-    n_y, n_x = (-(-n // TILE_PX) for n in old.shape)
-    touched = np.zeros((n_y, n_x), np.bool_)
-    _compare(old, new, touched, TILE_PX)
-    return touched
-
-
 @kernel
 def _index(ids: Any, which: Any, found: Any) -> Any:
     """Fill in which of the ids found each pixel is; return how many there are, -1 if too many."""
@@ -87,11 +79,3 @@ def _index(ids: Any, which: Any, found: Any) -> Any:
                     n += 1
             which[y, x] = k
     return n
-
-
-@kernel
-def _compare(old: Any, new: Any, touched: Any, tile: int) -> None:
-    for y in range(old.shape[0]):
-        for x in range(old.shape[1]):
-            if old[y, x] != new[y, x]:
-                touched[y // tile, x // tile] = True
