@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 QUICK_FACES, FINE_FACES = 60_000, 120_000
 MOST_SEGMENTS = 12
+_MOST_KEPT = 100  # surfaces, of a few megabytes each
 _JOB = "proofread surfaces"
 _SAVE_JOB = "save shapes"
 _MESHES = "GLB, with colours (*.glb);;PLY (*.ply);;OBJ (*.obj);;Neuroglancer, a new folder (*)"
@@ -186,6 +187,7 @@ class SurfacesPanel(QWidget):
         if self._where is None:
             return
         self._where.follow()
+        self.proofreading.context.jobs.stop(_JOB)  # its surfaces are of before
         for segment in change.segments:
             self._quick.pop(segment, None)
             self._fine.pop(segment, None)
@@ -316,6 +318,8 @@ class SurfacesPanel(QWidget):
                 self._display(surfaces, preview)
             return
         kept.update(surfaces)
+        for segment in list(kept)[:-_MOST_KEPT]:
+            del kept[segment]
         self._soon.start()
 
     def _display(self, surfaces: dict[int, Surface], preview: Preview | None) -> None:

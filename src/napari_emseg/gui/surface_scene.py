@@ -223,7 +223,7 @@ def _section_of(
     source: Layer, section: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return the corners of a section in the world, and its grey values from 0 to 1."""
-    plane = np.asarray(source.data[section])
+    plane = np.asarray((source.data[0] if source.multiscale else source.data)[section])
     n_y, n_x = plane.shape
     step = max(1, -(-max(plane.shape) // _MOST_TEXTURE_PX))
     low, high = (float(v) for v in source.contrast_limits)
