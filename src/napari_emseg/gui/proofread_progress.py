@@ -46,7 +46,7 @@ class ProgressPanel(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
         self.share, self.pace, self.left = ElidedLabel(), ElidedLabel(), ElidedLabel()
-        self.score = ElidedLabel()
+        self.score, self.error = ElidedLabel(), ElidedLabel()
         self.bar.setToolTip("Share of the segmented volume that is marked as done")
         self._table: TruthTable | None = None
         self._known_by: tuple[Any, ...] = ()
@@ -57,6 +57,7 @@ class ProgressPanel(QWidget):
         rows.addLayout(row("So far", self.pace))
         rows.addLayout(row("Left", self.left))
         rows.addLayout(row("Score", self.score))
+        rows.addLayout(row(" ", self.error))
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(_REST_MS)
@@ -84,6 +85,7 @@ class ProgressPanel(QWidget):
             self._forget()
             for label in (self.share, self.pace):
                 label.setText("–")
+            self._tell("–")
         else:
             self.share.setText(describe_share(share, len(editor.state.done)))
             self.pace.setText(describe_pace(self._pace))
@@ -120,16 +122,16 @@ class ProgressPanel(QWidget):
         """Score the present state in the background."""
         editor, layer = self.proofreading.editor, self.context.layer(_ROLE)
         if editor is None or layer is None:
-            self.score.setText("–" if editor is None else _NO_TRUTH)
+            self._tell("–" if editor is None else _NO_TRUTH)
             return
         params = self.context.session.evaluate
         if params.ground_truth_kind != "labels":
-            self.score.setText(_NOT_3D)
+            self._tell(_NOT_3D)
             return
         try:
             truth = self.context.volume(_ROLE)
         except InputError as error:
-            self.score.setText(str(error))
+            self._tell(str(error))
             return
         known_by = (id(layer), editor.state.voxel_version)
         segmentation = editor.segmentation
@@ -151,11 +153,17 @@ class ProgressPanel(QWidget):
     def _on_scored(
         self, known_by: tuple[Any, ...], result: tuple[TruthTable | None, dict[str, float], str]
     ) -> None:
+        if self.proofreading.editor is None:
+            return
         self._table, scores, words = result
         self._known_by = known_by
         if scores and not self._first:
             self._first = scores
-        self.score.setText(describe_scores(scores, self._first) if scores else words)
+        self._tell(*(describe_scores(scores, self._first) if scores else (words,)))
+
+    def _tell(self, score: str, error: str = " ") -> None:
+        self.score.setText(score)
+        self.error.setText(error)
 
 
 def score(
@@ -193,14 +201,15 @@ def describe_pace(pace: Pace) -> str:
     Examples
     --------
     >>> describe_pace(Pace(12, 10, 240.0, 9.0))
-    '12 edits, 10 of them decisions, in 4 min (9 s each)'
+    '12 edits (10 decisions) in 4 min, 9 s each'
     """
     if not pace.n_edits:
         return "no edits yet"
     edits = f"{pace.n_edits:,} edit" + ("" if pace.n_edits == 1 else "s")
-    decisions = f", {pace.n_decisions:,} of them decisions" if pace.n_decisions else ""
-    each = f" ({format_seconds(pace.decision_s)} each)" if pace.decision_s is not None else ""
-    return f"{edits}{decisions}, in {format_seconds(pace.worked_s)}{each}"
+    n = pace.n_decisions
+    decisions = f" ({n:,} decision{'' if n == 1 else 's'})" if n else ""
+    each = f", {format_seconds(pace.decision_s)} each" if pace.decision_s is not None else ""
+    return f"{edits}{decisions} in {format_seconds(pace.worked_s)}{each}"
 
 
 def describe_left(n_worth: int, decision_s: float | None) -> str:
@@ -221,15 +230,18 @@ def describe_left(n_worth: int, decision_s: float | None) -> str:
     return f"{words}, {format_seconds(n_worth * decision_s)} at your pace"
 
 
-def describe_scores(now: dict[str, float], first: dict[str, float]) -> str:
+def describe_scores(now: dict[str, float], first: dict[str, float]) -> tuple[str, str]:
     """Say what the scores were at the start, and what they are now.
 
     Examples
     --------
     >>> now = {"voi_split": 0.5, "voi_merge": 0.25, "adapted_rand_error": 0.1}
     >>> describe_scores(now, {**now, "voi_split": 1.0})
-    'VOI 1.250 → 0.750, Rand error 0.100 → 0.100'
+    ('VOI 1.250 → 0.750 bits', 'Rand error 0.100 → 0.100')
     """
     voi, before = (s["voi_split"] + s["voi_merge"] for s in (now, first))
     error, first_error = now["adapted_rand_error"], first["adapted_rand_error"]
-    return f"VOI {before:.3f} → {voi:.3f}, Rand error {first_error:.3f} → {error:.3f}"
+    return (
+        f"VOI {before:.3f} → {voi:.3f} bits",
+        f"Rand error {first_error:.3f} → {error:.3f}",
+    )
