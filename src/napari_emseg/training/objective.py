@@ -87,6 +87,13 @@ class Objective:
 
 
 def choose_outputs(network: Network, params: TrainParams) -> Outputs:
+    """Return how a network answers a batch: its main map first, or a number for each window.
+
+    Raises
+    ------
+    InputError
+        If the network does not learn from what is sampled.
+    """
     if params.sampling == "windows":
         return _choose_window_outputs(network)
     if isinstance(network, WindowNetwork) and network.is_slid:
