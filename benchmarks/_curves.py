@@ -68,7 +68,7 @@ def _panel(
         parts.append(f'<polyline points="{ends[0]} {ends[1]}" stroke="#CC79A7" fill="none"/>')
         x, y = place(longest, mark).split(",")
         parts.append(
-            f'<text x="{float(x) - 6}" y="{float(y) - 5}" text-anchor="end" fill="#CC79A7">'
+            f'<text x="{float(x) - 6}" y="{float(y) + 15}" text-anchor="end" fill="#CC79A7">'
             "half of what can be taken away</text>"
         )
     for order, values in curves.items():
