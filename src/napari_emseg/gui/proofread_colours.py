@@ -26,7 +26,7 @@ _GREY = 0.55
 _USUAL_SEED = 0.5
 
 
-class SegmentColormap(CyclicLabelColormap):
+class SegmentColormap(CyclicLabelColormap):  # type: ignore[misc]
     """A cycle of colours, followed by those of locked segments and of previews.
 
     Labels take the first colours only; :func:`shading.shade` gives the others away.
