@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from napari_emseg.segmentation import Cuttable
 
 _KEPT_SECTIONS = 8
-ONLY_SHOWN = "only_shown"  # in the metadata of layers that nobody chooses for anything
 
 
 class PreviewLabels(SectionwiseArray):
@@ -112,10 +111,5 @@ class PreviewLabels(SectionwiseArray):
 
 
 def is_preview(layer: Layer) -> bool:
-    """Whether a layer is computed when it is seen and stands for no stack of its own.
-
-    Segments at the sliders and their errors are; others say so in their metadata.
-    """
-    if isinstance(layer.data, PreviewLabels | ErrorView):
-        return True
-    return bool(layer.metadata.get("emseg", {}).get(ONLY_SHOWN))
+    """Whether a layer is computed when it is seen: segments at the sliders, or their errors."""
+    return isinstance(layer.data, PreviewLabels | ErrorView)
