@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from napari_emseg.progress import Progress
 if TYPE_CHECKING:
     from napari_emseg.morphometry import Shapes
 
+_IN_MEMORY_BYTES = 2**31  # chunks of a file would be unpacked once for each tile they hold
 FORMATS = ("obj", "ply", "glb", "precomputed", "swc")
 EPILOG = """\
 OUT ending in .obj, .ply or .glb is one file with all surfaces, ending in .swc one with the
@@ -57,6 +59,8 @@ def run(args: argparse.Namespace, progress: Progress) -> dict[str, Any]:
     if labels.voxel_size_nm is None:
         raise InputError(f"The voxel size of {args.labels} is not known: give --voxel-size-nm.")
     started = time.perf_counter()
+    if labels.dtype.itemsize * math.prod(labels.shape) <= _IN_MEMORY_BYTES:
+        labels = labels.derive(labels.read(), kind="labels")
     shapes = find_shapes(labels, progress=progress)
     ids = _ids(args, shapes)
     if wants_skeletons:
