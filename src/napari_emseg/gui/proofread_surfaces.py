@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_emseg.gui.proofreading import Proofreading
     from napari_emseg.proofreading import Change, Preview
 
-QUICK_FACES, FINE_FACES = 60_000, 120_000
+QUICK_FACES, FINE_FACES = 50_000, 100_000  # of all segments together: more, and drawing stalls
 MOST_SEGMENTS = 12
 _MOST_KEPT = 100  # surfaces, of a few megabytes each
 _JOB = "proofread surfaces"
