@@ -135,7 +135,7 @@ class Proofreading(QObject):
         for note in opened.notes:
             self.say(note)
         if n := self.editor.position:
-            self.say(f"Going on where you stopped: {n} edits are back.")
+            self.say(f"Going on where you stopped; edits that are back: {n}.")
 
     def finish(self) -> None:
         """End the corrections; all of them are on disk already."""
@@ -406,7 +406,7 @@ class Proofreading(QObject):
         if event.value is self.layer:
             n = self._editor.position
             self.finish()
-            self.say(f"Proofreading has ended; its {n} edits are kept.")
+            self.say(f"Proofreading has ended; edits kept on disk: {n}. Go on opens them.")
 
     def _on_context_closed(self) -> None:
         self.layer = None
