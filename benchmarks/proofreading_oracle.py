@@ -23,6 +23,7 @@ import numpy as np
 from _curves import draw_curves
 
 ORDERS = ("ours", "random", "largest error")
+SHOWN = 400
 # What ours knows beforehand of merges: learned by proofreading_prior.py from the other volume.
 PRIORS = {
     "gala_fib": (4.02, -1.3, -5.5, -1.43, 0.13, -0.42, 0.83, -1.04, -0.32, 0.18, 0.0),
@@ -74,7 +75,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
             Proofreader(segmentation, boundary=boundary),
             truth,
             order=order,
-            n_decisions=options.random if order == "random" else options.decisions,
+            n_decisions={"random": options.random, "ours": options.decisions}.get(order, SHOWN),
             prior=Belief({**PRIOR, "merge": PRIORS[name]}),
             until_voi=half if order == "random" else None,
         )
@@ -112,7 +113,7 @@ def main() -> None:
     shared = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--data", default=os.environ.get("EMSEG_TEST_DATA", shared), type=Path)
     parser.add_argument("--fib-map", help="boundary map of fib25; left out without it")
-    parser.add_argument("--decisions", type=int, default=400)
+    parser.add_argument("--decisions", type=int, default=1200, help="of our order")
     parser.add_argument(
         "--random", type=int, default=8000, help="random order: until half, or this"
     )
@@ -127,7 +128,7 @@ def main() -> None:
             {name: result["curves"] for name, result in report.items()},
             {name: (r["voi_start"] + r["voi_lowest"]) / 2 for name, r in report.items()},
             options.picture,
-            dict.fromkeys(report, options.decisions),
+            {n: max(SHOWN, r["decisions_to_halve"]["ours"] or 0) for n, r in report.items()},
         )
     for result in report.values():
         del result["curves"]
