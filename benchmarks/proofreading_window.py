@@ -30,6 +30,16 @@ TICK_MS = 5
 PATIENCE_S = 5.0
 
 
+class WindowWatch(Stopwatch):
+    """Milliseconds on the clock, and of the processor for the window's thread alone."""
+
+    def time(self, name: str, function: Callable[[], Any]) -> None:
+        wall, cpu = time.perf_counter(), time.thread_time()
+        function()
+        self.cpu.setdefault(name, []).append(1000 * (time.thread_time() - cpu))
+        self.wall.setdefault(name, []).append(1000 * (time.perf_counter() - wall))
+
+
 class Window:
     """A viewer in which an editor is open, and the frames it draws."""
 
@@ -80,10 +90,10 @@ class Window:
         return run
 
 
-def time_edits(window: Window, n: int) -> Stopwatch:
+def time_edits(window: Window, n: int) -> WindowWatch:
     """Edits on random contacts of the visible section, and on the largest segments."""
     proofreading = window.proofreading
-    editor, watch = proofreading.editor, Stopwatch()
+    editor, watch = proofreading.editor, WindowWatch()
     random = np.random.default_rng(0)
     visible = np.unique(editor.view[SECTION])[1:]
     canvas = window.viewer.window._qt_window._qt_viewer.canvas.native
