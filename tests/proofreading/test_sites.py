@@ -89,6 +89,15 @@ def test_a_thin_wall_and_one_that_is_hard_to_tell() -> None:
     )
 
 
+def test_without_a_map_no_wall_is_spoken_of() -> None:
+    labels = np.ones((6, 20, 40), np.uint32)
+    labels[:, :, 20:] = 2
+    editor = Proofreader(Volume(labels, kind="labels", voxel_size_nm=SIZE_NM))
+    (site,) = [each for each in editor.suspicious_sites() if each.kind == "merge"]
+    assert "wall of" not in site.reason
+    assert "touches 2 over 120 faces; there is no boundary map" in site.reason
+
+
 def test_a_neck_between_two_bodies() -> None:
     """A dumbbell of four fragments: two balls, and a bridge of two pieces two pixels thick."""
     ids = np.zeros((10, 10, 30), int)

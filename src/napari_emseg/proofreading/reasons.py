@@ -80,6 +80,8 @@ def _of_merge(found: Candidates, k: int, cause: Cause) -> str:
     ends = sorted((int(pairs.a[k]), int(pairs.b[k])), key=lambda s: int(size[s]))
     small, large = ends
     wall = f"the wall to {large} is {pairs.mean[k]:.2f}"
+    if not pairs.mean.any():  # no map is known
+        return _without_walls(found, k, cause, small, large)
     rank = found.judged["merge"].features[k, 1]
     lower = f"lower than {100 * (1 - rank):.0f} % of the walls here"
     faces, voxels = count(int(pairs.count[k]), "face"), count(int(size[small]), "voxel")
@@ -102,16 +104,30 @@ def _of_merge(found: Candidates, k: int, cause: Cause) -> str:
     return f"{start}, {lower}. {small} has {voxels}."
 
 
+def _without_walls(found: Candidates, k: int, cause: Cause, small: int, large: int) -> str:
+    what = {
+        "one section": f"is in section {int(found.survey.box_low[small, 0])} only",
+        "tiny": "is tiny",
+        "flat": "is flat",
+        "ends inside": "ends inside the volume on all sides",
+    }
+    faces = count(int(found.pairs.count[k]), "face")
+    voxels = count(int(found.survey.segment_size[small]), "voxel")
+    start = f"Segment {small} ({voxels}) " + (f"{what[cause]} and " if cause in what else "")
+    return f"{start}touches {large} over {faces}; there is no boundary map to tell the wall."
+
+
 def _of_neck(found: Candidates, k: int, cause: Cause) -> str:
     necks = found.necks
     segment = int(found.survey.segment_of[necks.node[k]])
     smaller = int(min(necks.size_one[k], necks.size_two[k]))
     faces, held = count(int(necks.edges.count[k]), "face"), count(smaller, "voxel")
     wall = float(necks.edges.mean[k])
+    with_wall = f" with a wall of {wall:.2f}" if necks.edges.mean.any() else ""
     if cause == "wall inside":
         return f"A wall of {wall:.2f} runs through segment {segment}: {held} lie behind it."
     radius = float(np.sqrt(necks.edges.count[k] / np.pi))
     return (
         f"Segment {segment} has a neck: {held} hang on {faces} (about {2 * radius:.0f} voxels "
-        f"across) with a wall of {wall:.2f}."
+        f"across){with_wall}."
     )
