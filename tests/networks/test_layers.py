@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from napari_emseg.networks.layers import ConvBlock
+from napari_emseg.networks.layers import ConvBlock, ThinConv3d
 
 _STEPS_OF_SEVERAL_THREADS = """
 import torch
@@ -38,3 +38,26 @@ def test_a_stride_leaves_the_memory_alone():
         [sys.executable, "-c", _STEPS_OF_SEVERAL_THREADS], capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr[-300:]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [(3, 3, 3), (1, 3, 3), (5, 3, 1)])
+def test_a_convolution_of_thin_volumes_is_the_usual_one(depth, kernel):
+    padding = tuple(size // 2 for size in kernel)
+    thin = ThinConv3d(2, 3, kernel, padding=padding)
+    x = torch.randn(1, 2, depth, 7, 9)
+    usual = functional.conv3d(x, thin.weight, thin.bias, padding=padding)
+    torch.testing.assert_close(thin(x), usual)
+
+
+def test_the_gradient_of_two_sections_takes_in_no_memory_that_nobody_wrote():
+    conv = ThinConv3d(24, 8, 3, padding=1, bias=False)
+    for _ in range(30):
+        left = [torch.full((length,), torch.nan) for length in range(100, 20_000, 500)]
+        del left  # what comes next may lie there
+        conv.zero_grad()
+        x = torch.randn(1, 24, 2, 16, 16, requires_grad=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = conv(x)
+        y.float().square().mean().backward()
+        assert torch.isfinite(conv.weight.grad).all()

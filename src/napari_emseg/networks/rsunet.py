@@ -33,7 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from napari_emseg.networks.base import Network, Offset, make_params
-from napari_emseg.networks.layers import ConvBlock, initialise_he
+from napari_emseg.networks.layers import ConvBlock, ThinConv3d, initialise_he
 from napari_emseg.networks.padding import mirror_to_multiple
 from napari_emseg.networks.reach import Reach, receptive_field_px
 
@@ -84,7 +84,7 @@ class Module(nn.Module):
         super().__init__()
         self.conv1 = _block(channels_in, channels, (1, 3, 3))
         self.conv2 = _block(channels, channels, kernel)
-        self.conv3 = nn.Conv3d(channels, channels, kernel, padding=_half(kernel), bias=False)
+        self.conv3 = ThinConv3d(channels, channels, kernel, padding=_half(kernel), bias=False)
         self.norm3 = nn.BatchNorm3d(channels)
         self.elu = nn.ELU(inplace=True)
 
