@@ -23,7 +23,7 @@ from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.volume import Volume
 
-PATIENCE_MS = 180_000  # compiling on a busy machine takes long
+PATIENCE_MS = 480_000  # compiling on a busy machine takes long
 
 
 @pytest.fixture(autouse=True)
