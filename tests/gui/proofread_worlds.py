@@ -94,6 +94,13 @@ def inside(labels: np.ndarray, segment: int, section: int = SECTION) -> tuple[in
     return section, int(y), int(x)
 
 
+def core_of(mask: np.ndarray) -> np.ndarray:
+    """Return the pixels at least two from what is outside."""
+    from scipy.ndimage import binary_erosion
+
+    return binary_erosion(mask, np.ones((5, 5)))
+
+
 def largest(labels: np.ndarray, n: int) -> list[int]:
     """Return the segments with most pixels."""
     ids, counts = np.unique(labels[labels > 0], return_counts=True)

@@ -67,6 +67,7 @@ class SiteQueue(QObject):
         self.is_listed = False
         self.n_worth: int | None = None
         self._is_seen = False
+        self._decided: set[tuple[int, int]] = set()
         self._is_deciding = False
         self._held = False
         self._kept_back: Found | None = None
@@ -211,11 +212,12 @@ class SiteQueue(QObject):
             return
         before = self.current
         items = editor.history[: editor.position]
-        decided = [item.decided for item in items if item.decided is not None]
+        decided = {item.decided for item in items if item.decided is not None}
+        is_undone, self._decided = bool(self._decided - decided), decided
         is_back = self.order.follow(editor.state, decided, change.segments)
         self.listed.emit()
         now = self.order.current
-        if is_back:
+        if is_back and is_undone:  # after any other edit the view stays where it is
             self.show()
         elif before is not None and (now is None or key_of(now) != key_of(before)):
             self._is_seen = False
