@@ -349,7 +349,7 @@ class EvaluateStep(StepWidget):
         overlay.visible = bool(scores) and self.context.session.view.show_scores
         if scores:
             overlay.text = self._overlay_words = overlay_text(scores)
-            overlay.position = "top_left"
+            overlay.position = "bottom_left"
 
     def _enable(self) -> None:
         is_busy = self.context.jobs.is_busy("evaluate")
