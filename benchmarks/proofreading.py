@@ -30,7 +30,7 @@ import numpy as np
 LIMIT_MS, LIMIT_VOXELS_MS, LIMIT_MB, LIMIT_LIST_S = 50.0, 500.0, 100.0, 2.0
 SHAPE = (100, 1024, 1024)
 BOX = (slice(20, 84), slice(300, 556), slice(300, 556))
-BLOCK = (5, 18, 18)
+BLOCK = (4, 14, 14)
 N_WHOLE = 60
 
 

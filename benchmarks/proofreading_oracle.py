@@ -1,13 +1,13 @@
 """What guidance is worth: an oracle that knows the truth answers one site after the other.
 
 Variation of information (bits) and adapted Rand error against the number of decisions,
-on `gala_fib` train with its own boundary map, and on `fib25` sections 0..169 with a map
-given by ``--fib-map`` (the bundled FIB-SEM model has learned from sections 0..139). Our
-order is compared with random order and with "largest error first", which looks at the
-truth. What any sequence could take away is the score less that of the best table of the
-same fragments. The floor: ours needs at most half the decisions of random order to take
-away half of it. What our order knows beforehand was learned from the other volume.
-``--picture`` draws the curves.
+on `gala_fib` train and `snemi_mini` (mouse cortex, sections of 30 nm) with their own maps, and
+on `fib25` sections 0..169 with a map given by ``--fib-map`` (the bundled FIB-SEM model has
+learned from sections 0..139); with ``--own MAP TRUTH`` on any volume. Our order is compared
+with random order and with "largest error first", which looks at the truth. What any sequence
+could take away is the score less that of the best table of the same fragments. The floor:
+ours needs at most half the decisions of random order to take away half of it. What our order
+knows beforehand was learned from other volumes. ``--picture`` draws the curves.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from _curves import draw_curves
 
 ORDERS = ("ours", "random", "largest error")
 SHOWN = 400
-# What ours knows beforehand of merges: learned by proofreading_prior.py from the other volume.
+# What ours knows beforehand of merges: learned by proofreading_prior.py from the other of
+# these two; what the package knows comes from both.
 PRIORS = {
     "gala_fib": (4.02, -1.3, -5.5, -1.43, 0.13, -0.42, 0.83, -1.04, -0.32, 0.18, 0.0),
     "fib25": (6.34, -4.49, -7.5, -1.58, 0.76, -0.52, 0.68, -0.83, -0.98, 0.59, 0.0),
@@ -35,10 +36,27 @@ def load(name: str, options: argparse.Namespace) -> tuple[Any, Any]:
     """Boundary map and truth."""
     from napari_emseg import Volume, open_volume
 
+    if name == "own":
+        size = tuple(options.voxel_size_nm) if options.voxel_size_nm else None
+        boundary, truth = (
+            open_volume(path, kind=kind, voxel_size_nm=size)
+            for path, kind in zip(options.own, ("boundary", "labels"), strict=True)
+        )
+        return boundary, truth
     if name == "gala_fib":
         folder = options.data / "gala_fib"
         boundary = open_volume(folder / "train_boundary.tif", kind="boundary")
         return boundary, open_volume(folder / "train_neurons.tif", kind="labels")
+    if name == "snemi_mini":
+        size, folder = (30, 6, 6), options.data / "snemi_mini"
+        cells = open_volume(folder / "boundary_prob_raw.tif").read()
+        truth = open_volume(folder / "labels.tif").read()
+        truth[truth == 1] = 0  # the gaps between cells, which nobody labelled
+        whole = 255 if cells.dtype == np.uint8 else 1
+        return (
+            Volume(whole - cells, kind="boundary", voxel_size_nm=size),
+            Volume(truth, kind="labels", voxel_size_nm=size),
+        )
     truth = open_volume(options.data / "fib25" / "neurons_z000-169.tif", kind="labels")
     whole = open_volume(options.fib_map, kind="boundary")
     part = whole.read(slice(0, truth.shape[0]))
@@ -76,7 +94,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
             truth,
             order=order,
             n_decisions={"random": options.random, "ours": options.decisions}.get(order, SHOWN),
-            prior=Belief({**PRIOR, "merge": PRIORS[name]}),
+            prior=Belief({**PRIOR, "merge": PRIORS.get(name, PRIOR["merge"])}),
             until_voi=half if order == "random" else None,
         )
         curves[order] = {"voi": run.voi, "are": run.adapted_rand_error, "asked": run.decisions}
@@ -113,6 +131,8 @@ def main() -> None:
     shared = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--data", default=os.environ.get("EMSEG_TEST_DATA", shared), type=Path)
     parser.add_argument("--fib-map", help="boundary map of fib25; left out without it")
+    parser.add_argument("--own", nargs=2, metavar=("MAP", "TRUTH"), help="only of this volume")
+    parser.add_argument("--voxel-size-nm", nargs=3, type=float, metavar=("Z", "Y", "X"))
     parser.add_argument("--decisions", type=int, default=1200, help="of our order")
     parser.add_argument(
         "--random", type=int, default=8000, help="random order: until half, or this"
@@ -121,7 +141,8 @@ def main() -> None:
     parser.add_argument("--min-size", type=int, default=50)
     parser.add_argument("--picture", type=Path, help="SVG to draw")
     options = parser.parse_args()
-    names = ["gala_fib", *(["fib25"] if options.fib_map else [])]
+    names = ["gala_fib", "snemi_mini", *(["fib25"] if options.fib_map else [])]
+    names = ["own"] if options.own else names
     report = {name: measure(name, options) for name in names}
     if options.picture:
         draw_curves(

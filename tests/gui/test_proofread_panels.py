@@ -20,7 +20,7 @@ from napari_emseg.gui.proofread_keys import ACTIONS, KeyListener, keys_of, napar
 from napari_emseg.gui.proofread_progress import ProgressPanel
 from napari_emseg.gui.proofread_queue import QueuePanel
 from napari_emseg.gui.proofread_segment import SegmentPanel
-from napari_emseg.gui.proofread_sites import Found
+from napari_emseg.gui.proofread_sites import SIDES_JOB, Found
 from napari_emseg.gui.proofreading import Proofreading, proofreading_of
 from napari_emseg.volume import Volume
 
@@ -30,15 +30,16 @@ WALLS = {12: 0.1, 24: 0.9, 36: 0.6}
 
 
 class Bench:
-    """A window with four rooms in a row, and the panels in its dock."""
+    """A window with labels, by default four rooms in a row, and the panels in its dock."""
 
-    def __init__(self, viewer: Any, qtbot: Any) -> None:
+    def __init__(self, viewer: Any, qtbot: Any, labels: np.ndarray | None = None) -> None:
         self.viewer, self.qtbot = viewer, qtbot
         self.context = context_of(viewer)
         self.proofreading: Proofreading = proofreading_of(self.context)
         rooms = np.broadcast_to(np.repeat(np.arange(1, 5, dtype=np.uint32), 12), SHAPE).copy()
-        wall = np.zeros(SHAPE, np.float32)
-        for x, height in WALLS.items():
+        rooms = rooms if labels is None else labels
+        wall = np.zeros(rooms.shape, np.float32)
+        for x, height in WALLS.items() if labels is None else ():
             wall[:, :, x - 1 : x + 1] = height
         size = (8.0, 8.0, 8.0)
         for kind, data in (("boundary", wall), ("labels", rooms)):
@@ -73,14 +74,53 @@ class Bench:
 
 
 @pytest.fixture
-def bench(viewer: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def open_bench(viewer: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("EMSEG_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("EMSEG_PROOFREADING", str(tmp_path / "proofreading"))
-    made = Bench(viewer, qtbot)
-    yield made
-    made.progress.detach()
-    made.proofreading.finish()
-    made.context.close()
+    made: list[Bench] = []
+
+    def open_with(labels: np.ndarray | None = None) -> Bench:
+        made.append(Bench(viewer, qtbot, labels))
+        return made[0]
+
+    yield open_with
+    made[0].progress.detach()
+    made[0].proofreading.finish()
+    made[0].context.close()
+
+
+@pytest.fixture
+def bench(open_bench: Callable[[], Bench]) -> Bench:
+    return open_bench()
+
+
+def test_a_cell_is_cut_as_soon_as_the_cut_is_found(open_bench: Callable[..., Bench]) -> None:
+    """One fragment is small and left up to section 5, large and right from section 6 on."""
+    labels = np.zeros((12, 20, 40), np.uint32)
+    labels[:6, 8:12, 2:8] = labels[6:, 2:18, 6:38] = 1
+    bench = open_bench(labels)
+    editor, queue = bench.proofreading.editor, bench.queue.queue
+    assert editor is not None
+    bench.press("N")
+    assert queue.current is not None
+    assert queue.current.question == "jump"
+    bench.press("R")  # at once: the window does not wait for the cut
+    assert editor.position == 0
+    bench.wait(lambda: editor.position == 1)
+    (item,) = editor.history
+    assert item.delta.voxels is not None
+    assert item.lesson is not None
+    queue.set_marks(False)
+    bench.press("Ctrl+Z")
+    bench.press("R")
+    bench.press("N")  # gone on before it was found: nothing is cut behind one's back
+    bench.wait(lambda: not bench.context.jobs.is_busy(SIDES_JOB))
+    bench.qtbot.wait(100)
+    assert editor.position == 0
+    queue.set_marks(True)
+    bench.wait(lambda: queue._sides_now is not None)
+    bench.press("R")  # what was shown is made at once
+    assert editor.position == 1
 
 
 def test_a_walk_with_the_keys(bench: Bench) -> None:

@@ -38,6 +38,7 @@ class Banner(QLabel):
         canvas: QWidget = proofreading.viewer.window._qt_window._qt_viewer.canvas.native
         super().__init__(canvas)
         self._proofreading, self._canvas = proofreading, canvas
+        self._shown = ("", "")
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setTextFormat(Qt.TextFormat.RichText)
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -80,6 +81,9 @@ class Banner(QLabel):
             return
         colour = _COLOURS[proofreading.mode]
         text = f"<b>{_TITLES[proofreading.mode].upper()}</b>&nbsp;&nbsp; {escape(self.words)}"
+        if (text, colour) == self._shown:
+            return
+        self._shown = text, colour
         self.setText(text)
         self.setStyleSheet(
             f"background: {colour}; color: {readable_on(QColor(colour))}; border-radius: 4px; "

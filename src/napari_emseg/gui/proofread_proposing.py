@@ -9,6 +9,7 @@ from napari_emseg.progress import Progress
 
 if TYPE_CHECKING:
     from napari_emseg.proofreading import Preview, Proofreader
+    from napari_emseg.proofreading.guidance import Site
 
 
 def takes_long(editor: Proofreader, operation: str, arguments: tuple[Any, ...]) -> bool:
@@ -29,6 +30,13 @@ def takes_long(editor: Proofreader, operation: str, arguments: tuple[Any, ...]) 
             if seen.setdefault(fragment, k) != k:
                 return True
     return False
+
+
+def takes_long_at(editor: Proofreader, site: Site) -> bool:
+    """Whether voxels have to be cut to split at a suspicious place."""
+    from napari_emseg.proofreading.guidance import cut_ends
+
+    return takes_long(editor, "split", (cut_ends(editor.state, site),))
 
 
 def compute_preview(

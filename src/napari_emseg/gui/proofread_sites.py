@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 from napari_emseg.errors import InputError
 from napari_emseg.gui.proofread_order import Order, key_of
 from napari_emseg.gui.proofread_pace import worth_deciding
+from napari_emseg.gui.proofread_proposing import takes_long_at
 from napari_emseg.progress import Progress
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from napari_emseg.proofreading.guidance import Site
 
 LIMIT = 100
-_JOB, _SIDES_JOB, _LANE = "proofread places", "proofread sides", "proofread places"
+SIDES_JOB = "proofread sides"
+_JOB, _LANE = "proofread places", "proofread places"
 _REST_MS = 700  # without an edit, before the list is made anew
 _ASKS = {
     "split": "This place asks whether one segment is two cells: split it, or keep it.",
@@ -69,6 +71,9 @@ class SiteQueue(QObject):
         self._is_seen = False
         self._decided: set[tuple[int, int]] = set()
         self._is_deciding = False
+        self._sides: Preview | None = None
+        self._looks_at: Site | None = None
+        self._awaits_cut = False
         self._held = False
         self._kept_back: Found | None = None
         self._marks = True
@@ -178,9 +183,21 @@ class SiteQueue(QObject):
         if decision not in ("keep", site.kind):
             self.proofreading.said.emit(_ASKS[site.kind])
             return
+        if decision == "split" and self._sides_now is None and takes_long_at(editor, site):
+            self._awaits_cut = True
+            self._look_at_sides()
+            self.proofreading.said.emit("Looking for the best cut…")
+            return
+        self._make(site, decision)
+
+    def _make(self, site: Site, decision: str) -> None:
+        """Make what was decided, and go to the next place."""
+        editor = self.proofreading.editor
+        assert editor is not None
+        known = self._sides_now if decision == site.kind else None
         before, self._is_deciding = editor.version, True
         try:
-            self.proofreading.decide(site, decision)
+            self.proofreading.decide(site, decision, known)
         finally:
             self._is_deciding = False
         if editor.version != before:
@@ -240,27 +257,54 @@ class SiteQueue(QObject):
         if name != "look":
             self._unmark()
 
+    @property
+    def _sides_now(self) -> Preview | None:
+        """The edit that the place is about, as far as it is computed and still fits."""
+        editor, sides = self.proofreading.editor, self._sides
+        is_now = sides is not None and editor is not None and sides.version == editor.version
+        return sides if is_now else None
+
     def _unmark(self) -> None:
-        self.proofreading.context.jobs.stop(_SIDES_JOB)
+        self.proofreading.context.jobs.stop(SIDES_JOB)
         self.proofreading.show_sides(None)
+        self._sides = self._looks_at = None
+        if self._awaits_cut:
+            self._awaits_cut = False
+            self.proofreading.said.emit("Not split: you went on before the cut was found.")
 
     def _mark(self) -> None:
-        """Find out, in the background, what is on either side, and colour it."""
+        """Colour both sides of the place looked at."""
         self._unmark()
-        site, editor = self.current, self.proofreading.editor
-        if site is None or editor is None or not self._marks:
+        if self._marks:
+            self._look_at_sides()
+
+    def _look_at_sides(self) -> None:
+        """Find out, in the background, what is on either side."""
+        site, editor, jobs = self.current, self.proofreading.editor, self.proofreading.context.jobs
+        if site is None or editor is None or site is self._looks_at:
             return
-        self.proofreading.context.jobs.start(
+        self._looks_at = site
+        jobs.start(
             partial(preview_sides, editor, site),
             title="Looking at both sides",
-            key=_SIDES_JOB,
-            lane=_SIDES_JOB,
+            key=SIDES_JOB,
+            lane=SIDES_JOB,
             on_result=partial(self._on_sides, site),
+            on_end=self._on_looked,
         )
 
+    def _on_looked(self) -> None:
+        self._looks_at, self._awaits_cut = None, False
+
     def _on_sides(self, site: Site, sides: Preview | None) -> None:
-        if self.current is not None and key_of(self.current) == key_of(site):
+        if self.current is None or key_of(self.current) != key_of(site):
+            return
+        self._sides = sides
+        if self._marks:
             self.proofreading.show_sides(sides)
+        if self._awaits_cut:
+            self._awaits_cut = False
+            self._make(site, "split")
 
 
 def queue_of(proofreading: Proofreading) -> SiteQueue:
@@ -290,15 +334,9 @@ def find_sites(editor: Proofreader, progress: Progress) -> Found:
 
 def preview_sides(editor: Proofreader, site: Site, progress: Progress) -> Preview | None:
     """Return the edit that a place is about; None where it cannot be made."""
-    from napari_emseg.proofreading.edit import place_in
-
-    version, state = editor.version, editor.state
+    version = editor.version
     try:
-        if site.kind == "merge":
-            return editor.preview("merge", site.segments)
-        return editor.preview(
-            "split", site.points or [[place_in(state, f)] for f in site.fragments]
-        )
+        return editor.preview_at(site, site.kind)
     except InputError:
         return None
     except Exception:

@@ -254,11 +254,11 @@ class Proofreading(QObject):
         self.drop()
         self.commit(operation, *args, **options)
 
-    def decide(self, site: Site, decision: str) -> None:
+    def decide(self, site: Site, decision: str, preview: Preview | None = None) -> None:
         """Make what was decided at a suspicious place: "merge", "split" or "keep"."""
         if self.editor is not None:
             self.drop()
-            self._try(lambda: self._editor.decide(site, decision))
+            self._try(lambda: self._editor.decide(site, decision, preview))
 
     def undo(self) -> None:
         """Take the last click back that is no edit yet, else the last edit."""

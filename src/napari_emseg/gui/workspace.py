@@ -69,6 +69,7 @@ class Dock(QWidget):
         self.outer.setContentsMargins(0, 0, 0, 0)
         self.outer.setSpacing(2)
         self.outer.addWidget(self.scroll_area, 1)
+        self._next_button: QPushButton | None = None
         self.context.plan_changed.connect(self._show_plan)
         self.context.viewer.events.theme.connect(self._on_theme_changed)
         self._on_theme_changed()
@@ -141,14 +142,19 @@ class Dock(QWidget):
             due = "train"
         elif due in ("", "evaluate") and plan.evaluate.state != "ready" and self._may_proofread():
             due = "proofread"
+        next_button: QPushButton | None = None
         for name, frame in self.frames.items():
             step = self.step(name)
             is_by_itself = isinstance(step, TrainStep | ProofreadStep)
             words = step.words if is_by_itself else plan[name].reason  # type: ignore[attr-defined]
             frame.state.setText(words)
-            main = step.main_button
-            for button in frame.content.findChildren(QPushButton):
-                set_role(button, "next" if name == due and button is main else "")
+            if name == due:
+                next_button = step.main_button
+        if self._next_button is not None and self._next_button is not next_button:
+            set_role(self._next_button, "")
+        if next_button is not None:
+            set_role(next_button, "next")
+        self._next_button = next_button
 
     def _may_proofread(self) -> bool:
         step = self.step("proofread") if "proofread" in self.frames else None

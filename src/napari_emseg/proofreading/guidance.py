@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from napari_emseg.proofreading.belief import Question
 from napari_emseg.proofreading.candidates import Candidates
+from napari_emseg.proofreading.edit import place_in
 from napari_emseg.proofreading.reasons import Cause, cause_of, words_of
 from napari_emseg.proofreading.runs import Ids, Triple
 from napari_emseg.proofreading.survey import Survey, pair_keys
 from napari_emseg.volume import ZYX
+
+if TYPE_CHECKING:
+    from napari_emseg.proofreading.state import State
 
 _FIRST_WINDOW = 8
 
@@ -144,6 +149,11 @@ def site_of(found: Candidates, k: int, voxel_size_nm: ZYX | None = None) -> Site
         cause=cause,
         points=points,
     )
+
+
+def cut_ends(state: State, site: Site) -> Sequence[Sequence[Triple]]:
+    """Return voxels of both sides of a site, for the split it asks about."""
+    return site.points or [[place_in(state, f)] for f in site.fragments]
 
 
 def contact_place(survey: Survey, one: int, two: int) -> Triple:

@@ -6,8 +6,11 @@ import sys
 from dataclasses import dataclass
 
 from napari_emseg.proofreading.belief import Lesson
+from napari_emseg.proofreading.contacts import Edges
 from napari_emseg.proofreading.delta import Delta, decode, inverse
 from napari_emseg.proofreading.state import State
+
+_CONTACTS_KEPT = 32
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class History:
         self.items: list[HistoryItem] = []
         self.position = 0
         self.version = 0
+        # How contacts change with an edit, as it is made: an undo starts where it has led to.
+        self._contacts: dict[int, Edges] = {}
 
     @property
     def n_bytes(self) -> int:
@@ -110,7 +115,7 @@ class History:
     def make(self, item: HistoryItem) -> Change:
         """Make an edit; those that were undone can no longer be redone."""
         delta = item.delta
-        sections = self._change(delta)
+        sections = self._change(item, delta)
         del self.items[self.position :]
         self.items.append(item)
         self.position += 1
@@ -132,16 +137,23 @@ class History:
             forward = position > self.position
             item = self.items[self.position - (0 if forward else 1)]
             delta = item.delta if forward else inverse(item.delta)
-            sections = _hull(sections, self._change(delta))
+            sections = _hull(sections, self._change(item, delta, is_undone=not forward))
             self.position += 1 if forward else -1
             segments.update(delta.segments)
             words = f"{'Redone' if forward else 'Undone'}: {item.words}"
         return Change(sections, tuple(sorted(segments)), words)
 
-    def _change(self, delta: Delta) -> range:
+    def _change(self, item: HistoryItem, delta: Delta, *, is_undone: bool = False) -> range:
         """Change the state; return the sections that look different."""
         before = self._sections(delta)
-        self._state.apply(delta)
+        known = self._contacts.pop(item.n, None)
+        if known is not None and is_undone:
+            known = known.negated()
+        contacts = self._state.apply(delta, known)
+        if contacts is not None:
+            self._contacts[item.n] = contacts.negated() if is_undone else contacts
+            for n in list(self._contacts)[:-_CONTACTS_KEPT]:
+                del self._contacts[n]
         self.version += 1
         return _hull(before, self._sections(delta))
 

@@ -16,9 +16,9 @@ from napari_emseg.proofreading import operations, painting, splitting
 from napari_emseg.proofreading.belief import Belief, Lesson
 from napari_emseg.proofreading.candidates import Candidates, find_candidates
 from napari_emseg.proofreading.delta import encode
-from napari_emseg.proofreading.edit import Edit, place_in
+from napari_emseg.proofreading.edit import Edit
 from napari_emseg.proofreading.entries import item_of, make_entry, make_move
-from napari_emseg.proofreading.guidance import Site, best_sites
+from napari_emseg.proofreading.guidance import Site, best_sites, cut_ends
 from napari_emseg.proofreading.history import Change, History, HistoryItem
 from napari_emseg.proofreading.labels import as_segmentation
 from napari_emseg.proofreading.log import MOVES, EditLog, check_header, make_header, read_log
@@ -218,8 +218,9 @@ class Proofreader(Shorthands):
         InputError
             If it is not possible, in words.
         """
+        version = self.version  # another thread may edit meanwhile
         edit = OPERATIONS[operation](self.state, *arguments, **options)
-        return Preview(self.state, edit, self.version)
+        return Preview(self.state, edit, version)
 
     def commit(
         self,
@@ -283,8 +284,8 @@ class Proofreader(Shorthands):
         decided = [item.decided for item in made if item.decided is not None]
         return find_candidates(take_survey(self.state, decided), belief or self.belief)
 
-    def decide(self, site: Site, decision: str) -> Preview:
-        """Make what was decided at a site, and learn from it.
+    def preview_at(self, site: Site, decision: str) -> Preview:
+        """Return the edit that is made where this is decided at a site.
 
         Parameters
         ----------
@@ -297,13 +298,28 @@ class Proofreader(Shorthands):
             If that is not possible there.
         """
         if decision == "split":
-            ends = site.points or [[place_in(self.state, f)] for f in site.fragments]
-            preview = self.preview("split", ends)
-        elif decision == "merge":
+            return self.preview("split", cut_ends(self.state, site))
+        if decision == "merge":
             segments = dict.fromkeys(int(self.state.segment_of[f]) for f in site.fragments)
-            preview = self.preview("merge", list(segments))
-        else:
-            preview = self.preview("keep", site.fragments)
+            return self.preview("merge", list(segments))
+        return self.preview("keep", site.fragments)
+
+    def decide(self, site: Site, decision: str, preview: Preview | None = None) -> Preview:
+        """Make what was decided at a site, and learn from it.
+
+        Parameters
+        ----------
+        site : Site
+        decision : {"merge", "split", "keep"}
+        preview : Preview, optional
+            What :meth:`preview_at` returned, where it did already.
+
+        Raises
+        ------
+        InputError
+            If that is not possible there, or something else was edited since the preview.
+        """
+        preview = preview or self.preview_at(site, decision)
         is_one_cell = decision == "merge" or (decision == "keep" and site.kind == "split")
         lesson = Lesson(site.question, tuple(round(v, 4) for v in site.features), is_one_cell)
         arguments = {
@@ -312,7 +328,7 @@ class Proofreader(Shorthands):
             "lesson": lesson.as_json(),
         }
         edit = replace(preview.edit, arguments=arguments)
-        return self.commit(Preview(self.state, edit, self.version))
+        return self.commit(Preview(self.state, edit, preview.version))
 
     def undo(self) -> Change:
         """Take the last edit back.

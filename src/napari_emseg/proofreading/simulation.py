@@ -13,8 +13,7 @@ from napari_emseg.evaluation.contingency import ContingencyBuilder
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.proofreading.belief import Belief, Lesson
 from napari_emseg.proofreading.candidates import Candidates, find_candidates
-from napari_emseg.proofreading.edit import place_in
-from napari_emseg.proofreading.guidance import Site, site_of
+from napari_emseg.proofreading.guidance import Site, cut_ends, site_of
 from napari_emseg.proofreading.necks import Necks
 from napari_emseg.proofreading.proofreader import Proofreader
 from napari_emseg.proofreading.survey import take_survey
@@ -229,16 +228,15 @@ class _Asked:
 
     def answer(self, found: Candidates, chosen: int, site: Site) -> str:
         """Make the edit that the truth asks for, if any; say what was decided."""
-        editor, state = self._editor, self._editor.state
+        editor = self._editor
         one, two = self._both_sides(found, chosen, site)
         if site.kind == "merge":
             if one == two >= 0:
                 editor.merge(site.segments, positions=[(0, 0, 0)] * 2)
                 return "merge"
         elif one != two and min(one, two) >= 0:
-            ends = site.points or [[place_in(state, f)] for f in site.fragments]
             try:
-                editor.split(ends)
+                editor.split(cut_ends(editor.state, site))
             except InputError:  # nothing to cut between them
                 return "keep"
             return "split"

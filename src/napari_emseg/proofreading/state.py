@@ -12,6 +12,7 @@ from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.proofreading.contacts import (
     Contacts,
+    Edges,
     box_around,
     measure_change,
     measure_contacts,
@@ -193,8 +194,19 @@ class State:
             if self.flag(change.segment, change.flag) != change.before:
                 raise ValueError(f"segment {change.segment} is not noted as the edit says")
 
-    def apply(self, delta: Delta) -> None:
+    def apply(self, delta: Delta, contacts: Edges | None = None) -> Edges | None:
         """Change the state by a delta.
+
+        Parameters
+        ----------
+        delta : Delta
+        contacts : Edges, optional
+            How contacts change with it, where that is known.
+
+        Returns
+        -------
+        Edges or None
+            How contacts changed; None where they did not, or are not measured yet.
 
         Raises
         ------
@@ -203,11 +215,11 @@ class State:
         """
         self.check(delta)
         with self.lock:
-            self._apply(delta)
+            return self._apply(delta, contacts)
 
-    def _apply(self, delta: Delta) -> None:
+    def _apply(self, delta: Delta, contacts: Edges | None) -> Edges | None:
         if delta.voxels is not None:
-            self._change_voxels(delta.voxels)
+            contacts = self._change_voxels(delta.voxels, contacts)
         ids = delta.fragments
         if ids.size:
             self._grow(int(ids[-1]) + 1)
@@ -216,24 +228,30 @@ class State:
             self._give_away(delta.after)
         for change in delta.flags:
             self._set_flag(change)
+        return contacts
 
     def _give_away(self, segments: Ids) -> None:
         is_new = (segments >= self.next_segment) & (segments < self._stop_segment)
         if is_new.any():
             self.next_segment = int(segments[is_new].max()) + 1
 
-    def _change_voxels(self, runs: VoxelRuns) -> None:
-        box, old, new = self.fragments.write(runs, margin=1)
+    def _change_voxels(self, runs: VoxelRuns, contacts: Edges | None) -> Edges | None:
+        is_measured = self._contacts is not None and contacts is None
+        box, old, new = self.fragments.write(runs, margin=int(is_measured))
         self.voxel_version += 1
         self._grow(int(runs.new.max()) + 1)
         self.extents.change(runs)
-        if self._contacts is not None:
+        if self._contacts is None:
+            return None
+        if contacts is None:
             around = box_around(runs, self.fragments.shape)
             inner = tuple(
                 slice(a.start - b.start, a.stop - b.start) for a, b in zip(around, box, strict=True)
             )
-            self._contacts.change(measure_change(old[inner], new[inner], self.wall, around))
-            self.profiles.change(runs)
+            contacts = measure_change(old[inner], new[inner], self.wall, around)
+        self._contacts.change(contacts)
+        self.profiles.change(runs)
+        return contacts
 
     def _grow(self, n: int) -> None:
         if n > self._table.size:
