@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from proofreading_oracle import agglomerate, load
+from proofreading_oracle import STARTS, agglomerate, load
 
 THRESHOLDS = (0.25, 0.4, 0.55)
 
@@ -28,7 +28,7 @@ def examples(name: str, options: argparse.Namespace) -> Iterator[tuple[np.ndarra
     from napari_emseg.proofreading.survey import take_survey
 
     boundary, truth = load(name, options)
-    tree = agglomerate(boundary)
+    tree = agglomerate(boundary, STARTS[name][0])
     for threshold in THRESHOLDS:
         segmentation = tree.cut(threshold, 50)
         survey = take_survey(Proofreader(segmentation, boundary=boundary).state)

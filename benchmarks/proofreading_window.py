@@ -48,7 +48,7 @@ class Window:
 
         from napari_emseg.gui.context import context_of
         from napari_emseg.gui.layers import add_volume
-        from napari_emseg.gui.proofreading import proofreading_of
+        from napari_emseg.gui.proofread.proofreading import proofreading_of
         from napari_emseg.gui.workspace import open_workspace
 
         self.viewer = napari.Viewer(show=True)
@@ -180,8 +180,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from napari_emseg import Proofreader, Segmentation, Volume
-    from napari_emseg.gui.proofread_export import EXPORT_JOB, export_labels
-    from napari_emseg.gui.proofread_opening import Opened
+    from napari_emseg.gui.proofread.export import EXPORT_JOB, export_labels
+    from napari_emseg.gui.proofread.opening import Opened
     from napari_emseg.session.proofreads import ProofreadFolder
 
     fragments, table = make_fragments(arguments.data)

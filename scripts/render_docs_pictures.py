@@ -141,7 +141,7 @@ def picture_steps(raw: Any, truth: Any, *, is_fast: bool) -> None:
     import napari
 
     from napari_emseg.gui.layers import add_volume
-    from napari_emseg.gui.model_library import open_model_library
+    from napari_emseg.gui.models.library import open_model_library
     from napari_emseg.gui.workspace import open_workspace
 
     viewer = napari.Viewer(show=True)
@@ -192,9 +192,9 @@ def picture_steps(raw: Any, truth: Any, *, is_fast: bool) -> None:
 
 def picture_proofreading(workspace: Any, photo: Photographer) -> None:
     """Look at a suspicious place, and at the keys."""
-    from napari_emseg.gui.cheat_sheet import CheatSheet
-    from napari_emseg.gui.proofread_sites import queue_of
-    from napari_emseg.gui.proofreading import proofreading_of
+    from napari_emseg.gui.proofread.cheat_sheet import CheatSheet
+    from napari_emseg.gui.proofread.proofreading import proofreading_of
+    from napari_emseg.gui.proofread.sites import queue_of
 
     for name, frame in workspace.frames.items():
         frame.set_open(name == "proofread")

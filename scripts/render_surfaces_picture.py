@@ -36,7 +36,7 @@ def open_window() -> tuple[Any, Any]:
 
     from napari_emseg.gui.context import context_of
     from napari_emseg.gui.layers import add_volume
-    from napari_emseg.gui.proofreading import proofreading_of
+    from napari_emseg.gui.proofread.proofreading import proofreading_of
     from napari_emseg.samples import make_synthetic
 
     raw, truth = make_synthetic(SHAPE, SIZE_NM, seed=3, misalignment_px=0)
@@ -57,7 +57,7 @@ def main() -> None:
 
     with TemporaryDirectory() as folder:
         os.environ["EMSEG_PROOFREADING"] = os.environ["EMSEG_CONFIG"] = folder
-        from napari_emseg.gui.proofread_surfaces import SurfacesPanel
+        from napari_emseg.gui.proofread.surfaces import SurfacesPanel
 
         viewer, proofreading = open_window()
         panel = SurfacesPanel(proofreading)

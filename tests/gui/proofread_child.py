@@ -13,7 +13,7 @@ from tests.gui.proofread_worlds import SECTION, Hand, inside, largest
 
 from napari_emseg.gui.context import context_of
 from napari_emseg.gui.layers import add_volume
-from napari_emseg.gui.proofreading import proofreading_of
+from napari_emseg.gui.proofread.proofreading import proofreading_of
 from napari_emseg.volume import Volume
 
 

@@ -10,7 +10,7 @@ from qtpy.QtCore import QPoint, Qt
 from tests.gui.conftest import PATIENCE_MS
 
 from napari_emseg.evaluation.error_view import IS_OTHER, IS_PART, ErrorView
-from napari_emseg.gui.error_list import percent
+from napari_emseg.gui.evaluate.error_list import percent
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.volume import Volume

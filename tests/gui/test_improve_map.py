@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.gui.conftest import PATIENCE_MS
 
-from napari_emseg.gui.improve_map import ImproveMap
+from napari_emseg.gui.boundaries.improve import ImproveMap
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.volume import Volume

@@ -10,7 +10,7 @@ import pytest
 from tests.gui.test_model_library import save_model_at
 
 from napari_emseg.gui.context import Context
-from napari_emseg.gui.model_combo import ModelCombo
+from napari_emseg.gui.models.combo import ModelCombo
 
 
 class _Viewer:

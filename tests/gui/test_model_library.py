@@ -14,9 +14,9 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel, QPushButton
 from tests.gui.conftest import PATIENCE_MS, save_untrained
 
-from napari_emseg.gui import model_library
 from napari_emseg.gui.layers import add_volume
-from napari_emseg.gui.model_library import ModelLibrary, open_model_library
+from napari_emseg.gui.models import library as model_library
+from napari_emseg.gui.models.library import ModelLibrary, open_model_library
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.networks.library import add_lab_folder, find_model
 from napari_emseg.networks.picture import make_picture

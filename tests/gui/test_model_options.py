@@ -135,7 +135,7 @@ def test_models_are_combined_as_learned(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    from napari_emseg.gui import model_options
+    from napari_emseg.gui.models import options as model_options
     from napari_emseg.inference.ensemble import Ensemble
     from napari_emseg.inference.stacker import Stacker, save_stacker
 
@@ -225,7 +225,7 @@ def test_a_map_too_large_for_memory_goes_to_the_disk(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    from napari_emseg.gui import large_maps
+    from napari_emseg.gui.boundaries import large_maps
 
     monkeypatch.setattr(large_maps, "SHARE", 0.0)
     source = str(tmp_path / "stack.tif")

@@ -13,10 +13,10 @@ from qtpy.QtCore import Qt
 
 from napari_emseg.gui.context import context_of
 from napari_emseg.gui.layers import add_volume, volume_of
-from napari_emseg.gui.paint_tools import TOOLS, PaintTools, width_px
-from napari_emseg.gui.painting_layer import PaintCount, add_painting, is_painting
+from napari_emseg.gui.painting.layer import PaintCount, add_painting, is_painting
+from napari_emseg.gui.painting.tools import TOOLS, PaintTools, width_px
 from napari_emseg.gui.roles import looks_like
-from napari_emseg.gui.train_data import guess_kind
+from napari_emseg.gui.train.data import guess_kind
 from napari_emseg.volume import Volume
 
 

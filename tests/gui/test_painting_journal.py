@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from napari_emseg.errors import InputError
-from napari_emseg.gui.painting_journal import About, PaintingJournal, take_left
+from napari_emseg.gui.painting.journal import About, PaintingJournal, take_left
 
 SHAPE = (7, 20, 31)
 ABOUT = About(layer="strokes", shape=SHAPE, dtype="|u1", fingerprint="2-aa-")
 PAINT_FOR_EVER = """
 import itertools, sys
 import numpy as np
-from napari_emseg.gui.painting_journal import About, PaintingJournal
+from napari_emseg.gui.painting.journal import About, PaintingJournal
 about = About(layer="strokes", shape=(3, 400, 500), dtype="<u4")
 journal, data = PaintingJournal.create(about), np.empty((3, 400, 500), np.uint32)
 for number in itertools.count(1):

@@ -19,13 +19,13 @@ from tests.gui.train_fakes import paint_some, raw_stack
 
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.layers import add_volume
-from napari_emseg.gui.painting_journal import take_left
-from napari_emseg.gui.painting_keeper import painting_keeper_of
-from napari_emseg.gui.painting_layer import add_painting, is_painting
-from napari_emseg.gui.painting_offers import painting_offers_of
+from napari_emseg.gui.painting.journal import take_left
+from napari_emseg.gui.painting.layer import add_painting, is_painting
 from napari_emseg.gui.session_bar import SessionBar
-from napari_emseg.gui.take_back import TakeBack
-from napari_emseg.gui.train_wishes import wishes_of
+from napari_emseg.gui.train.paint_keeper import painting_keeper_of
+from napari_emseg.gui.train.paint_offers import painting_offers_of
+from napari_emseg.gui.train.take_back import TakeBack
+from napari_emseg.gui.train.wishes import wishes_of
 
 PAINT_AND_WAIT = """
 import napari
@@ -33,9 +33,9 @@ from qtpy.QtTest import QTest
 from tests.gui.train_fakes import paint_some, raw_stack
 from napari_emseg.gui.context import context_of
 from napari_emseg.gui.layers import add_volume
-from napari_emseg.gui.painting_journal import journals_folder
-from napari_emseg.gui.painting_keeper import painting_keeper_of
-from napari_emseg.gui.train_wishes import wishes_of
+from napari_emseg.gui.painting.journal import journals_folder
+from napari_emseg.gui.train.paint_keeper import painting_keeper_of
+from napari_emseg.gui.train.wishes import wishes_of
 viewer = napari.Viewer(show=False)
 add_volume(viewer, raw_stack())
 painting_keeper_of(context_of(viewer))

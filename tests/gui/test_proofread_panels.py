@@ -11,17 +11,17 @@ import pytest
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_emseg.gui.cheat_sheet import CheatSheet, open_cheat_sheet
 from napari_emseg.gui.context import context_of
 from napari_emseg.gui.frame import column
 from napari_emseg.gui.layers import add_volume
-from napari_emseg.gui.proofread_history import HistoryPanel
-from napari_emseg.gui.proofread_keys import ACTIONS, KeyListener, keys_of, napari_keys
-from napari_emseg.gui.proofread_progress import ProgressPanel
-from napari_emseg.gui.proofread_queue import QueuePanel
-from napari_emseg.gui.proofread_segment import SegmentPanel
-from napari_emseg.gui.proofread_sites import SIDES_JOB, Found
-from napari_emseg.gui.proofreading import Proofreading, proofreading_of
+from napari_emseg.gui.proofread.cheat_sheet import CheatSheet, open_cheat_sheet
+from napari_emseg.gui.proofread.history import HistoryPanel
+from napari_emseg.gui.proofread.keys import ACTIONS, KeyListener, keys_of, napari_keys
+from napari_emseg.gui.proofread.progress import ProgressPanel
+from napari_emseg.gui.proofread.proofreading import Proofreading, proofreading_of
+from napari_emseg.gui.proofread.queue import QueuePanel
+from napari_emseg.gui.proofread.segment import SegmentPanel
+from napari_emseg.gui.proofread.sites import SIDES_JOB, Found
 from napari_emseg.volume import Volume
 
 PATIENCE_MS = 60_000

@@ -17,12 +17,12 @@ from qtpy.QtTest import QAbstractItemModelTester
 
 from napari_emseg import Proofreader, Segmentation, Volume, evaluate
 from napari_emseg.errors import InputError
-from napari_emseg.gui.proofread_actions import ACTIONS, GROUPS, OWN_KEYS
-from napari_emseg.gui.proofread_facts import facts_of, neighbours_of, place_wanted
-from napari_emseg.gui.proofread_history import HistoryModel
-from napari_emseg.gui.proofread_keymap import Keymap, Named
-from napari_emseg.gui.proofread_order import Order
-from napari_emseg.gui.proofread_pace import PAUSE_S, TruthTable, pace_of, share_done, worth_deciding
+from napari_emseg.gui.proofread.actions import ACTIONS, GROUPS, OWN_KEYS
+from napari_emseg.gui.proofread.facts import facts_of, neighbours_of, place_wanted
+from napari_emseg.gui.proofread.history import HistoryModel
+from napari_emseg.gui.proofread.keymap import Keymap, Named
+from napari_emseg.gui.proofread.order import Order
+from napari_emseg.gui.proofread.pace import PAUSE_S, TruthTable, pace_of, share_done, worth_deciding
 from napari_emseg.proofreading.guidance import Site
 from napari_emseg.proofreading.history import HistoryItem
 
@@ -63,7 +63,7 @@ def _pairs(order: Order) -> list[tuple[int, int]]:
     "name", ["facts", "history", "keymap", "order", "pace", "progress", "queue"]
 )
 def test_the_examples_run(name: str) -> None:
-    module = importlib.import_module(f"napari_emseg.gui.proofread_{name}")
+    module = importlib.import_module(f"napari_emseg.gui.proofread.{name}")
     assert doctest.testmod(module).failed == 0
 
 

@@ -13,10 +13,10 @@ from qtpy.QtTest import QTest
 
 from napari_emseg.gui.context import context_of
 from napari_emseg.gui.layers import add_volume
-from napari_emseg.gui.proofread_keys import keys_of
-from napari_emseg.gui.proofread_shapes import Moment, Whereabouts
-from napari_emseg.gui.proofread_surfaces import SurfacesPanel
-from napari_emseg.gui.proofreading import proofreading_of
+from napari_emseg.gui.proofread.keys import keys_of
+from napari_emseg.gui.proofread.proofreading import proofreading_of
+from napari_emseg.gui.proofread.shapes import Moment, Whereabouts
+from napari_emseg.gui.proofread.surfaces import SurfacesPanel
 from napari_emseg.morphometry.measures import volume_nm3
 from napari_emseg.proofreading import Proofreader
 from napari_emseg.volume import Volume
@@ -89,7 +89,7 @@ def test_a_walk_through_three_dimensions(panel: SurfacesPanel, qtbot: Any, tmp_p
     proofreading.drop()
     shown(3)
 
-    panel.write_surfaces(tmp_path / "cells.glb")
+    panel.files.write_surfaces(tmp_path / "cells.glb")
     qtbot.waitUntil((tmp_path / "cells.glb").exists, timeout=PATIENCE_MS)
     assert "segment 3" in trimesh.load_scene(tmp_path / "cells.glb").geometry
 

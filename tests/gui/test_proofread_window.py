@@ -17,8 +17,8 @@ from tests.gui.conftest import PATIENCE_MS
 from tests.gui.proofread_worlds import SECTION, Hand, core_of, inside, largest, read_crop
 
 from napari_emseg.gui.layers import add_volume
-from napari_emseg.gui.proofread_export import EXPORT_JOB, export_labels
-from napari_emseg.gui.proofreading import Proofreading
+from napari_emseg.gui.proofread.export import EXPORT_JOB, export_labels
+from napari_emseg.gui.proofread.proofreading import Proofreading
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.volume import Volume
 
@@ -141,7 +141,7 @@ def test_a_day_of_proofreading(
     # The places are walked through, and one is decided.
     queue = step.panels["QueuePanel"]
     assert queue.isVisible()
-    from napari_emseg.gui.proofread_sites import queue_of
+    from napari_emseg.gui.proofread.sites import queue_of
 
     qtbot.waitUntil(lambda: bool(queue_of(proofreading).order.sites), timeout=PATIENCE_MS)
     hand.key("N")

@@ -8,8 +8,8 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 
+from napari_emseg.gui.evaluate.ranking import Ranking
 from napari_emseg.gui.grouping_names import GROUPING_NAMES
-from napari_emseg.gui.ranking import Ranking
 
 BEST = {"h_minima": (0.06, 0.95), "mean_boundary": (0.5, 0.97), "linking": (0.3, 0.9)}
 

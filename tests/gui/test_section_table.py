@@ -10,8 +10,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from tests.gui.conftest import PATIENCE_MS
 
+from napari_emseg.gui.boundaries.section_table import SectionTable
 from napari_emseg.gui.layers import add_volume
-from napari_emseg.gui.section_table import SectionTable
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.volume import Volume
 

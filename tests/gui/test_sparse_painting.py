@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from napari.components import ViewerModel
 
 from napari_emseg.gui.layers import add_volume
-from napari_emseg.gui.painting_layer import PaintCount, add_painting
-from napari_emseg.gui.sparse_painting import SparsePainting, make_blank
+from napari_emseg.gui.painting.layer import PaintCount, add_painting
+from napari_emseg.gui.painting.sparse import SparsePainting, make_blank
 from napari_emseg.sectionwise import SectionwiseArray
 from napari_emseg.training.painting import painted_sections
 from napari_emseg.volume import Volume

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_emseg.errors import InputError
-from napari_emseg.gui.train_material import (
+from napari_emseg.gui.train.material import (
     Material,
     hold_out_last,
     make_pairs,

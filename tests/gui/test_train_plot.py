@@ -12,8 +12,8 @@ from qtpy.QtGui import QColor, QImage
 
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.layers import add_volume
-from napari_emseg.gui.train_map import LatestMaps, TrainMap
-from napari_emseg.gui.train_plot import TrainPlot
+from napari_emseg.gui.train.live_map import LatestMaps, TrainMap
+from napari_emseg.gui.train.plot import TrainPlot
 from napari_emseg.training.watch import Watch
 from napari_emseg.volume import Volume
 

@@ -14,15 +14,15 @@ from qtpy.QtWidgets import QPushButton
 from tests.gui.conftest import PATIENCE_MS, save_untrained
 from tests.gui.train_fakes import FakeTraining, open_stack, paint_some, raw_stack
 
+from napari_emseg.gui.boundaries.predicting import predicting_of
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.layers import add_volume
-from napari_emseg.gui.model_library import ModelLibrary
-from napari_emseg.gui.painting_journal import About, PaintingJournal
-from napari_emseg.gui.painting_layer import is_painting
-from napari_emseg.gui.painting_offers import painting_offers_of
-from napari_emseg.gui.predicting import predicting_of
-from napari_emseg.gui.train_step import TrainStep
-from napari_emseg.gui.training_record import record_path
+from napari_emseg.gui.models.library import ModelLibrary
+from napari_emseg.gui.painting.journal import About, PaintingJournal
+from napari_emseg.gui.painting.layer import is_painting
+from napari_emseg.gui.train.paint_offers import painting_offers_of
+from napari_emseg.gui.train.record import record_path
+from napari_emseg.gui.train.step import TrainStep
 from napari_emseg.gui.workspace import TrainDock, Workspace
 from napari_emseg.networks.library import find_model
 from napari_emseg.volume import Volume
@@ -224,7 +224,7 @@ def test_another_day_offers_to_resume(
     model = models / "stack_model.safetensors"
     assert record_path(model).exists()
     again = Context(step.viewer)
-    from napari_emseg.gui.training_job import Training
+    from napari_emseg.gui.train.job import Training
 
     training = Training(again)
     assert training.state == "paused"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from napari_emseg.errors import InputError
-from napari_emseg.gui.training_record import (
+from napari_emseg.gui.train.record import (
     TrainingRecord,
     file_name,
     find_unfinished,

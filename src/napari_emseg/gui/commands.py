@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from napari.viewer import Viewer
 
-from napari_emseg.gui.boundaries_step import BoundariesStep
+from napari_emseg.gui.boundaries.step import BoundariesStep
 from napari_emseg.gui.data_step import DataStep
-from napari_emseg.gui.evaluate_step import EvaluateStep
-from napari_emseg.gui.proofread_step import ProofreadStep
+from napari_emseg.gui.evaluate.step import EvaluateStep
+from napari_emseg.gui.proofread.step import ProofreadStep
 from napari_emseg.gui.segment_step import SegmentStep
-from napari_emseg.gui.train_step import TrainStep
+from napari_emseg.gui.train.step import TrainStep
 from napari_emseg.gui.workspace import open_workspace
 
 
@@ -219,6 +219,6 @@ def _proofread(viewer: Viewer) -> ProofreadStep:
 
 
 def _run_proofread_action(viewer: Viewer, action: str) -> None:
-    from napari_emseg.gui.proofread_keys import keys_of
+    from napari_emseg.gui.proofread.keys import keys_of
 
     keys_of(_proofread(viewer).proofreading).run(action)

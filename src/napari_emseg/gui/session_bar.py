@@ -10,15 +10,15 @@ from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMessageBox, QWidget
 
 from napari_emseg.errors import InputError
+from napari_emseg.gui.boundaries.proposing import proposing_of
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.frame import button
 from napari_emseg.gui.layers import add_volume, volume_of
 from napari_emseg.gui.live import live_preview_of
-from napari_emseg.gui.painting_keeper import painting_keeper_of
 from napari_emseg.gui.preview_labels import is_preview
-from napari_emseg.gui.proofreading import proofreading_of
-from napari_emseg.gui.proposing import proposing_of
+from napari_emseg.gui.proofread.proofreading import proofreading_of
 from napari_emseg.gui.roles import ROLES
+from napari_emseg.gui.train.paint_keeper import painting_keeper_of
 from napari_emseg.session import FILE_SUFFIX, SavedSession
 from napari_emseg.steps.fingerprint import has_changed
 from napari_emseg.steps.step import StepRecord, all_records

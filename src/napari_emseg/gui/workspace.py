@@ -8,17 +8,17 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
-from napari_emseg.gui.boundaries_step import BoundariesStep
+from napari_emseg.gui.boundaries.step import BoundariesStep
 from napari_emseg.gui.colours import stylesheet
 from napari_emseg.gui.context import Context, context_of
 from napari_emseg.gui.data_step import DataStep
-from napari_emseg.gui.evaluate_step import EvaluateStep
+from napari_emseg.gui.evaluate.step import EvaluateStep
 from napari_emseg.gui.frame import ElidedLabel, StepFrame, line, set_role
-from napari_emseg.gui.proofread_step import ProofreadStep
+from napari_emseg.gui.proofread.step import ProofreadStep
 from napari_emseg.gui.segment_step import SegmentStep
 from napari_emseg.gui.session_bar import SessionBar
 from napari_emseg.gui.step_widget import StepWidget
-from napari_emseg.gui.train_step import TrainStep
+from napari_emseg.gui.train.step import TrainStep
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -1,0 +1,1 @@
+"""Step 2, Boundaries: maps that are predicted, looked at first, and mended."""

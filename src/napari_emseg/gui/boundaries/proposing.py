@@ -1,0 +1,84 @@
+"""The model and the axes that suit the stack, as long as the user has chosen none himself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from qtpy.QtCore import QObject
+
+from napari_emseg.gui.context import Context
+from napari_emseg.gui.models.known import known_models_of
+from napari_emseg.inference.choice import Recommendation, axes_for, recommended
+from napari_emseg.session import Reference
+from napari_emseg.steps.predict_params import PredictParams
+
+
+class Proposing(QObject):
+    """Puts what suits the voxels into the session of one viewer, when a stack is opened.
+
+    A model, or axes, that somebody has chosen is never replaced.
+    """
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._context = context
+        self._known = known_models_of(context)
+        self._reason = ""
+        self._is_proposing = False
+        self._chosen: set[str] = set()
+        context.session.events.predict.connect(self._on_predict_changed)
+        context.layer_changed.connect(self._on_layer_changed)
+        context.geometry_changed.connect(self._propose)
+        self._known.changed.connect(self._propose)
+        self._propose()
+
+    @property
+    def reason(self) -> str:
+        """Why this model is proposed, in one sentence; blank for the usual one."""
+        return self._reason
+
+    def keep(self) -> None:
+        """Take what the session says now for chosen."""
+        self._chosen, self._reason = {"model", "axes"}, ""
+
+    def _on_layer_changed(self, role: str) -> None:
+        if role == "raw":
+            self._propose()
+
+    def _on_predict_changed(self, now: PredictParams, before: PredictParams) -> None:
+        if self._is_proposing:
+            return
+        changed = {n for n in ("model", "axes") if getattr(now, n) != getattr(before, n)}
+        self._chosen |= changed
+        if changed or now.others != before.others:
+            self._propose()
+
+    def _propose(self) -> None:
+        session, models = self._context.session, self._known.all
+        raw, params = session.raw, session.predict
+        found = Recommendation(params.model, "z", "")
+        if "model" not in self._chosen:
+            found = recommended(raw or Reference(), models)
+        axes = params.axes
+        if "axes" not in self._chosen:
+            used = [info for info in models if info.name in (found.model, *params.others)]
+            axes = axes_for(raw.voxel_size_nm if raw is not None else None, used)
+        self._reason = found.reason if axes == found.axes else ""
+        if (found.model, axes) != (params.model, params.axes):
+            with self._proposing():
+                self._context.session.change("predict", model=found.model, axes=axes)
+
+    @contextmanager
+    def _proposing(self) -> Iterator[None]:
+        self._is_proposing = True
+        try:
+            yield
+        finally:
+            self._is_proposing = False
+
+
+def proposing_of(context: Context) -> Proposing:
+    """Return the one of a context, made when first asked for."""
+    found = context.findChild(Proposing)
+    return found if found is not None else Proposing(context)

@@ -1,0 +1,1 @@
+"""Step 4, Evaluate: scores, curves and errors of a segmentation."""
