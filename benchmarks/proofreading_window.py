@@ -4,7 +4,8 @@ A merge, a split of the region graph, their undo, a preview and a stroke of the 
 from the call to the end of the frame that shows it; at most 50 ms. The canvas is drawn by
 the processor where there is no graphics card, so a frame in which nothing changed is measured,
 too. A timer of 5 ms tells how long the event loop was held up, while edits are made four
-times a second and while the corrected labels are written to a file. Needs a screen, for
+times a second, while the corrected labels are written to a file, while the list of suspicious
+places is made, and with the 3D view of surfaces on. Needs a screen, for
 instance ``xvfb-run -a -s "-screen 0 1600x1000x24"``.
 """
 
@@ -156,6 +157,19 @@ def time_gaps(window: Window, seconds: float, action: Callable[[], object]) -> d
     }
 
 
+def list_anew(window: Window) -> Callable[[], None]:
+    """Return what looks for suspicious places unless that is being done."""
+    from napari_emseg.gui.proofread.sites import queue_of
+
+    queue = queue_of(window.proofreading)
+
+    def act() -> None:
+        if not queue.is_busy:
+            queue.refresh()
+
+    return act
+
+
 def edits_in_turn(window: Window) -> Callable[[], None]:
     """Return what merges two segments, and undoes it the next time."""
     proofreading = window.proofreading
@@ -205,6 +219,12 @@ def main() -> None:
         report["loop_with_edits"] = time_gaps(window, arguments.seconds, act)
         export_labels(window.proofreading, Path(place) / "labels.h5")
         report["loop_with_edits_and_export"] = time_gaps(window, arguments.seconds, act)
+        report["loop_while_listing"] = time_gaps(window, arguments.seconds, list_anew(window))
+        surfaces = window.workspace.step("proofread").panels["SurfacesPanel"]
+        surfaces.toggle()
+        window.settle(2.0)
+        report["loop_with_edits_and_surfaces"] = time_gaps(window, arguments.seconds, act)
+        surfaces.toggle()
         jobs = window.proofreading.context.jobs
         while jobs.is_busy(EXPORT_JOB):
             window.settle(0.1)

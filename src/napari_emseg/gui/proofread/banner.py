@@ -10,7 +10,10 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_emseg.gui.colours import readable_on
+from napari_emseg.gui.proofread.keymap import shown
+from napari_emseg.gui.proofread.keys import keys_of
 from napari_emseg.gui.proofread.modes import MODES
+from napari_emseg.gui.proofread.sites import SiteQueue
 
 if TYPE_CHECKING:
     from napari_emseg.gui.proofread.proofreading import Proofreading
@@ -23,6 +26,7 @@ _COLOURS = {
     "line": "#d55e00",
     "paint": "#6a3d9a",
 }
+_QUESTIONS = {"merge": "one cell?", "split": "two cells?"}
 _MARGIN_PX = 8
 
 
@@ -66,7 +70,20 @@ class Banner(QLabel):
             return "This is the 3D view: click a surface to go to that place in its section."
         if proofreading.viewer.layers.selection.active is not layer:
             return f"Another layer is selected: select “{layer.name}” to go on."
-        return proofreading.hint
+        return self._question or proofreading.hint
+
+    @property
+    def _question(self) -> str:
+        """What is asked at the place looked at, and by which keys it is answered."""
+        queue = self._proofreading.findChild(SiteQueue)
+        if self._proofreading.mode != "look" or queue is None or queue.current is None:
+            return ""
+        site, keys = queue.current, keys_of(self._proofreading)
+        if set(self._proofreading.selection) != set(site.segments):  # something else was clicked
+            return ""
+        answers = [("site_" + site.kind, site.kind), ("site_keep", "keep"), ("site_later", "later")]
+        told = ", ".join(f"{words} ({shown(keys.key_of(action))})" for action, words in answers)
+        return f"Blue and orange: {_QUESTIONS[site.kind]} {told[0].upper()}{told[1:]}."
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Stay at the top of the canvas."""

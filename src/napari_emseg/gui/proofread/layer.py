@@ -160,6 +160,8 @@ class ProofreadLabels(Labels):  # type: ignore[misc]
 
     def _take_draft(self) -> None:
         strokes = self._edited.take()
+        if not strokes:  # what is drawn is what there is
+            return
         if len(strokes) > _MOST_LABELS:
             self._on_refused(
                 InputError(
@@ -167,7 +169,7 @@ class ProofreadLabels(Labels):  # type: ignore[misc]
                     "of their own, and proofread that."
                 )
             )
-        elif strokes:
+        else:
             self._on_strokes(self, strokes)
         self.repaint()
 

@@ -34,8 +34,8 @@ from napari_emseg.session.proofreads import list_folders
 _MOST_LISTED = 12
 _KEYS = {"look": "drop", "merge": "merge", "split": "split", "line": "line"}  # of the modes
 _PANELS: tuple[tuple[type[QWidget], str], ...] = (
-    (SegmentPanel, ""),
     (QueuePanel, ""),
+    (SegmentPanel, ""),
     (HistoryPanel, "History"),
     (SurfacesPanel, "3D surfaces"),
     (ProgressPanel, "Progress"),
@@ -170,7 +170,7 @@ class ProofreadStep(StepWidget):
         decision.addWidget(self.accept_button, 1)
         decision.addWidget(self.drop_button, 1)
         self._work_rows.addLayout(decision)
-        self.said = note(" ", lines=3)
+        self.said = note(" ", lines=2)
         self._work_rows.addWidget(self.said)
         return content
 
