@@ -168,9 +168,11 @@ def test_a_day_of_proofreading(
 def test_a_killed_window_loses_nothing(
     workspace: Workspace, shared_data: Path, tmp_path: Path, qtbot: Any
 ) -> None:
-    rng = np.random.default_rng(0)
-    coarse = rng.permutation(np.arange(1, 3 * 6 * 6 + 1)).reshape(3, 6, 6).astype(np.uint32)
-    labels = coarse.repeat(4, 0).repeat(12, 1).repeat(12, 2)
+    from napari_emseg import build_hierarchy
+
+    _, boundary = read_crop(shared_data)
+    found = build_hierarchy(boundary, sigma_px=1.0, mode="3d").cut(0.15, 60)
+    labels = found.segment_of[np.asarray(found.fragments.data)]
     np.save(tmp_path / "labels.npy", labels)
     child = subprocess.Popen(
         [

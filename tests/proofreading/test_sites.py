@@ -124,9 +124,37 @@ def test_a_wall_inside_a_segment_is_found_over_several_contacts() -> None:
     ids[:, 10:, :10], ids[:, :10, 10:], ids[:, 10:, 10:] = 2, 3, 4
     wall = np.zeros(ids.shape)
     wall[:, :, 9:11] = 0.8
-    site = _site(_editor(ids, [0, 5, 5, 5, 5], wall), "wall inside")
+    editor = _editor(ids, [0, 5, 5, 5, 5], wall)
+    site = _site(editor, "wall inside")
     assert site.reason == "A wall of 0.80 runs through segment 5: 1,200 voxels lie behind it."
     assert site.position[2] in (9, 10)
+    # The cut that is made is the one that is asked about, whatever else was easier to cut.
+    editor.decide(site, "split")
+    view = editor.view[0]
+    assert {tuple(np.unique(half)) for half in (view[:, :10], view[:, 10:])} == {(5,), (6,)}
+
+
+def test_at_a_neck_the_cut_is_made_that_is_asked_about() -> None:
+    """A long rod of eight fragments, a wall across it, and a crumb that hangs on by less."""
+    ids = np.zeros((6, 14, 80), int)
+    for k in range(8):
+        ids[:, 4:14, 10 * k : 10 * (k + 1)] = k + 1
+    ids[2:4, 2:4, 4:6] = 9  # touches fragment 1 by four faces
+    wall = np.zeros(ids.shape)
+    wall[:, :, 29:31] = 0.8
+    editor = _editor(ids, [0, *[5] * 9], wall)
+    site = _site(editor, "wall inside")
+    assert [sorted(side.tolist()) for side in site.sides] in (
+        [[1, 2, 3, 9], [4, 5, 6, 7, 8]],
+        [[4, 5, 6, 7, 8], [1, 2, 3, 9]],
+    )
+    asked = editor.preview_at(site, "split").edit
+    editor.decide(site, "split")
+    assert editor.history[0].delta.fragments.tolist() == asked.delta.fragments.tolist()
+    table = editor.state.segment_of
+    sides = [set(table[side].tolist()) for side in site.sides]
+    assert [len(side) for side in sides] == [1, 1]
+    assert sides[0] != sides[1]
 
 
 def test_a_jump_from_one_section_to_the_next() -> None:

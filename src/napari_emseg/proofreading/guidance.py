@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from napari_emseg.proofreading.belief import Question
-from napari_emseg.proofreading.candidates import Candidates
+from napari_emseg.proofreading.candidates import WORTH, Candidates
 from napari_emseg.proofreading.edit import place_in
 from napari_emseg.proofreading.reasons import Cause, cause_of, words_of
 from napari_emseg.proofreading.runs import Ids, Triple
@@ -53,6 +53,8 @@ class Site:
         section", "tiny", "flat", "wall inside", "neck" or "jump".
     points : tuple of two tuples of (z, y, x)
         Where a split has to be between voxels of one fragment; otherwise empty.
+    sides : tuple of two (n,) uint32
+        At a neck, the fragments on either side, in the order of `fragments`.
     """
 
     kind: Literal["merge", "split"]
@@ -67,11 +69,12 @@ class Site:
     question: Question = "merge"
     cause: Cause = "thin wall"
     points: tuple[tuple[Triple, ...], ...] = ()
+    sides: tuple[Ids, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def score(self) -> float:
-        """By which sites are ordered: bits to be gained, times how likely."""
-        return self.probability * self.bits
+        """By which sites are ordered: bits that are expected to be gained."""
+        return WORTH[self.question] * self.probability * self.bits
 
 
 def best_sites(found: Candidates, limit: int, voxel_size_nm: ZYX | None = None) -> list[Site]:
@@ -121,6 +124,7 @@ def site_of(found: Candidates, k: int, voxel_size_nm: ZYX | None = None) -> Site
     judged = found.judged[question]
     survey = found.survey
     points: tuple[tuple[Triple, ...], ...] = ()
+    sides: tuple[Ids, ...] = ()
     if question == "merge":
         fragments = (int(found.one[row]), int(found.two[row]))
         position = contact_place(survey, *fragments)
@@ -128,6 +132,7 @@ def site_of(found: Candidates, k: int, voxel_size_nm: ZYX | None = None) -> Site
         one, two = sorted(found.necks.sides(row, survey.size))
         fragments = (one, two)
         position = contact_place(survey, *(int(e[row]) for e in found.necks.tree_ends))
+        sides = _sides(found, row, one)
     else:
         fragments, points = _around_jump(found, row)
         position = points[1][0]
@@ -148,7 +153,15 @@ def site_of(found: Candidates, k: int, voxel_size_nm: ZYX | None = None) -> Site
         question=question,
         cause=cause,
         points=points,
+        sides=sides,
     )
+
+
+def _sides(found: Candidates, row: int, one: int) -> tuple[Ids, Ids]:
+    """Return the fragments on either side of a neck, first those with fragment `one`."""
+    below, table = found.necks.below(row), found.survey.segment_of
+    above = np.setdiff1d(np.flatnonzero(table == table[one]).astype(np.uint32), below)
+    return (below, above) if one in below else (above, below)
 
 
 def cut_ends(state: State, site: Site) -> Sequence[Sequence[Triple]]:

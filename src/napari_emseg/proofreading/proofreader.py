@@ -298,7 +298,7 @@ class Proofreader(Shorthands):
             If that is not possible there.
         """
         if decision == "split":
-            return self.preview("split", cut_ends(self.state, site))
+            return self.preview("split", cut_ends(self.state, site), sides=site.sides)
         if decision == "merge":
             segments = dict.fromkeys(int(self.state.segment_of[f]) for f in site.fragments)
             return self.preview("merge", list(segments))

@@ -13,7 +13,7 @@ from napari_emseg.evaluation.contingency import ContingencyBuilder
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.proofreading.belief import Belief, Lesson
 from napari_emseg.proofreading.candidates import Candidates, find_candidates
-from napari_emseg.proofreading.guidance import Site, cut_ends, site_of
+from napari_emseg.proofreading.guidance import Site, site_of
 from napari_emseg.proofreading.necks import Necks
 from napari_emseg.proofreading.proofreader import Proofreader
 from napari_emseg.proofreading.survey import take_survey
@@ -236,7 +236,7 @@ class _Asked:
                 return "merge"
         elif one != two and min(one, two) >= 0:
             try:
-                editor.split(cut_ends(editor.state, site))
+                editor.commit(editor.preview_at(site, "split"))
             except InputError:  # nothing to cut between them
                 return "keep"
             return "split"

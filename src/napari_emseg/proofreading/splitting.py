@@ -28,7 +28,11 @@ Points = npt.NDArray[np.int64]
 
 
 def split_by_points(
-    state: State, groups: Sequence[Sequence[Sequence[float]]], segment: int | None = None
+    state: State,
+    groups: Sequence[Sequence[Sequence[float]]],
+    segment: int | None = None,
+    *,
+    sides: Sequence[Ids] = (),
 ) -> Edit:
     """Split a segment between groups of points, in any sections.
 
@@ -42,6 +46,8 @@ def split_by_points(
         Voxels on the segment; two groups or more.
     segment : int, optional
         By default that of the first point.
+    sides : sequence of (n,) uint32, optional
+        Fragments known to be of each group, beside those under the points.
 
     Returns
     -------
@@ -63,7 +69,7 @@ def split_by_points(
     refuse_done(state, [segment])
     under = [fragments_at(state, group) for group in points]
     _check_points(state, segment, points, under)
-    edit = _split(state, segment, points, under)
+    edit = _split(state, segment, points, under, sides)
     positions = tuple(tuple((z, y, x) for z, y, x in group.tolist()) for group in points)
     return replace(edit, operation="split", positions=positions)
 
@@ -114,9 +120,18 @@ def split_by_line(
     return replace(edit, operation="split_by_line", positions=(corners,))
 
 
-def _split(state: State, segment: int, points: list[Points], under: list[Ids]) -> Edit:
-    plan = _cut_shared(state, points, under)
-    ids = np.sort(np.concatenate([state.members.of(segment), plan.new_ids]))
+def _split(
+    state: State,
+    segment: int,
+    points: list[Points],
+    under: list[Ids],
+    sides: Sequence[Ids] = (),
+) -> Edit:
+    plan, members = _cut_shared(state, points, under), state.members.of(segment)
+    for k, fragments in enumerate(sides):
+        for fragment in np.intersect1d(fragments, members).tolist():
+            plan.group_of.setdefault(fragment, k)
+    ids = np.sort(np.concatenate([members, plan.new_ids]))
     side, notes = _share_out(state, plan, ids, len(points))
     return _describe(state, segment, ids, side, plan, len(points), notes)
 

@@ -218,13 +218,13 @@ def describe_left(n_worth: int, decision_s: float | None) -> str:
     Examples
     --------
     >>> describe_left(340, 9.0)
-    'about 340 decisions are worth it, 51 min at your pace'
+    'about 340 decisions, 51 min at your pace'
     >>> describe_left(1, None), describe_left(0, 9.0)
-    ('about 1 decision is worth it', 'nothing')
+    ('about 1 decision', 'nothing')
     """
     if not n_worth:
         return "nothing"
-    words = f"about {n_worth:,} decision" + (" is" if n_worth == 1 else "s are") + " worth it"
+    words = f"about {n_worth:,} decision" + ("" if n_worth == 1 else "s")
     if decision_s is None:
         return words
     return f"{words}, {format_seconds(n_worth * decision_s)} at your pace"

@@ -231,7 +231,7 @@ class SegmentPanel(QWidget):
     def _show_nothing(self) -> None:
         self._segment = 0
         self.title.setText("No segment is selected")
-        self.facts.setText("Click one on the canvas to see what it is and what it touches.")
+        self.facts.setText("Click one to see what it is and touches.")
         self.swatch.clear()
         self.name.clear()
         self.model.renew((), None)
