@@ -192,7 +192,7 @@ def picture_steps(raw: Any, truth: Any, *, is_fast: bool) -> None:
 
 def picture_proofreading(workspace: Any, photo: Photographer) -> None:
     """Look at a suspicious place, and at the keys."""
-    from napari_emseg.gui.proofread.cheat_sheet import CheatSheet
+    from napari_emseg.gui.proofread.cheat_sheet import open_cheat_sheet
     from napari_emseg.gui.proofread.proofreading import proofreading_of
     from napari_emseg.gui.proofread.sites import queue_of
 
@@ -205,7 +205,9 @@ def picture_proofreading(workspace: Any, photo: Photographer) -> None:
     wait_until(lambda: proofreading.is_active and bool(queue.order.sites))
     queue.step(1)
     photo.window("6_proofread")
-    photo.widget("keys", CheatSheet(proofreading))
+    sheet = open_cheat_sheet(proofreading)
+    photo.widget("keys", sheet)
+    sheet.close()
 
 
 if __name__ == "__main__":

@@ -111,6 +111,24 @@ def test_a_day_of_proofreading(
     assert editor.history[-1].delta.voxels is not None
     assert proofreading.segment_at(ends[0]) != proofreading.segment_at(ends[1])
 
+    # One fragment is broken off, and given back.
+    hand.key("Escape")
+    whole = next(
+        s for s in largest(section(proofreading), 9) if editor.state.members.of(s).size > 1
+    )
+    here = inside(section(proofreading), whole)
+    hand.click(layer, here)
+    hand.key("D", SHIFT)
+    assert proofreading.preview is not None
+    hand.key("Return")
+    assert editor.history[-1].operation == "detach"
+    broken_off = proofreading.segment_at(here)
+    proofreading.select([s for s in editor.history[-1].after if s != broken_off])
+    hand.key("E", SHIFT)
+    hand.key("Return")
+    assert editor.history[-1].operation == "absorb"
+    assert proofreading.segment_at(here) == editor.history[-1].after[-1] != broken_off
+
     # A locked segment refuses, in one sentence, and nothing is changed.
     hand.key("Escape")
     hand.click(layer, inside(section(proofreading), four))

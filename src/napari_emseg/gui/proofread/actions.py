@@ -121,6 +121,29 @@ def _delete(proofreading: Proofreading) -> None:
         proofreading.edit("delete", proofreading.selection)
 
 
+def _fragment(operation: str) -> Callable[[Proofreading], None]:
+    """Show what becomes of the fragment under the mouse."""
+
+    def run(proofreading: Proofreading) -> None:
+        editor, layer = proofreading.editor, proofreading.layer
+        if editor is None or layer is None:
+            return
+        target: tuple[int, ...] = ()
+        if operation == "absorb":
+            if not _has_selection(proofreading):
+                return
+            target = proofreading.selection[:1]
+        voxel = layer.world_to_data(proofreading.viewer.cursor.position)
+        z, y, x = (round(float(v)) for v in voxel)
+        if proofreading.viewer.dims.ndisplay != 2 or not proofreading.segment_at((z, y, x)):
+            proofreading.said.emit("Point at a segment first: the mouse is over none.")
+            return
+        fragment = editor.state.fragment_at((z, y, x))
+        proofreading.propose(operation, [fragment], *target, positions=[(z, y, x)])
+
+    return run
+
+
 def _centre(proofreading: Proofreading) -> None:
     from napari_emseg.gui.proofread.facts import middle_of
 
@@ -180,6 +203,12 @@ ACTIONS: tuple[Action, ...] = (
         "Shift+A",
         SEGMENT,
         _toggle("set_aside", "set_aside"),
+    ),
+    Action(
+        "detach", "Break off the fragment under the mouse", "Shift+D", SEGMENT, _fragment("detach")
+    ),
+    Action(
+        "absorb", "Give it the fragment under the mouse", "Shift+E", SEGMENT, _fragment("absorb")
     ),
     Action("rename", "Name it", "Shift+R", SEGMENT, ask("rename")),
     Action("delete", "Delete it", "Shift+X", SEGMENT, _delete),
