@@ -39,8 +39,8 @@ demo: install
 
 # Windows wait more than they compute, so all of it runs at once; each part of the windows has a
 # screen of its own.
-test: lint
-	@$(MAKE) --no-print-directory --output-sync=target --jobs=3 test-core test-gui-odd test-gui-even
+test: install
+	@$(MAKE) --no-print-directory --output-sync=target --jobs=4 lint test-core test-gui-odd test-gui-even
 
 lint: install
 	@$(BIN)/ruff check .
