@@ -17,6 +17,7 @@ from tests.gui.conftest import PATIENCE_MS
 from tests.gui.proofread_worlds import SECTION, Hand, core_of, inside, largest, read_crop
 
 from napari_emseg.gui.layers import add_volume
+from napari_emseg.gui.proofread.bringing import LostPanel, bring_in_menu
 from napari_emseg.gui.proofread.export import EXPORT_JOB, export_labels
 from napari_emseg.gui.proofread.proofreading import Proofreading
 from napari_emseg.gui.workspace import Workspace
@@ -231,3 +232,50 @@ def test_a_killed_window_loses_nothing(
     qtbot.waitUntil(lambda: proofreading.editor is not None, timeout=PATIENCE_MS)
     assert np.array_equal(proofreading.layer.data, shown)
     proofreading.finish()
+
+
+def test_edits_of_earlier_labels_are_brought_in(
+    workspace: Workspace, qtbot: Any, notices: list[str]
+) -> None:
+    """Labels made anew: what fits is made again, the rest is listed, with the way there."""
+    step: Any = workspace.step("proofread")
+    proofreading, viewer = step.proofreading, workspace.context.viewer
+    workspace.frames["proofread"].set_open(True)
+    blocks = np.arange(1, 17, dtype=np.uint32).reshape(1, 4, 4).repeat(3, 0)
+    labels = blocks.repeat(12, 1).repeat(12, 2)
+
+    def start(data: np.ndarray, name: str) -> None:
+        volume = Volume(data, kind="labels", name=name, voxel_size_nm=(10.0, 10.0, 10.0))
+        proofreading.start(add_volume(viewer, volume))
+        qtbot.waitUntil(lambda: proofreading.editor is not None, timeout=PATIENCE_MS)
+
+    start(labels, "first")
+    proofreading.edit("merge", [1, 2])
+    proofreading.edit("mark_done", [16])
+    proofreading.finish()
+    pieces = 20 + labels
+    pieces[:, 36:, 36:] = 40 + np.arange(16).reshape(4, 4).repeat(3, 0).repeat(3, 1)
+    start(pieces, "anew")
+    assert "Bring in edits" in step.said.text()
+    proofreading.edit("merge", [23, 24])
+    lost = step.findChild(LostPanel)
+    assert lost.isHidden()
+    menu = bring_in_menu(proofreading, step)
+    chosen = [action for action in menu.actions() if action.text().startswith("first, 2 edits")]
+    assert len(chosen) == 1
+    chosen[0].trigger()
+    qtbot.waitUntil(lambda: proofreading.editor is not None, timeout=PATIENCE_MS)
+    assert "1 edit was brought in, 1 could not be made." in step.said.text()
+    operations = [(item.operation, item.place) for item in proofreading.editor.history]
+    assert [operation for operation, _ in operations] == ["merge", "merge"]
+    shown = np.asarray(proofreading.layer.data[0])
+    assert shown[0, 0] == shown[0, 13] != shown[13, 0]
+    assert lost.isVisible()
+    model = lost.model
+    assert "voxels now, not" in model.data(model.index(0, 1))
+    view = lost.table.viewport()
+    where = lost.table.visualRect(model.index(0, 0)).center()
+    qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=where)
+    assert tuple(viewer.dims.current_step[:1]) == (model.lost[0].place[0],)
+    proofreading.finish()
+    assert lost.isHidden()

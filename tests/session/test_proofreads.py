@@ -15,6 +15,7 @@ from napari_emseg.segmentation import Segmentation
 from napari_emseg.session import Session, load_session, save_session
 from napari_emseg.session.proofreads import (
     ProofreadFolder,
+    bring_in,
     create_folder,
     folder_of,
     list_folders,
@@ -133,3 +134,66 @@ def test_the_shell_makes_the_edits_of_a_folder_again(tmp_path: Path) -> None:
     arguments = [str(folder.log), str(folder.start), str(out), "--quiet"]
     assert main(["proofread", "replay", *arguments]) == 0
     assert np.array_equal(open_volume(out, kind="labels").read(), editor.view[...])
+
+
+def made_anew() -> Volume:
+    """Other ids; the third cell is in four pieces."""
+    data = np.zeros((2, 9, 12), np.uint32)
+    data[:, :8, :4], data[:, :8, 4:8] = 8, 2
+    data[:, :8, 8:] = [6, 7, 9, 10]
+    return Volume(data, kind="labels", name="cells / 2", voxel_size_nm=(40, 4, 4))
+
+
+def test_edits_of_earlier_labels_are_brought_in() -> None:
+    """What fits is made after one's own, the rest is listed; both proofreadings stay."""
+    earlier, folder = make(some_labels()), make(made_anew())
+    assert earlier.shape == ()  # nothing was edited yet
+    theirs = edit(earlier)
+    theirs.merge([3, 5])
+    theirs.mark_done([4_000_000_000])
+    theirs.close()
+    assert earlier.shape == (2, 9, 12)
+    mine = edit(folder)
+    mine.rename(2, "mine")
+    mine.close()
+    before = folder.log.read_bytes()
+    brought = bring_in(folder, earlier.log)
+    assert (brought.n_brought, brought.n_needless) == (1, 0)
+    (lost,) = brought.lost
+    assert lost.reason == "The segment there has 16 voxels now, not 64."
+    assert brought.folder.path not in (folder.path, earlier.path)
+    assert folder.log.read_bytes() == before
+    again = edit(brought.folder)
+    assert [item.operation for item in again.history] == ["rename", "merge"]
+    assert again.view[0][0, 0] == again.view[0][0, 4]
+    again.close()
+    # Once more: what was made already is not made twice, and no folder is left behind.
+    n = len(list_folders())
+    once_more = bring_in(brought.folder, earlier.log)
+    assert (once_more.n_brought, once_more.n_needless, once_more.folder) == (0, 1, brought.folder)
+    assert len(list_folders()) == n
+
+
+def test_what_both_had_before_they_parted_is_made_once(tmp_path: Path) -> None:
+    folder = make(some_labels())
+    editor = edit(folder)
+    editor.merge([3, 5])
+    editor.close()
+    packed = pack_folder(folder)
+    os.rename(folder.path, tmp_path / "mine")
+    theirs = edit(unpack_folder(packed))
+    theirs.paint(np.ones((1, 2, 2), bool), 3, origin=(0, 0, 8))
+    theirs.close()
+    os.rename(folder.path, tmp_path / "theirs")
+    mine = open_folder(tmp_path / "mine")
+    brought = bring_in(mine, tmp_path / "theirs" / "edits.jsonl")
+    assert (brought.n_brought, brought.n_needless, brought.lost) == (1, 0, ())
+    assert edit(brought.folder).history[0].operation == "merge"
+
+
+def test_a_log_that_is_none_changes_nothing(tmp_path: Path) -> None:
+    folder = make(some_labels())
+    (tmp_path / "no.jsonl").write_text("{}")
+    with pytest.raises(InputError, match="is no log of edits"):
+        bring_in(folder, tmp_path / "no.jsonl")
+    assert [other.path for other in list_folders()] == [folder.path]

@@ -111,6 +111,31 @@ def carry_over(
     """
     entries = lasting_entries(read_log(log).entries)
     editor = Proofreader(segmentation, boundary=boundary, log=new_log, progress=progress)
+    return carry_into(editor, entries, progress=progress)
+
+
+def carry_into(
+    editor: Proofreader, entries: Sequence[Entry], *, progress: Progress = NO_PROGRESS
+) -> Carried:
+    """Make edits after those an editor has, where their positions fit.
+
+    Parameters
+    ----------
+    editor : Proofreader
+    entries : sequence of mapping
+        Lines of a log; see :func:`lasting_entries`.
+    progress : Progress
+        Called once per edit.
+
+    Returns
+    -------
+    Carried
+
+    Raises
+    ------
+    InputError
+        If the log cannot be written.
+    """
     lost: list[NotCarried] = []
     n_needless = 0
     for k, entry in enumerate(entries):
@@ -148,6 +173,16 @@ def lasting_entries(entries: Sequence[Entry]) -> list[Entry]:
         made = [*made[:position], entry]
         position += 1
     return made[:position]
+
+
+def n_common(one: Sequence[Entry], two: Sequence[Entry]) -> int:
+    """Return how many edits two logs begin with together, made before they parted."""
+    n = 0
+    for a, b in zip(one, two, strict=False):
+        if any(a.get(key) != b.get(key) for key in ("time", "who", "operation", "delta")):
+            break
+        n += 1
+    return n
 
 
 def not_carried(entry: Entry, reason: str, places: Places) -> NotCarried:

@@ -16,6 +16,7 @@ from napari_emseg.proofreading.carrying import (
     NeedlessError,
     NotCarried,
     lasting_entries,
+    n_common,
     not_carried,
 )
 from napari_emseg.proofreading.delta import Delta, FlagChange
@@ -77,21 +78,21 @@ def join_logs(
         check_header(found, editor.header())
         start = State(editor.state.volume, editor.state.segment_of)
         people.append(_Person(start, lasting_entries(found.entries)))
-    n_common = _common(people[0].entries, people[1].entries)
+    n_shared = n_common(people[0].entries, people[1].entries)
     lost: list[NotCarried] = []
     n_needless = 0
-    turns = _turns(people, n_common)
+    turns = _turns(people, n_shared)
     for k, (who, entry) in enumerate(turns):
         try:
             edit = _make(editor, people[who], entry)
-            if k >= n_common:
+            if k >= n_shared:
                 people[1 - who].cut_by_other |= _cut_fragments(edit)
         except NeedlessError:
             n_needless += 1
         except InputError as error:
             lost.append(not_carried(entry, str(error), positions_of(entry, editor.state)))
         people[who].follow(entry, editor.state)
-        if k < n_common:
+        if k < n_shared:
             people[1].follow(entry, editor.state)
             people[1].fragment_in = dict(people[0].fragment_in)
         progress.update(k + 1, len(turns), "Joining edits")
@@ -121,22 +122,13 @@ class _Person:
         return np.array([self.fragment_in.get(int(f), int(f)) for f in ids], np.uint32)
 
 
-def _common(one: Sequence[Entry], two: Sequence[Entry]) -> int:
-    n = 0
-    for a, b in zip(one, two, strict=False):
-        if any(a.get(key) != b.get(key) for key in ("time", "who", "operation", "delta")):
-            break
-        n += 1
-    return n
-
-
-def _turns(people: Sequence[_Person], n_common: int) -> list[tuple[int, Entry]]:
+def _turns(people: Sequence[_Person], n_shared: int) -> list[tuple[int, Entry]]:
     """Return who makes which edit, in the order of time; each person's own order is kept."""
-    turns = [(0, entry) for entry in people[0].entries[:n_common]]
+    turns = [(0, entry) for entry in people[0].entries[:n_shared]]
     later: list[tuple[str, int, Entry]] = []
     for who, person in enumerate(people):
         latest = ""  # a clock may have been set back
-        for entry in person.entries[n_common:]:
+        for entry in person.entries[n_shared:]:
             latest = max(latest, str(entry["time"]))
             later.append((latest, who, entry))
     return [*turns, *((who, entry) for _, who, entry in sorted(later, key=lambda turn: turn[:2]))]

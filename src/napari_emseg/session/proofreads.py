@@ -20,6 +20,7 @@ from napari_emseg.session.file import SavedSession, load_session, save_session
 from napari_emseg.steps.fingerprint import has_changed
 
 if TYPE_CHECKING:
+    from napari_emseg.proofreading import NotCarried
     from napari_emseg.segmentation import Segmentation
     from napari_emseg.session.model import Session
     from napari_emseg.volume import Volume
@@ -79,6 +80,15 @@ class ProofreadFolder:
         """When it was edited last."""
         newest = self.log if self.log.exists() else self.start
         return datetime.fromtimestamp(newest.stat().st_mtime, UTC)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels of what its log is of (z, y, x); empty where there is none."""
+        try:
+            with self.log.open("rb") as file:
+                return tuple(int(n) for n in json.loads(file.readline())["shape"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ()
 
     def open(self) -> SavedSession:
         """Read what it began with.
@@ -220,6 +230,86 @@ def unpack_folder(packed: Mapping[str, Any]) -> ProofreadFolder:
             if name in packed:
                 (temporary / name).write_bytes(packed[name])
     return open_folder(target)
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A proofreading into which somebody's edits were brought.
+
+    Attributes
+    ----------
+    folder : ProofreadFolder
+        A new one with the edits of both; the one before where nothing was brought in.
+    n_brought, n_needless : int
+        Edits made again; edits of which the result was there already.
+    lost : tuple of NotCarried
+        All others, each with the reason.
+    """
+
+    folder: ProofreadFolder
+    n_brought: int
+    n_needless: int
+    lost: tuple[NotCarried, ...]
+
+
+def bring_in(
+    folder: ProofreadFolder,
+    log: str | os.PathLike[str],
+    *,
+    boundary: Volume | None = None,
+    progress: Progress = NO_PROGRESS,
+) -> Brought:
+    """Make the edits of another log after one's own, in a new folder; both stay as they are.
+
+    The log may be of the same labels, as another person edited them, or of others of the
+    same tissue: edits are made where their positions fit.
+
+    Parameters
+    ----------
+    folder : ProofreadFolder
+    log : path-like
+    boundary : Volume, optional
+        The map, by default that of the folder.
+    progress : Progress
+
+    Returns
+    -------
+    Brought
+
+    Raises
+    ------
+    InputError
+        If the log cannot be read or nothing can be written.
+    """
+    from napari_emseg.proofreading import Proofreader, read_log
+    from napari_emseg.proofreading.carrying import carry_into, lasting_entries, n_common
+    from napari_emseg.segmentation import Segmentation
+
+    theirs = lasting_entries(read_log(log).entries)
+    own = lasting_entries(read_log(folder.log).entries) if folder.log.exists() else []
+    saved = folder.open()
+    assert saved.fragments is not None
+    assert saved.segment_of is not None
+    target = _free_place(folder.path.name.removesuffix(SUFFIX))
+    with atomic_write(target) as temporary:
+        temporary.mkdir()
+        for path in (folder.start, folder.log, folder.path / _ABOUT):
+            if path.exists():
+                shutil.copyfile(path, temporary / path.name)
+        editor = Proofreader(
+            Segmentation(saved.fragments, saved.segment_of),
+            boundary=boundary if boundary is not None else saved.boundary,
+            log=temporary / _LOG,
+            progress=progress,
+        )
+        try:
+            made = carry_into(editor, theirs[n_common(own, theirs) :], progress=progress)
+        finally:
+            editor.close()
+    if not made.n_carried:
+        shutil.rmtree(target)
+        return Brought(folder, 0, made.n_needless, made.not_carried)
+    return Brought(open_folder(target), made.n_carried, made.n_needless, made.not_carried)
 
 
 def remove_unused() -> None:

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_emseg.errors import InputError
 from napari_emseg.progress import NO_PROGRESS, Progress
 from napari_emseg.session.proofreads import (
+    Brought,
     ProofreadFolder,
+    bring_in,
     create_folder,
     folder_of,
+    list_folders,
     remove_unused,
     unpack_folder,
 )
 from napari_emseg.steps.fingerprint import fingerprint
 
 if TYPE_CHECKING:
-    from napari_emseg.proofreading import Proofreader
+    from napari_emseg.proofreading import NotCarried, Proofreader
     from napari_emseg.segmentation import Cuttable, Segmentation
     from napari_emseg.session import Session
     from napari_emseg.volume import Volume
+
+
+_HAS_EARLIER = (
+    "Other labels of this size were proofread before: “Bring in edits” makes those edits here, too."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +47,15 @@ class Opened:
         What the segmentation is of, where the folder knows.
     notes : tuple of str
         What the user should know.
+    lost : tuple of NotCarried
+        Edits of another proofreading that could not be made here.
     """
 
     editor: Proofreader
     folder: ProofreadFolder
     raw: Volume | None = None
     notes: tuple[str, ...] = ()
+    lost: tuple[NotCarried, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +112,15 @@ def begin(material: Material, progress: Progress = NO_PROGRESS) -> Opened:
         boundary=material.boundary,
         progress=progress,
     )
-    return Opened(_edit(segmentation, material.boundary, folder, progress), folder)
+    editor = _edit(segmentation, material.boundary, folder, progress)
+    notes = (_HAS_EARLIER,) if others_like(folder, labels.shape) else ()
+    return Opened(editor, folder, notes=notes)
+
+
+def others_like(folder: ProofreadFolder, shape: tuple[int, ...]) -> list[ProofreadFolder]:
+    """List other proofreadings with edits of volumes of this size, the one edited last first."""
+    others = [other for other in list_folders() if other.path != folder.path]
+    return [other for other in others if other.n_edits and other.shape == tuple(shape)]
 
 
 def go_on(
@@ -141,6 +162,30 @@ def go_on(
 def go_on_alone(folder: ProofreadFolder, progress: Progress = NO_PROGRESS) -> Opened | None:
     """Go on with a proofreading on disk, by the map that lies there too."""
     return go_on(folder, progress=progress)
+
+
+def go_on_with(
+    folder: ProofreadFolder, log: Path, boundary: Volume | None, progress: Progress = NO_PROGRESS
+) -> Opened | None:
+    """Go on with a proofreading and the edits of another log; what is wrong with it is noted."""
+    try:
+        made = bring_in(folder, log, boundary=boundary, progress=progress)
+    except InputError as error:
+        opened = go_on(folder, boundary=boundary, progress=progress)
+        return replace(opened, notes=(*opened.notes, str(error))) if opened else None
+    opened = go_on(made.folder, boundary=boundary, progress=progress)
+    if opened is None:
+        return None
+    return replace(opened, notes=(*opened.notes, describe_brought(made)), lost=made.lost)
+
+
+def describe_brought(made: Brought) -> str:
+    """Say how many edits were brought in, and what became of the others."""
+    n = made.n_brought
+    words = f"{n} edit{' was' if n == 1 else 's were'} brought in"
+    if made.n_needless:
+        words += f", {made.n_needless} more had been made already"
+    return f"{words}, {len(made.lost)} could not be made." if made.lost else f"{words}."
 
 
 def go_on_packed(packed: Mapping[str, Any], progress: Progress = NO_PROGRESS) -> Opened | None:

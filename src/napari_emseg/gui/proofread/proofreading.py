@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
@@ -15,7 +16,13 @@ from napari_emseg.gui.proofread.banner import Banner
 from napari_emseg.gui.proofread.hands import HANDS, Hand, SplitHand, Voxel
 from napari_emseg.gui.proofread.modes import MODE_NAMES
 from napari_emseg.gui.proofread.mouse import Mouse
-from napari_emseg.gui.proofread.opening import Opened, begin, go_on_alone, go_on_packed
+from napari_emseg.gui.proofread.opening import (
+    Opened,
+    begin,
+    go_on_alone,
+    go_on_packed,
+    go_on_with,
+)
 from napari_emseg.gui.proofread.proposing import Proposing, takes_long
 from napari_emseg.gui.proofread.showing import look_at, make_layer, material_for, show_raw
 from napari_emseg.gui.proofread.tools import Tools
@@ -41,7 +48,8 @@ class Proofreading(QObject):
     gone; `changed` with a `Change` after each edit, undo, redo or jump; `previewed` with
     a `Preview` or None; `selected` with the ids of segments; `mode_changed` with the name
     of a mode; `hinted` when the next click will do something else; `said` with a sentence;
-    `reported` with a `Report` while the start is computed, `prepared` when that has ended.
+    `reported` with a `Report` while the start is computed, `prepared` when that has ended;
+    `told_lost` with edits that were to be brought in and could not be made.
     """
 
     started = Signal()
@@ -54,6 +62,7 @@ class Proofreading(QObject):
     said = Signal(str)
     reported = Signal(object)
     prepared = Signal()
+    told_lost = Signal(object)
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -110,6 +119,14 @@ class Proofreading(QObject):
         self.finish()
         self._run(partial(go_on_packed, packed), None)
 
+    def bring_in(self, log: Path) -> None:
+        """Make the edits of another log here, too, after those made; in the background."""
+        folder, editor = self.folder, self.editor
+        if folder is not None and editor is not None:
+            boundary = editor.state.wall.boundary
+            self.finish()
+            self._run(partial(go_on_with, folder, log, boundary), None)
+
     def adopt(self, opened: Opened, *, source: Layer | None = None) -> None:
         """Show an editor that was made ready, in place of the layer `source`."""
         self.finish()
@@ -130,10 +147,12 @@ class Proofreading(QObject):
         self._banner = self._banner or Banner(self)
         self.started.emit()
         self._show()
-        for note in opened.notes:
-            self.say(note)
         if n := self.editor.position:
             self.say(f"Going on where you stopped; edits that are back: {n}.")
+        for note in opened.notes:
+            self.say(note)
+        if opened.lost:
+            self.told_lost.emit(opened.lost)
 
     def finish(self) -> None:
         """End the corrections; all of them are on disk already."""

@@ -20,6 +20,7 @@ from napari_emseg.gui.frame import (
 )
 from napari_emseg.gui.jobs import Report
 from napari_emseg.gui.proofread import keys
+from napari_emseg.gui.proofread.bringing import LostPanel, bring_in_menu, describe
 from napari_emseg.gui.proofread.export import export_labels, labels_as_layer
 from napari_emseg.gui.proofread.history import HistoryPanel
 from napari_emseg.gui.proofread.modes import MODES
@@ -116,6 +117,11 @@ class ProofreadStep(StepWidget):
         if path:
             export_labels(self.proofreading, Path(path))
 
+    def bring_in(self) -> None:
+        """Choose whose edits are to be made here, too."""
+        menu = bring_in_menu(self.proofreading, self.bring_button)
+        menu.exec(self.bring_button.mapToGlobal(self.bring_button.rect().bottomLeft()))
+
     def detach(self) -> None:
         """Stop listening to the viewer."""
         super().detach()
@@ -172,6 +178,7 @@ class ProofreadStep(StepWidget):
         self._work_rows.addLayout(decision)
         self.said = note(" ", lines=2)
         self._work_rows.addWidget(self.said)
+        self._work_rows.addWidget(LostPanel(self.proofreading))
         return content
 
     def _make_panels(self) -> None:
@@ -194,6 +201,12 @@ class ProofreadStep(StepWidget):
         ):
             ends.addWidget(button(text, action, tip), 1)
         rows.addLayout(ends)
+        self.bring_button = button(
+            "Bring in edits…",
+            self.bring_in,
+            "Make the edits of another day or person here, too, where they fit",
+        )
+        rows.addWidget(self.bring_button)
         self.place = ElidedLabel("")
         self.place.setProperty("role", "quiet")
         rows.addWidget(self.place)
@@ -216,9 +229,8 @@ class ProofreadStep(StepWidget):
         """List the proofreadings on disk anew."""
         self.earlier.clear()
         for folder in list_folders()[:_MOST_LISTED]:
-            if n := folder.n_edits:
-                when = folder.changed.astimezone().strftime("%d %b %H:%M")
-                self.earlier.addItem(f"{folder.name}, {n} edits, {when}", folder)
+            if folder.n_edits:
+                self.earlier.addItem(describe(folder), folder)
         self.earlier_row.setVisible(self.earlier.count() > 0)
 
     def _show_state(self, *_: object) -> None:
