@@ -160,7 +160,7 @@ def test_commands_run(
 ) -> None:
     """In order, shortened: two steps, small patches, the network's smallest preset."""
     monkeypatch.chdir(tmp_path)
-    raw, truth = make_synthetic((6, 64, 72))
+    raw, truth = make_synthetic((6, 40, 48))
     save_volume(raw, "stack.tif")
     save_volume(truth, "truth.tif")
     for _, command, *rest in _commands(page):

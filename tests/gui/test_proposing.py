@@ -113,6 +113,31 @@ def test_a_restored_session_keeps_its_model(
     assert wanted(workspace) == ("untrained", "z")
 
 
+def test_a_map_from_a_file_brings_the_settings_it_was_made_with(
+    workspace: Workspace, step: Any, tmp_path: Path
+) -> None:
+    from napari_emseg import open_volume, save_volume
+    from napari_emseg.session import Session
+    from napari_emseg.steps import predict
+
+    viewer, context = workspace.context.viewer, workspace.context
+    elsewhere = Session()
+    elsewhere.change("predict", model="untrained", axes="z", tta=False)
+    save_volume(predict.run(CUBES, params=elsewhere.predict), tmp_path / "map.tif")
+    add_volume(viewer, CUBES)
+    assert wanted(workspace) == ("drosophila_fibsem", "zyx")
+    layer = add_volume(viewer, open_volume(tmp_path / "map.tif", kind="boundary"))
+    assert context.layer("boundary") is layer
+    assert wanted(workspace) == ("untrained", "z")
+    assert not context.session.predict.tta
+    assert context.plan().boundaries.state == "up to date"
+    step.tta.setChecked(True)  # from now on it is somebody's wish
+    assert context.plan().boundaries.state == "out of date"
+    viewer.layers.remove(layer)
+    add_volume(viewer, open_volume(tmp_path / "map.tif", kind="boundary"))
+    assert context.session.predict.tta
+
+
 def test_words_say_what_a_model_of_volumes_does(workspace: Workspace, step: Any) -> None:
     assert step.tta.text() == "Average 8 orientations"
     assert step.resample.isEnabled()

@@ -122,7 +122,8 @@ def test_a_recursive_network_asks_for_the_model_that_makes_its_maps(two_cells, t
     ],
 )
 def test_windows_are_learned_one_by_one(name, options, two_cells, tmp_path) -> None:
-    changes = {"sampling": "windows", "class_balance": True, "batch_size": 16, "steps": 40}
+    steps = 16 if name == "vd2d3d" else 40
+    changes = {"sampling": "windows", "class_balance": True, "batch_size": 16, "steps": steps}
     params = quick(name, "tiny", network_options=options, **changes)
     unscored = TrainingPair(two_cells.raw, two_cells.labels, "labels", (0, 1, 2), name="two cells")
     losses = Losses()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from qtpy.QtCore import QObject
 
+from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
 from napari_emseg.gui.models.known import known_models_of
 from napari_emseg.inference.choice import Recommendation, axes_for, recommended
@@ -17,7 +18,8 @@ from napari_emseg.steps.predict_params import PredictParams
 class Proposing(QObject):
     """Puts what suits the voxels into the session of one viewer, when a stack is opened.
 
-    A model, or axes, that somebody has chosen is never replaced.
+    A map from a file brings the settings it was predicted with, so that it counts as up to
+    date. A model, axes, or other settings that somebody has chosen are never replaced.
     """
 
     def __init__(self, context: Context) -> None:
@@ -27,6 +29,7 @@ class Proposing(QObject):
         self._reason = ""
         self._is_proposing = False
         self._chosen: set[str] = set()
+        self._is_touched = False
         context.session.events.predict.connect(self._on_predict_changed)
         context.layer_changed.connect(self._on_layer_changed)
         context.geometry_changed.connect(self._propose)
@@ -40,15 +43,18 @@ class Proposing(QObject):
 
     def keep(self) -> None:
         """Take what the session says now for chosen."""
-        self._chosen, self._reason = {"model", "axes"}, ""
+        self._chosen, self._reason, self._is_touched = {"model", "axes"}, "", True
 
     def _on_layer_changed(self, role: str) -> None:
         if role == "raw":
             self._propose()
+        elif role == "boundary":
+            self._follow_map()
 
     def _on_predict_changed(self, now: PredictParams, before: PredictParams) -> None:
         if self._is_proposing:
             return
+        self._is_touched = True
         changed = {n for n in ("model", "axes") if getattr(now, n) != getattr(before, n)}
         self._chosen |= changed
         if changed or now.others != before.others:
@@ -68,6 +74,23 @@ class Proposing(QObject):
         if (found.model, axes) != (params.model, params.axes):
             with self._proposing():
                 self._context.session.change("predict", model=found.model, axes=axes)
+
+    def _follow_map(self) -> None:
+        """Take over how a map was predicted, as long as nobody has set anything."""
+        session = self._context.session
+        record = session.boundary.made_by if session.boundary is not None else None
+        if self._is_touched or record is None or record.step != "predict":
+            return
+        known = {info.name for info in self._known.all}
+        before, made_with = session.predict, dict(record.params)
+        fields = PredictParams.model_fields.keys() - {"device"}
+        changes = {name: made_with[name] for name in fields & made_with.keys()}
+        if not {changes.get("model"), *changes.get("others", ())} <= known:
+            return
+        with self._proposing(), suppress(InputError):  # of another version
+            session.change("predict", **changes)
+        if session.predict != before:
+            self._chosen, self._reason = {"model", "axes"}, ""
 
     @contextmanager
     def _proposing(self) -> Iterator[None]:

@@ -203,7 +203,7 @@ class QueuePanel(QWidget):
         if self.proofreading.editor is None:
             self.summary.setText(" ")
         elif not queue.is_listed:
-            self.summary.setText("Looking for places that may be wrong…")
+            self.summary.setText("Looking for places…")
         elif not n:
             self.summary.setText("No suspicious place is left.")
         else:
