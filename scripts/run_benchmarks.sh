@@ -5,6 +5,8 @@ python="${1:-python}"
 for script in benchmarks/*.py; do
   run=("$python" "$script")
   case "$(basename "$script")" in
+    _*) continue ;;  # taken from others
+    proofreading_prior.py) run+=(gala_fib) ;;
     method_table.py)
       if [ -z "${EMSEG_DATA:-}" ]; then
         echo "{\"script\": \"$script\", \"skipped\": \"set EMSEG_DATA to the folder of recorded data\"}"
