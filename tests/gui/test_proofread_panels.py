@@ -150,6 +150,15 @@ def _decide_with_keys(bench: Bench) -> None:
     assert (queue.current.kind, queue.current.segments) == ("merge", (1, 2))
     assert proofreading.selection == (1, 2)
     bench.wait(lambda: proofreading._sides_now is not None)  # both sides are coloured
+    banner = proofreading._banner
+    assert banner is not None
+    assert banner.words == "Blue and orange: one cell? Merge (Q), keep (W), later (T)."
+    bench.queue.marks.setChecked(False)
+    assert banner.words == "One cell? Merge (Q), keep (W), later (T)."
+    bench.queue.marks.setChecked(True)
+    proofreading.select([3])
+    assert banner.words.startswith("Click a segment")  # something else is looked at
+    proofreading.select([1, 2])
     assert bench.queue.buttons["merge"].isEnabled()
     assert not bench.queue.buttons["split"].isEnabled()
     bench.press("R")  # not what is asked here: said, and nothing done

@@ -82,8 +82,10 @@ class Banner(QLabel):
         if set(self._proofreading.selection) != set(site.segments):  # something else was clicked
             return ""
         answers = [("site_" + site.kind, site.kind), ("site_keep", "keep"), ("site_later", "later")]
+        question = _QUESTIONS[site.kind]
         told = ", ".join(f"{words} ({shown(keys.key_of(action))})" for action, words in answers)
-        return f"Blue and orange: {_QUESTIONS[site.kind]} {told[0].upper()}{told[1:]}."
+        asked = f"Blue and orange: {question}" if queue.has_marks else question.capitalize()
+        return f"{asked} {told[0].upper()}{told[1:]}."
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Stay at the top of the canvas."""

@@ -203,10 +203,16 @@ class SiteQueue(QObject):
         if editor.version != before:
             self.show()
 
+    @property
+    def has_marks(self) -> bool:
+        """Whether both sides are coloured on the canvas."""
+        return self._marks
+
     def set_marks(self, on: bool) -> None:
         """Colour both sides on the canvas, or stop."""
         self._marks = on
         self._mark()
+        self.proofreading.hinted.emit()
 
     def _on_started(self) -> None:
         self.order, self._is_seen, self.is_listed = Order(), False, False
