@@ -18,7 +18,7 @@ from tests.gui.proofread_worlds import SECTION, Hand, core_of, inside, largest, 
 
 from napari_emseg.gui.layers import add_volume
 from napari_emseg.gui.proofread.bringing import LostPanel, bring_in_menu
-from napari_emseg.gui.proofread.export import EXPORT_JOB, export_labels
+from napari_emseg.gui.proofread.export import EXPORT_JOB, LAYER_JOB, export_labels
 from napari_emseg.gui.proofread.proofreading import Proofreading
 from napari_emseg.gui.workspace import Workspace
 from napari_emseg.volume import Volume
@@ -277,5 +277,34 @@ def test_edits_of_earlier_labels_are_brought_in(
     where = lost.table.visualRect(model.index(0, 0)).center()
     qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=where)
     assert tuple(viewer.dims.current_step[:1]) == (model.lost[0].place[0],)
-    proofreading.finish()
+    # The grid stays, also where no raw sections tell it.
+    scale = tuple(layer_scale(workspace, "anew"))
+    assert tuple(proofreading.layer.scale) == scale
+    proofreading.edit("rename", int(shown[0, 0]), "both")
+    folder = proofreading.folder
+    step.finish()
+    context = workspace.context
+    qtbot.waitUntil(lambda: not context.jobs.is_busy(LAYER_JOB), timeout=PATIENCE_MS)
+    corrected = context.layer("segmentation")
+    assert corrected.name.endswith("corrected")
+    assert tuple(corrected.scale) == scale
     assert lost.isHidden()
+    proofreading.resume(folder)
+    qtbot.waitUntil(lambda: proofreading.editor is not None, timeout=PATIENCE_MS)
+    assert proofreading.editor.position == 3
+    # What cannot be read is said, and nothing is closed for it.
+    damaged = folder.log.with_name("damaged.jsonl")
+    damaged.write_text("no log")
+    proofreading.bring_in(damaged)
+    qtbot.waitUntil(lambda: proofreading.editor is not None, timeout=PATIENCE_MS)
+    assert "is no log of edits" in step.said.text()
+    assert proofreading.editor.position == 3
+    proofreading.bring_in(folder.log)
+    step.stop()
+    qtbot.waitUntil(lambda: proofreading.editor is not None, timeout=PATIENCE_MS)
+    assert proofreading.editor.position == 3
+    proofreading.finish()
+
+
+def layer_scale(workspace: Workspace, name: str) -> np.ndarray:
+    return np.asarray(workspace.context.viewer.layers[name].scale)

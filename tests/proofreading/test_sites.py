@@ -222,3 +222,25 @@ def test_a_survey_stays_as_it_was() -> None:
     editor.merge([1, 2])
     np.testing.assert_array_equal(survey.segment_of, before)
     assert int(survey.segment_size[1]) == 12 * 24 * 12
+
+
+def test_ids_may_be_huge() -> None:
+    """Tables of segments are as long as there are segments, not as the largest id."""
+    ids, wall = _two_cells()
+    usual, huge = (_editor(ids, wall=wall), _editor(ids, wall=wall))
+    top = 4_000_000_000
+    labels = np.where(usual.view[...] > 0, usual.view[...].astype(np.int64) + top, 0)
+    huge = Proofreader(
+        Volume(labels.astype(np.uint32), kind="labels", voxel_size_nm=SIZE_NM),
+        boundary=Volume(wall.astype(np.float32), kind="boundary", voxel_size_nm=SIZE_NM),
+    )
+    plain = Proofreader(
+        Volume(np.asarray(usual.view[...]), kind="labels", voxel_size_nm=SIZE_NM),
+        boundary=Volume(wall.astype(np.float32), kind="boundary", voxel_size_nm=SIZE_NM),
+    )
+    few, many = plain.suspicious_sites(), huge.suspicious_sites()
+    assert [[s + top for s in site.segments] for site in few] == [list(s.segments) for s in many]
+    assert [site.score for site in few] == [site.score for site in many]
+    assert all(str(site.segments[0]) in site.reason for site in many)
+    huge.mark_done(many[0].segments[:1])
+    assert all(many[0].segments[0] not in site.segments for site in huge.suspicious_sites())

@@ -187,8 +187,14 @@ def test_what_both_had_before_they_parted_is_made_once(tmp_path: Path) -> None:
     os.rename(folder.path, tmp_path / "theirs")
     mine = open_folder(tmp_path / "mine")
     brought = bring_in(mine, tmp_path / "theirs" / "edits.jsonl")
-    assert (brought.n_brought, brought.n_needless, brought.lost) == (1, 0, ())
-    assert edit(brought.folder).history[0].operation == "merge"
+    assert (brought.n_brought, brought.n_needless, brought.lost) == (1, 1, ())
+    made = edit(brought.folder)
+    assert [item.operation for item in made.history] == ["merge", "paint"]
+    # Nothing is made twice, nor again what was undone here.
+    made.undo()
+    made.close()
+    again = bring_in(brought.folder, tmp_path / "theirs" / "edits.jsonl")
+    assert (again.n_brought, again.n_needless, again.lost) == (0, 2, ())
 
 
 def test_a_log_that_is_none_changes_nothing(tmp_path: Path) -> None:
@@ -197,3 +203,24 @@ def test_a_log_that_is_none_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is no log of edits"):
         bring_in(folder, tmp_path / "no.jsonl")
     assert [other.path for other in list_folders()] == [folder.path]
+
+
+def test_folders_being_written_are_nobodys(place: Path) -> None:
+    """They are not listed, and their place is not given to another."""
+    from napari_emseg.session.proofreads import _new_folder
+
+    make(some_labels())
+    with _new_folder("cells / 1") as (target, temporary):
+        assert len(list_folders()) == 1
+        for path in list_folders()[0].path.iterdir():
+            (temporary / path.name).write_bytes(path.read_bytes())
+        other = make(some_labels(1))
+        assert other.path not in (target, temporary)
+        assert {folder.path for folder in list_folders()} == {
+            other.path,
+            place / "cells_1.proofread",
+        }
+    assert len(list_folders()) == 3
+    with pytest.raises(RuntimeError), _new_folder("cells / 1"):
+        raise RuntimeError
+    assert len(list(place.iterdir())) == 3

@@ -139,8 +139,9 @@ def carry_into(
     lost: list[NotCarried] = []
     n_needless = 0
     for k, entry in enumerate(entries):
-        places = positions_of(entry, editor.state)
+        places: Places = ()
         try:
+            places = positions_of(entry, editor.state)
             preview = _with_lesson(editor, _again(editor, entry, places), entry, places)
             stamp = (str(entry["who"]), str(entry["time"]))
             editor.commit(preview, seconds=float(entry["seconds"]), stamp=stamp)
@@ -148,6 +149,8 @@ def carry_into(
             n_needless += 1
         except InputError as error:
             lost.append(not_carried(entry, str(error), places))
+        except (KeyError, TypeError, ValueError, IndexError):
+            lost.append(not_carried(entry, "Its line in the log is damaged.", places))
         progress.update(k + 1, len(entries), "Making edits again")
     return Carried(editor, len(entries) - n_needless - len(lost), n_needless, tuple(lost))
 
@@ -219,7 +222,10 @@ def _merge(editor: Proofreader, entry: Entry, places: Places) -> Preview:
 
 
 def _split(editor: Proofreader, entry: Entry, places: Places) -> Preview:
-    under = [{editor.state.segment_at(p) for p in group} - {0} for group in places]
+    # At a neck, more points tell what lies on either side; those that still fit are used.
+    n_points = entry["arguments"].get("n_points") or [len(group) for group in places]
+    clicked = [group[:n] for group, n in zip(places, n_points, strict=True)]
+    under = [{editor.state.segment_at(p) for p in group} - {0} for group in clicked]
     if not all(under):
         raise InputError("The points of one side are on no segment any more.")
     together = set.union(*under)

@@ -143,7 +143,7 @@ def site_of(found: Candidates, k: int, voxel_size_nm: ZYX | None = None) -> Site
     return Site(
         kind=kind,
         position=position,
-        segments=tuple(dict.fromkeys(int(survey.segment_of[f]) for f in fragments)),
+        segments=tuple(dict.fromkeys(int(survey.ids[survey.segment_of[f]]) for f in fragments)),
         fragments=fragments,
         probability=probability,
         bits=float(judged.bits[row]),

@@ -175,7 +175,10 @@ def read_log(path: str | os.PathLike[str]) -> LogFile:
     header = _parse(lines[0]) if lines else None
     if header is None or header.get("format") != FORMAT:
         raise InputError(f"{source} is no log of edits; choose the .jsonl file of a proofreading.")
-    if int(header.get("version", 0)) > VERSION:
+    version = header.get("version", 0)
+    if not isinstance(version, int):
+        raise InputError(f"The first line of {source} is damaged.")
+    if version > VERSION:
         raise InputError(f"{source} was written by a newer napari-emseg: update to read it.")
     entries = []
     for number, line in enumerate(lines[1:], start=1):

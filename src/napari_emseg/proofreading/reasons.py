@@ -69,8 +69,9 @@ def words_of(found: Candidates, question: Question, k: int, cause: Cause) -> str
     before, after = int(jumps.before[k]), int(jumps.after[k])
     z = int(jumps.section[k])
     moved = f"its middle moves by {jumps.shift[k]:.1f} times its radius"
+    segment = int(found.survey.ids[jumps.segment[k]])
     return (
-        f"Segment {jumps.segment[k]} jumps from section {z - 1} to {z}: its area goes from "
+        f"Segment {segment} jumps from section {z - 1} to {z}: its area goes from "
         f"{before:,} to {count(after, 'pixel')}, and {moved}."
     )
 
@@ -79,7 +80,8 @@ def _of_merge(found: Candidates, k: int, cause: Cause) -> str:
     pairs, size, survey = found.pairs, found.survey.segment_size, found.survey
     ends = sorted((int(pairs.a[k]), int(pairs.b[k])), key=lambda s: int(size[s]))
     small, large = ends
-    wall = f"the wall to {large} is {pairs.mean[k]:.2f}"
+    smaller, larger = (int(survey.ids[s]) for s in ends)
+    wall = f"the wall to {larger} is {pairs.mean[k]:.2f}"
     if not pairs.mean.any():  # no map is known
         return _without_walls(found, k, cause, small, large)
     rank = found.judged["merge"].features[k, 1]
@@ -87,21 +89,23 @@ def _of_merge(found: Candidates, k: int, cause: Cause) -> str:
     faces, voxels = count(int(pairs.count[k]), "face"), count(int(size[small]), "voxel")
     if cause == "one section":
         z = int(survey.box_low[small, 0])
-        return f"Segment {small} is in section {z} only ({voxels}); {wall} over {faces}."
+        return f"Segment {smaller} is in section {z} only ({voxels}); {wall} over {faces}."
     if cause == "tiny":
-        return f"Segment {small} is tiny ({voxels}); {wall} over {faces}, {lower}."
+        return f"Segment {smaller} is tiny ({voxels}); {wall} over {faces}, {lower}."
     if cause == "flat":
         thin = int((survey.box_high[small] - survey.box_low[small]).min()) + 1
-        return f"Segment {small} is flat, {count(thin, 'voxel')} thick ({voxels}); {wall}, {lower}."
+        return (
+            f"Segment {smaller} is flat, {count(thin, 'voxel')} thick ({voxels}); {wall}, {lower}."
+        )
     if cause == "ends inside":
         return (
-            f"Segment {small} ({voxels}) ends inside the volume on all sides, as no neurite "
+            f"Segment {smaller} ({voxels}) ends inside the volume on all sides, as no neurite "
             f"does; {wall} over {faces}, {lower}."
         )
-    start = f"The wall between {ends[0]} and {ends[1]} is {pairs.mean[k]:.2f} over {faces}"
+    start = f"The wall between {smaller} and {larger} is {pairs.mean[k]:.2f} over {faces}"
     if cause == "near the threshold":
-        return f"{start}: neither clearly there nor clearly missing. {small} has {voxels}."
-    return f"{start}, {lower}. {small} has {voxels}."
+        return f"{start}: neither clearly there nor clearly missing. {smaller} has {voxels}."
+    return f"{start}, {lower}. {smaller} has {voxels}."
 
 
 def _without_walls(found: Candidates, k: int, cause: Cause, small: int, large: int) -> str:
@@ -113,13 +117,14 @@ def _without_walls(found: Candidates, k: int, cause: Cause, small: int, large: i
     }
     faces = count(int(found.pairs.count[k]), "face")
     voxels = count(int(found.survey.segment_size[small]), "voxel")
-    start = f"Segment {small} ({voxels}) " + (f"{what[cause]} and " if cause in what else "")
-    return f"{start}touches {large} over {faces}; there is no boundary map to tell the wall."
+    ids = found.survey.ids
+    start = f"Segment {ids[small]} ({voxels}) " + (f"{what[cause]} and " if cause in what else "")
+    return f"{start}touches {ids[large]} over {faces}; there is no boundary map to tell the wall."
 
 
 def _of_neck(found: Candidates, k: int, cause: Cause) -> str:
     necks = found.necks
-    segment = int(found.survey.segment_of[necks.node[k]])
+    segment = int(found.survey.ids[found.survey.segment_of[necks.node[k]]])
     smaller = int(min(necks.size_one[k], necks.size_two[k]))
     faces, held = count(int(necks.edges.count[k]), "face"), count(smaller, "voxel")
     wall = float(necks.edges.mean[k])

@@ -17,14 +17,16 @@ from napari_emseg.proofreading.edit import (
     count,
     fragments_at,
     moved,
+    place_in,
     refuse_done,
 )
 from napari_emseg.proofreading.graph_cut import RegionEdges, cut_graph
 from napari_emseg.proofreading.lines import sides_of_line
-from napari_emseg.proofreading.runs import Ids, VoxelRuns, join_runs
+from napari_emseg.proofreading.runs import Ids, Triple, VoxelRuns, join_runs
 from napari_emseg.proofreading.state import State
 
 Points = npt.NDArray[np.int64]
+_TOLD = 8  # fragments of a side of which a voxel is kept in the log
 
 
 def split_by_points(
@@ -71,7 +73,19 @@ def split_by_points(
     _check_points(state, segment, points, under)
     edit = _split(state, segment, points, under, sides)
     positions = tuple(tuple((z, y, x) for z, y, x in group.tolist()) for group in points)
+    if sides:  # what was asked about is told by more points, for another segmentation
+        arguments = {**edit.arguments, "n_points": [len(group) for group in positions]}
+        told = [_places_of(state, segment, side) for side in sides]
+        positions = tuple((*group, *more) for group, more in zip(positions, told, strict=True))
+        edit = replace(edit, arguments=arguments)
     return replace(edit, operation="split", positions=positions)
+
+
+def _places_of(state: State, segment: int, side: Ids) -> tuple[Triple, ...]:
+    """Return a voxel in each of the largest fragments of one side."""
+    ids = np.intersect1d(side, state.members.of(segment))
+    largest = ids[np.argsort(-state.extents.size[ids], kind="stable")[:_TOLD]]
+    return tuple(place_in(state, int(fragment)) for fragment in largest)
 
 
 def split_by_line(

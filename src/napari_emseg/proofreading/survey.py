@@ -25,9 +25,15 @@ _SHIFT = np.uint64(32)
 class Survey:
     """A state at one moment; edits made later leave it alone.
 
+    Segments go by their rank among all ids here, 0 being nothing: tables of them stay short,
+    however large the ids are.
+
     Attributes
     ----------
+    ids : (n,) uint32
+        The id of each segment, ascending.
     segment_of : (F + 1,) uint32
+        Rank of each fragment's segment.
     size : (F + 1,) int64
         Voxels of each fragment.
     low, high : (F + 1, 3) int32
@@ -35,12 +41,13 @@ class Survey:
     contacts, sections : callable
         Return the contacts of all fragments, and the profiles.
     fragments : PatchedFragments
-    closed : (n,) uint32
-        Segments not to be asked about: done, or set aside. Ascending.
+    closed : (n,) int64
+        Ranks of segments not to be asked about: done, or set aside. Ascending.
     decided : (n, 2) uint32
         Fragments at whose contact was decided; the lower one first.
     """
 
+    ids: Ids
     segment_of: Ids
     size: Ints
     low: npt.NDArray[np.int32]
@@ -48,7 +55,7 @@ class Survey:
     contacts: Callable[[], Edges]
     sections: Callable[[], Profiles]
     fragments: PatchedFragments
-    closed: Ids
+    closed: Ints
     decided: Ids
 
     @cached_property
@@ -68,8 +75,8 @@ class Survey:
 
     @cached_property
     def segment_size(self) -> Ints:
-        """Voxels of each segment by id; 0 of those closed and of nothing."""
-        sizes = np.bincount(self.segment_of, self.size).astype(np.int64)
+        """Voxels of each segment; 0 of those closed and of nothing."""
+        sizes = np.bincount(self.segment_of, self.size, self.ids.size).astype(np.int64)
         sizes[0] = 0
         return sizes
 
@@ -80,15 +87,15 @@ class Survey:
 
     @cached_property
     def is_closed(self) -> Mask:
-        """Whether each segment by id is not to be asked about; nothing is not, either."""
+        """Whether each segment is not to be asked about; nothing is not, either."""
         closed = np.zeros(self.segment_size.size, bool)
         closed[0] = True
-        closed[self.closed[self.closed < closed.size]] = True
+        closed[self.closed] = True
         return closed
 
     @cached_property
     def box_low(self) -> npt.NDArray[np.int32]:
-        """First voxel of the box of each segment by id, (n, 3)."""
+        """First voxel of the box of each segment, (n, 3)."""
         low = np.full((self.segment_size.size, 3), np.iinfo(np.int32).max, np.int32)
         there = self.size > 0
         for axis in range(3):
@@ -97,7 +104,7 @@ class Survey:
 
     @cached_property
     def box_high(self) -> npt.NDArray[np.int32]:
-        """Last voxel of the box of each segment by id, (n, 3)."""
+        """Last voxel of the box of each segment, (n, 3)."""
         high = np.full((self.segment_size.size, 3), -1, np.int32)
         there = self.size > 0
         for axis in range(3):
@@ -106,7 +113,7 @@ class Survey:
 
     @cached_property
     def ends_inside(self) -> Mask:
-        """Whether each segment by id touches no border of the volume, as a neurite should."""
+        """Whether each segment touches no border of the volume, as a neurite should."""
         last = np.array(self.shape) - 1
         inside: Mask = np.all((self.box_low > 0) & (self.box_high < last), axis=1)
         return inside
@@ -133,15 +140,18 @@ def take_survey(
     pairs = np.sort(np.array(decided, np.uint32).reshape(-1, 2), axis=1)
     with state.lock:
         n = state.next_fragment
+        ids = np.unique(np.append(state.segment_of, np.uint32(0)))
+        closed = np.array(sorted(state.done | state.set_aside), np.uint32)
         return Survey(
-            segment_of=state.segment_of.copy(),
+            ids=ids,
+            segment_of=np.searchsorted(ids, state.segment_of).astype(np.uint32),
             size=state.extents.size[:n].copy(),
             low=state.extents.low[:n].copy(),
             high=state.extents.high[:n].copy(),
             contacts=state.contacts.summed,
             sections=state.profiles.summed,
             fragments=state.fragments.snapshot(),
-            closed=np.array(sorted(state.done | state.set_aside), np.uint32),
+            closed=np.searchsorted(ids, closed[np.isin(closed, ids)]),
             decided=pairs,
         )
 

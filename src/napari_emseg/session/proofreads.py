@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,10 +141,8 @@ def create_folder(
     InputError
         If it cannot be written.
     """
-    target = _free_place(labels.name or "labels")
     about = {"format": _FORMAT, "version": 1, "name": labels.name, "known_by": known_by}
-    with atomic_write(target) as temporary:
-        temporary.mkdir()
+    with _new_folder(labels.name or "labels") as (target, temporary):
         (temporary / _ABOUT).write_text(json.dumps(about))
         save_session(
             temporary / _START,
@@ -178,6 +178,8 @@ def list_folders() -> list[ProofreadFolder]:
     """List all proofreadings kept for this user, the one edited last first."""
     found = []
     for place in proofreads_folder().glob(f"*{SUFFIX}"):
+        if place.name.startswith("."):  # being written
+            continue
         try:
             found.append(open_folder(place))
         except InputError:
@@ -223,9 +225,7 @@ def unpack_folder(packed: Mapping[str, Any]) -> ProofreadFolder:
             return there
     except InputError:
         pass
-    target = _free_place(place.name.removesuffix(SUFFIX))
-    with atomic_write(target) as temporary:
-        temporary.mkdir()
+    with _new_folder(place.name.removesuffix(SUFFIX)) as (target, temporary):
         for name in (_START, _LOG, _ABOUT):
             if name in packed:
                 (temporary / name).write_bytes(packed[name])
@@ -282,34 +282,46 @@ def bring_in(
         If the log cannot be read or nothing can be written.
     """
     from napari_emseg.proofreading import Proofreader, read_log
-    from napari_emseg.proofreading.carrying import carry_into, lasting_entries, n_common
+    from napari_emseg.proofreading.carrying import carry_into, lasting_entries
     from napari_emseg.segmentation import Segmentation
 
     theirs = lasting_entries(read_log(log).entries)
-    own = lasting_entries(read_log(folder.log).entries) if folder.log.exists() else []
+    own = {_stamp(entry) for entry in read_log(folder.log).entries} if folder.log.exists() else ()
+    new = [entry for entry in theirs if _stamp(entry) not in own]
     saved = folder.open()
     assert saved.fragments is not None
     assert saved.segment_of is not None
-    target = _free_place(folder.path.name.removesuffix(SUFFIX))
-    with atomic_write(target) as temporary:
-        temporary.mkdir()
-        for path in (folder.start, folder.log, folder.path / _ABOUT):
-            if path.exists():
-                shutil.copyfile(path, temporary / path.name)
-        editor = Proofreader(
-            Segmentation(saved.fragments, saved.segment_of),
-            boundary=boundary if boundary is not None else saved.boundary,
-            log=temporary / _LOG,
-            progress=progress,
-        )
-        try:
-            made = carry_into(editor, theirs[n_common(own, theirs) :], progress=progress)
-        finally:
-            editor.close()
-    if not made.n_carried:
-        shutil.rmtree(target)
-        return Brought(folder, 0, made.n_needless, made.not_carried)
-    return Brought(open_folder(target), made.n_carried, made.n_needless, made.not_carried)
+    try:
+        with _new_folder(folder.path.name.removesuffix(SUFFIX)) as (target, temporary):
+            for path in (folder.start, folder.log, folder.path / _ABOUT):
+                if path.exists():
+                    shutil.copyfile(path, temporary / path.name)
+            editor = Proofreader(
+                Segmentation(saved.fragments, saved.segment_of),
+                boundary=boundary if boundary is not None else saved.boundary,
+                log=temporary / _LOG,
+                progress=progress,
+            )
+            try:
+                made = carry_into(editor, new, progress=progress)
+            finally:
+                editor.close()
+            n_needless = made.n_needless + len(theirs) - len(new)
+            brought = Brought(folder, made.n_carried, n_needless, made.not_carried)
+            if not made.n_carried:
+                raise _NothingBrought
+    except _NothingBrought:
+        return brought
+    return replace(brought, folder=open_folder(target))
+
+
+class _NothingBrought(Exception):
+    """No edit could be made, so that no folder is needed."""
+
+
+def _stamp(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    """By what an edit is known again, in whose log it may be."""
+    return str(entry["time"]), str(entry["who"]), str(entry["operation"])
 
 
 def remove_unused() -> None:
@@ -319,17 +331,40 @@ def remove_unused() -> None:
             shutil.rmtree(folder.path, ignore_errors=True)
 
 
-def _free_place(name: str) -> Path:
-    root = proofreads_folder()
+@contextmanager
+def _new_folder(name: str) -> Iterator[tuple[Path, Path]]:
+    """Yield a place that is nobody else's, and a folder to fill that comes there in the end."""
+    target = _reserve(name)
     try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"Cannot make the folder {root} for the edits ({error.strerror}): set "
-            "EMSEG_PROOFREADING to a folder that can be written."
-        ) from error
+        with atomic_write(target) as temporary:
+            temporary.mkdir()
+            yield target, temporary
+    except BaseException:
+        with suppress(OSError):  # it is empty, or there is something in it that must stay
+            target.rmdir()
+        raise
+
+
+def _reserve(name: str) -> Path:
+    """Make an empty folder of a name like this that was not there."""
+    root = proofreads_folder()
     stem = re.sub(r"[^\w.-]+", "_", name).strip("._")[:60] or "labels"
-    number = 1
-    while (place := root / f"{stem}{'' if number == 1 else f'_{number}'}{SUFFIX}").exists():
-        number += 1
+    for number in itertools.count(1):
+        place = root / f"{stem}{'' if number == 1 else f'_{number}'}{SUFFIX}"
+        try:
+            place.mkdir(parents=True)
+        except FileExistsError:
+            if not root.is_dir():
+                raise _unwritable(root, "a file is in its place") from None
+            continue
+        except OSError as error:
+            raise _unwritable(root, error.strerror or str(error)) from error
+        break
     return place
+
+
+def _unwritable(root: Path, why: str) -> InputError:
+    return InputError(
+        f"Cannot make the folder {root} for the edits ({why}): set "
+        "EMSEG_PROOFREADING to a folder that can be written."
+    )

@@ -12,6 +12,7 @@ from napari_emseg.gui.context import Context
 from napari_emseg.gui.models.known import known_models_of
 from napari_emseg.inference.choice import Recommendation, axes_for, recommended
 from napari_emseg.session import Reference
+from napari_emseg.steps.fingerprint import has_changed
 from napari_emseg.steps.predict_params import PredictParams
 
 
@@ -74,12 +75,16 @@ class Proposing(QObject):
         if (found.model, axes) != (params.model, params.axes):
             with self._proposing():
                 self._context.session.change("predict", model=found.model, axes=axes)
+        self._follow_map()
 
     def _follow_map(self) -> None:
-        """Take over how a map was predicted, as long as nobody has set anything."""
+        """Take over how a map of this stack was predicted, as long as nobody has set anything."""
         session = self._context.session
         record = session.boundary.made_by if session.boundary is not None else None
         if self._is_touched or record is None or record.step != "predict":
+            return
+        used = record.inputs.get("raw")
+        if session.raw is not None and used and has_changed(used, session.raw.fingerprint):
             return
         known = {info.name for info in self._known.all}
         before, made_with = session.predict, dict(record.params)
@@ -90,7 +95,7 @@ class Proposing(QObject):
         with self._proposing(), suppress(InputError):  # of another version
             session.change("predict", **changes)
         if session.predict != before:
-            self._chosen, self._reason = {"model", "axes"}, ""
+            self._reason = ""
 
     @contextmanager
     def _proposing(self) -> Iterator[None]:

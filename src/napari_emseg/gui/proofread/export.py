@@ -13,6 +13,8 @@ from napari_emseg.gui.layers import add_volume, free_name
 from napari_emseg.progress import Progress
 
 if TYPE_CHECKING:
+    from napari.layers import Layer
+
     from napari_emseg.gui.proofread.proofreading import Proofreading
     from napari_emseg.segmentation import Segmentation
     from napari_emseg.volume import Volume
@@ -43,7 +45,7 @@ def labels_as_layer(proofreading: Proofreading) -> None:
         partial(_make, editor.segmentation),
         title="Writing corrected labels",
         key=LAYER_JOB,
-        on_result=partial(_show, proofreading, name),
+        on_result=partial(_show, proofreading, name, proofreading.layer),
     )
 
 
@@ -58,13 +60,13 @@ def _make(segmentation: Segmentation, progress: Progress) -> Volume:
     return segmentation.to_volume(progress=progress)
 
 
-def _show(proofreading: Proofreading, name: str, labels: Volume) -> None:
+def _show(proofreading: Proofreading, name: str, like: Layer | None, labels: Volume) -> None:
     viewer = proofreading.viewer
     active = viewer.layers.selection.active
     layer = add_volume(
         viewer,
         labels,
-        like=proofreading.layer or proofreading.context.layer("raw"),
+        like=like or proofreading.context.layer("raw"),
         name=free_name(viewer, f"{name} corrected"),
         visible=proofreading.layer is None,
     )

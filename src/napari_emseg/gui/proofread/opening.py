@@ -170,7 +170,7 @@ def go_on_with(
     """Go on with a proofreading and the edits of another log; what is wrong with it is noted."""
     try:
         made = bring_in(folder, log, boundary=boundary, progress=progress)
-    except InputError as error:
+    except (InputError, OSError) as error:
         opened = go_on(folder, boundary=boundary, progress=progress)
         return replace(opened, notes=(*opened.notes, str(error))) if opened else None
     opened = go_on(made.folder, boundary=boundary, progress=progress)

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QEventLoop, QObject, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QApplication
 
 from napari_emseg.errors import InputError
 from napari_emseg.gui.context import Context
@@ -25,7 +26,7 @@ from napari_emseg.gui.proofread.opening import (
 )
 from napari_emseg.gui.proofread.proposing import Proposing, takes_long
 from napari_emseg.gui.proofread.showing import look_at, make_layer, material_for, show_raw
-from napari_emseg.gui.proofread.tools import Tools
+from napari_emseg.gui.proofread.tools import PAINTING, Tools
 from napari_emseg.progress import Progress
 
 if TYPE_CHECKING:
@@ -123,14 +124,17 @@ class Proofreading(QObject):
         """Make the edits of another log here, too, after those made; in the background."""
         folder, editor = self.folder, self.editor
         if folder is not None and editor is not None:
-            boundary = editor.state.wall.boundary
+            boundary, like = editor.state.wall.boundary, self.layer
             self.finish()
-            self._run(partial(go_on_with, folder, log, boundary), None)
+            work = partial(go_on_with, folder, log, boundary)
+            self._run(work, None, like=like, instead=folder)
 
-    def adopt(self, opened: Opened, *, source: Layer | None = None) -> None:
-        """Show an editor that was made ready, in place of the layer `source`."""
+    def adopt(
+        self, opened: Opened, *, source: Layer | None = None, like: Layer | None = None
+    ) -> None:
+        """Show an editor that was made ready, in place of the layer `source`, where `like` lies."""
         self.finish()
-        like = source or show_raw(self.context, opened)
+        like = like or source or show_raw(self.context, opened)
         self.editor, self.folder = opened.editor, opened.folder
         self.name = opened.folder.name
         self.editor.on_change(self._on_change)
@@ -161,6 +165,7 @@ class Proofreading(QObject):
             return
         self.drop()
         keys.release(self)
+        self.put_brush_away()
         layer, self.layer = self.layer, None
         self.select(())
         self.mode, self.hand = "look", Hand(self)
@@ -170,6 +175,18 @@ class Proofreading(QObject):
         if layer is not None and layer in self.viewer.layers:
             self.viewer.layers.remove(layer)
         self.ended.emit()
+
+    def put_brush_away(self) -> None:
+        """Take napari's brush circle off the canvas, and draw that.
+
+        It is drawn once more otherwise after its layer has gone, or the view has turned to 3D,
+        which ends the program where the processor draws.
+        """
+        if self.layer is None or str(self.layer.mode) not in PAINTING:
+            return
+        self.layer.mode = "pan_zoom"
+        keys.canvas_of(self).update()
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
 
     def set_mode(self, name: str) -> None:
         """Choose what a click does; see :data:`MODES`."""
@@ -364,19 +381,34 @@ class Proofreading(QObject):
         self.hinted.emit()
 
     def _start(self, segmentation_layer: Layer) -> None:
+        if segmentation_layer is self.layer:
+            raise InputError("These labels are being proofread already: go on with them.")
         material = material_for(self.context, segmentation_layer)
         self.finish()
         self._run(partial(begin, material), segmentation_layer)
 
-    def _run(self, work: Callable[[Progress], Opened | None], source: Layer | None) -> None:
+    def _run(
+        self,
+        work: Callable[[Progress], Opened | None],
+        source: Layer | None,
+        *,
+        like: Layer | None = None,
+        instead: ProofreadFolder | None = None,
+    ) -> None:
+        """Open in the background; where that was stopped or failed, go on with `instead`."""
         self.context.jobs.start(
             work,
             title="Preparing to proofread",
             key=JOB,
             on_report=self.reported.emit,
-            on_result=partial(self.adopt, source=source),
-            on_end=self.prepared.emit,
+            on_result=partial(self.adopt, source=source, like=like),
+            on_end=partial(self._on_run, instead),
         )
+
+    def _on_run(self, instead: ProofreadFolder | None) -> None:
+        self.prepared.emit()
+        if instead is not None and self.editor is None:
+            self.resume(instead)
 
     def _on_change(self, change: Change) -> None:
         still = tuple(s for s in self.selection if self.is_segment(s))

@@ -76,12 +76,16 @@ class ShapeFiles(QWidget):
 
     def save_surfaces(self) -> None:
         """Ask for a file and write the surfaces there, with all their triangles."""
+        if self._chosen() is None:
+            return
         path, kind = QFileDialog.getSaveFileName(self, "Save surfaces", "segments.glb", _MESHES)
         if path:
             self.write_surfaces(Path(path), "precomputed" if "Neuro" in kind else None)
 
     def save_skeletons(self) -> None:
         """Ask for a file and write the centre lines there."""
+        if self._chosen() is None:
+            return
         path, kind = QFileDialog.getSaveFileName(self, "Save skeletons", "skeletons", _SKELETONS)
         if path:
             self.write_skeletons(Path(path), "precomputed" if "Neuro" in kind else "swc")
@@ -91,7 +95,7 @@ class ShapeFiles(QWidget):
         from napari_emseg.morphometry import save_meshes
         from napari_emseg.morphometry.mesh_files import check_mesh_target
 
-        wanted = self._wanted()
+        wanted = self._chosen()
         if wanted is not None:
             save = partial(save_meshes, path=path, format=format, colours=wanted.colours)
             self._write(wanted, partial(check_mesh_target, path, format), save, "surface", path)
@@ -101,11 +105,17 @@ class ShapeFiles(QWidget):
         from napari_emseg.morphometry import save_skeletons
         from napari_emseg.morphometry.skeleton_files import check_skeleton_target
 
-        wanted = self._wanted()
+        wanted = self._chosen()
         if wanted is not None:
             save = partial(save_skeletons, path=path, format=format)
             check = partial(check_skeleton_target, path, format)
             self._write(wanted, check, save, "skeleton", path)
+
+    def _chosen(self) -> Wanted | None:
+        wanted = self._wanted()
+        if wanted is None:
+            self._proofreading.say("Click a segment first: none is selected.")
+        return wanted
 
     def _write(
         self, wanted: Wanted, check: Callable[[], None], save: _Save, what: str, path: Path

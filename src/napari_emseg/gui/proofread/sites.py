@@ -166,6 +166,7 @@ class SiteQueue(QObject):
             proofreading.select(site.segments)
         self._mark()
         self.shown.emit(self.current)
+        proofreading.hinted.emit()
 
     def decide(self, decision: str) -> None:
         """Decide the place looked at ("merge", "keep", "split", "later") and go to the next."""
@@ -247,6 +248,9 @@ class SiteQueue(QObject):
             self._mark()
             if not self._is_deciding:  # decided in another way; the view stays where it is
                 self.shown.emit(None)
+        elif self._sides is not None and self._marks:  # what is on either side may be otherwise
+            self._looks_at = None
+            self._look_at_sides()
         self._rest.start()
 
     def _on_search_ended(self) -> None:

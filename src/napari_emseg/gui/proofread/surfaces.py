@@ -155,6 +155,7 @@ class SurfacesPanel(QWidget):
             self._quick.pop(segment, None)
             self._fine.pop(segment, None)
         self._touched = change.segments[:MOST_SEGMENTS]
+        self._show_state()
         self._soon.start()
 
     def _on_ndisplay(self, _event: Any) -> None:
@@ -186,6 +187,7 @@ class SurfacesPanel(QWidget):
     def _open(self) -> None:
         proofreading, layer = self.proofreading, self.proofreading.layer
         assert layer is not None
+        proofreading.put_brush_away()
         if self.scene is None or self.scene.like is not layer:
             self.scene = SurfaceScene(proofreading.viewer, layer, self._on_click)
         section = proofreading.context.section

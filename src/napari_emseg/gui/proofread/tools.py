@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari_emseg.gui.proofread.layer import ProofreadLabels
     from napari_emseg.gui.proofread.proofreading import Proofreading
 
-_PAINTING = ("paint", "erase", "fill", "polygon")
+PAINTING = ("paint", "erase", "fill", "polygon")
 
 
 class Tools:
@@ -32,7 +32,7 @@ class Tools:
 
     def take(self, mode: str) -> None:
         """Take up the tool that goes with a mode; another one to paint with may stay."""
-        if mode == "paint" and str(self._layer.mode) in _PAINTING:
+        if mode == "paint" and str(self._layer.mode) in PAINTING:
             return
         self._is_taking = True
         try:
@@ -43,7 +43,7 @@ class Tools:
     def _on_mode_changed(self, _event: Any) -> None:
         if self._is_taking:
             return
-        if str(self._layer.mode) in _PAINTING:
+        if str(self._layer.mode) in PAINTING:
             self._proofreading.follow_tool("paint")
         elif self._proofreading.mode == "paint":
             self._proofreading.follow_tool("look")
